@@ -1,0 +1,308 @@
+-- The mirror, for analysts: customers and their children, users and who reports to them, what changed, what is odd.
+
+-- One Capillary customer. Single columns come from its profile with the latest autoUpdateTime.
+create table hiersync.customer (
+    source_id int not null,
+    customer_id bigint not null,
+    node_no int not null,
+    digest uuid,
+    first_name text,
+    last_name text,
+    email text,
+    mobile text,
+    external_id text,
+    account_id text,
+    profile_source text,
+    role_code text,
+    no_of_children bigint,
+    default_child boolean,
+    created_at timestamptz,
+    auto_update_time timestamptz,
+    extended_fields jsonb not null default '{}',
+    extra jsonb not null default '{}',
+    is_placeholder boolean not null default false,
+    first_seen_at timestamptz not null,
+    changed_at timestamptz not null,
+    retired_at timestamptz,
+    retired_walk_id bigint,
+    primary key (source_id, customer_id)
+);
+comment on table hiersync.customer is 'One Capillary customer; gone ones are kept with retired_at.';
+comment on column hiersync.customer.source_id is 'The source.';
+comment on column hiersync.customer.customer_id is 'The vendor''s userId; negative for a root whose id could not be learned.';
+comment on column hiersync.customer.node_no is 'Dense number within the source, for compact sets.';
+comment on column hiersync.customer.digest is 'Digest of the content without its change stamps; null for a placeholder.';
+comment on column hiersync.customer.first_name is 'firstName of the leading profile: the one with the latest autoUpdateTime.';
+comment on column hiersync.customer.last_name is 'lastName of the leading profile.';
+comment on column hiersync.customer.email is 'E-mail address of the leading profile: an identifier, else a channel.';
+comment on column hiersync.customer.mobile is 'Mobile number of the leading profile, likewise.';
+comment on column hiersync.customer.external_id is 'externalId of the leading profile.';
+comment on column hiersync.customer.account_id is 'accountId of the leading profile.';
+comment on column hiersync.customer.profile_source is 'source of the leading profile.';
+comment on column hiersync.customer.role_code is 'roleCode: the customer''s role in its hierarchy.';
+comment on column hiersync.customer.no_of_children is 'noOfChildren as the vendor states it.';
+comment on column hiersync.customer.default_child is 'defaultChild: the one default child of its parent.';
+comment on column hiersync.customer.created_at is 'createdDate.';
+comment on column hiersync.customer.auto_update_time is 'The latest autoUpdateTime over the profiles.';
+comment on column hiersync.customer.extended_fields is 'extendedFields.';
+comment on column hiersync.customer.extra is 'What the vendor sent and no column holds; under profiles by profile number.';
+comment on column hiersync.customer.is_placeholder is 'Only the id is known: a root that no list has shown.';
+comment on column hiersync.customer.first_seen_at is 'When we first saw it.';
+comment on column hiersync.customer.changed_at is 'When we last saw it change.';
+comment on column hiersync.customer.retired_at is 'When the vendor was found to show it no longer; null while it lives.';
+comment on column hiersync.customer.retired_walk_id is 'The walk that found so.';
+
+-- One entry of a customer's profiles[].
+create table hiersync.customer_profile (
+    source_id int not null,
+    customer_id bigint not null,
+    profile_no int not null,
+    profile_source text,
+    account_id text,
+    first_name text,
+    last_name text,
+    auto_update_time timestamptz,
+    fields jsonb not null default '{}',
+    primary key (source_id, customer_id, profile_no)
+);
+comment on table hiersync.customer_profile is 'One profile of a customer: one per source or account.';
+comment on column hiersync.customer_profile.source_id is 'The source.';
+comment on column hiersync.customer_profile.customer_id is 'The customer.';
+comment on column hiersync.customer_profile.profile_no is 'Its place in profiles[], from 1.';
+comment on column hiersync.customer_profile.profile_source is 'source, such as INSTORE.';
+comment on column hiersync.customer_profile.account_id is 'accountId.';
+comment on column hiersync.customer_profile.first_name is 'firstName.';
+comment on column hiersync.customer_profile.last_name is 'lastName.';
+comment on column hiersync.customer_profile.auto_update_time is 'autoUpdateTime.';
+comment on column hiersync.customer_profile.fields is 'fields.';
+
+-- One entry of a profile's identifiers[].
+create table hiersync.customer_identifier (
+    source_id int not null,
+    customer_id bigint not null,
+    profile_no int not null,
+    identifier_no int not null,
+    type text,
+    value text,
+    primary key (source_id, customer_id, profile_no, identifier_no)
+);
+comment on table hiersync.customer_identifier is 'One identifier of a profile. Not unique across customers.';
+comment on column hiersync.customer_identifier.source_id is 'The source.';
+comment on column hiersync.customer_identifier.customer_id is 'The customer.';
+comment on column hiersync.customer_identifier.profile_no is 'The profile.';
+comment on column hiersync.customer_identifier.identifier_no is 'Its place in identifiers[], from 1.';
+comment on column hiersync.customer_identifier.type is 'mobile, email, externalId, …';
+comment on column hiersync.customer_identifier.value is 'Its value, as sent.';
+
+-- One entry of a profile's commChannels[].
+create table hiersync.customer_channel (
+    source_id int not null,
+    customer_id bigint not null,
+    profile_no int not null,
+    channel_no int not null,
+    type text,
+    value text,
+    is_primary boolean,
+    is_verified boolean,
+    meta jsonb not null default '{}',
+    attributes jsonb not null default '{}',
+    primary key (source_id, customer_id, profile_no, channel_no)
+);
+comment on table hiersync.customer_channel is 'One communication channel of a profile.';
+comment on column hiersync.customer_channel.source_id is 'The source.';
+comment on column hiersync.customer_channel.customer_id is 'The customer.';
+comment on column hiersync.customer_channel.profile_no is 'The profile.';
+comment on column hiersync.customer_channel.channel_no is 'Its place in commChannels[], from 1.';
+comment on column hiersync.customer_channel.type is 'mobile, email, …';
+comment on column hiersync.customer_channel.value is 'Its value, as sent.';
+comment on column hiersync.customer_channel.is_primary is 'primary.';
+comment on column hiersync.customer_channel.is_verified is 'verified.';
+comment on column hiersync.customer_channel.meta is 'meta, such as residence and office.';
+comment on column hiersync.customer_channel.attributes is 'attributes.';
+
+-- Parent → child. A child with two live parents is mirrored as shown, with a finding.
+create table hiersync.customer_link (
+    source_id int not null,
+    parent_id bigint not null,
+    child_id bigint not null,
+    first_seen_at timestamptz not null,
+    retired_at timestamptz,
+    primary key (source_id, parent_id, child_id)
+);
+comment on table hiersync.customer_link is 'Parent and child; gone ones are kept with retired_at.';
+comment on column hiersync.customer_link.source_id is 'The source.';
+comment on column hiersync.customer_link.parent_id is 'The parent customer.';
+comment on column hiersync.customer_link.child_id is 'The child customer.';
+comment on column hiersync.customer_link.first_seen_at is 'When we first saw it.';
+comment on column hiersync.customer_link.retired_at is 'When the parent''s list was proven not to hold it any more; null while it lives.';
+
+-- Finds a child's parents.
+create index customer_link_child on hiersync.customer_link (source_id, child_id);
+comment on index hiersync.customer_link_child is 'Finds a child''s parents.';
+
+-- One LeadSquared user.
+create table hiersync.reporting_user (
+    source_id int not null,
+    user_id uuid not null,
+    node_no int not null,
+    digest uuid,
+    name text,
+    email text,
+    mobile text,
+    is_active boolean,
+    checked_in boolean,
+    auto_update_time timestamptz,
+    extra jsonb not null default '{}',
+    is_placeholder boolean not null default false,
+    first_seen_at timestamptz not null,
+    changed_at timestamptz not null,
+    retired_at timestamptz,
+    retired_walk_id bigint,
+    primary key (source_id, user_id)
+);
+comment on table hiersync.reporting_user is 'One LeadSquared user; gone ones are kept with retired_at.';
+comment on column hiersync.reporting_user.source_id is 'The source.';
+comment on column hiersync.reporting_user.user_id is 'UserId.';
+comment on column hiersync.reporting_user.node_no is 'Dense number within the source, for compact sets.';
+comment on column hiersync.reporting_user.digest is 'Digest of the content without its change stamps; null for a placeholder.';
+comment on column hiersync.reporting_user.name is 'Name.';
+comment on column hiersync.reporting_user.email is 'Email.';
+comment on column hiersync.reporting_user.mobile is 'Mobile.';
+comment on column hiersync.reporting_user.is_active is 'IsActive.';
+comment on column hiersync.reporting_user.checked_in is 'CheckedIn.';
+comment on column hiersync.reporting_user.auto_update_time is 'ModifiedOn, when asked for and given.';
+comment on column hiersync.reporting_user.extra is 'Asked-for columns and anything else.';
+comment on column hiersync.reporting_user.is_placeholder is 'Only the id is known: a root that no list has shown.';
+comment on column hiersync.reporting_user.first_seen_at is 'When we first saw it.';
+comment on column hiersync.reporting_user.changed_at is 'When we last saw it change.';
+comment on column hiersync.reporting_user.retired_at is 'When the vendor was found to show it no longer; null while it lives.';
+comment on column hiersync.reporting_user.retired_walk_id is 'The walk that found so.';
+
+-- Manager → report.
+create table hiersync.reporting_line (
+    source_id int not null,
+    manager_id uuid not null,
+    user_id uuid not null,
+    first_seen_at timestamptz not null,
+    retired_at timestamptz,
+    primary key (source_id, manager_id, user_id)
+);
+comment on table hiersync.reporting_line is 'Manager and report; gone ones are kept with retired_at.';
+comment on column hiersync.reporting_line.source_id is 'The source.';
+comment on column hiersync.reporting_line.manager_id is 'The manager.';
+comment on column hiersync.reporting_line.user_id is 'The user who reports to the manager.';
+comment on column hiersync.reporting_line.first_seen_at is 'When we first saw it.';
+comment on column hiersync.reporting_line.retired_at is 'When it was found to be gone; null while it lives.';
+
+-- Finds a user's managers.
+create index reporting_line_user on hiersync.reporting_line (source_id, user_id);
+comment on index hiersync.reporting_line_user is 'Finds a user''s managers.';
+
+-- Users that User Advanced Search showed in an open walk and that are not as the mirror has them. Who lies below
+-- the roots is known only when the whole roster is read; then the rows are taken in and removed.
+create table hiersync.roster_row (
+    source_id int not null,
+    user_id uuid not null,
+    manager_id uuid,
+    walk_id bigint not null,
+    content jsonb not null,
+    primary key (source_id, user_id)
+);
+comment on table hiersync.roster_row is 'Users read from a roster in an open walk that differ from the mirror; empty between walks.';
+comment on column hiersync.roster_row.source_id is 'The source.';
+comment on column hiersync.roster_row.user_id is 'The user.';
+comment on column hiersync.roster_row.manager_id is 'The manager that the row states; null for nobody.';
+comment on column hiersync.roster_row.walk_id is 'The walk.';
+comment on column hiersync.roster_row.content is 'The user as read.';
+
+-- What changed, row by row.
+create table hiersync.change (
+    source_id int not null,
+    change_id bigint generated always as identity,
+    run_id bigint not null,
+    entity text not null check (entity in ('customer', 'customer_link', 'reporting_user', 'reporting_line')),
+    key text not null,
+    op text not null check (op in ('insert', 'update', 'retire', 'restore')),
+    fields jsonb,
+    vendor_time timestamptz,
+    seen_at timestamptz not null,
+    primary key (source_id, change_id)
+);
+comment on table hiersync.change is 'What changed in the mirror, row by row.';
+comment on column hiersync.change.source_id is 'The source.';
+comment on column hiersync.change.change_id is 'Unique; grows.';
+comment on column hiersync.change.run_id is 'The run that saw it.';
+comment on column hiersync.change.entity is 'customer, customer_link, reporting_user or reporting_line.';
+comment on column hiersync.change.key is 'The node''s id, or parent/child for a link.';
+comment on column hiersync.change.op is 'insert, update, retire or restore.';
+comment on column hiersync.change.fields is 'For an update, the old and the new value of each field.';
+comment on column hiersync.change.vendor_time is 'The vendor''s stamp of the new state.';
+comment on column hiersync.change.seen_at is 'When we saw it.';
+
+-- Finds what happened to one node.
+create index change_key on hiersync.change (source_id, entity, key);
+comment on index hiersync.change_key is 'Finds what happened to one node.';
+
+-- Something a person should know.
+create table hiersync.finding (
+    source_id int not null,
+    finding_id bigint generated always as identity,
+    run_id bigint not null,
+    walk_id bigint not null,
+    kind text not null,
+    key text not null,
+    detail jsonb not null default '{}',
+    seen_at timestamptz not null,
+    resolved_at timestamptz,
+    primary key (source_id, finding_id)
+);
+comment on table hiersync.finding is 'Something a person should know: a list that moved, a cycle, a second parent, a silent change.';
+comment on column hiersync.finding.source_id is 'The source.';
+comment on column hiersync.finding.finding_id is 'Unique; grows.';
+comment on column hiersync.finding.run_id is 'The run that first saw it.';
+comment on column hiersync.finding.walk_id is 'The walk that last saw it.';
+comment on column hiersync.finding.kind is 'What kind of thing.';
+comment on column hiersync.finding.key is 'Contains the id that it is about.';
+comment on column hiersync.finding.detail is 'In plain words, under say, and what else is known.';
+comment on column hiersync.finding.seen_at is 'When it was first seen.';
+comment on column hiersync.finding.resolved_at is 'When a later walk no longer saw it; null while it is open.';
+
+-- The same finding is open once, however often it is seen.
+create unique index finding_open on hiersync.finding (source_id, kind, key) where resolved_at is null;
+comment on index hiersync.finding_open is 'The same finding is open once.';
+
+-- How fresh each source is, for a dashboard's corner.
+create view hiersync.source_health as
+select
+    s.source_id,
+    s.name,
+    s.vendor,
+    complete.finished_at as last_complete_at,
+    clock_timestamp() - complete.finished_at as staleness,
+    latest.run_id as last_run_id,
+    latest.started_at as last_started_at,
+    latest.finished_at as last_finished_at,
+    latest.outcome as last_outcome,
+    latest.error as last_error,
+    latest.resume_at,
+    (select count(*) from hiersync.finding f where f.source_id = s.source_id and f.resolved_at is null) as open_findings
+from hiersync.source s
+left join lateral (
+    select max(w.finished_at) as finished_at from hiersync.walk w where w.source_id = s.source_id and w.verdict = 'complete'
+) complete on true
+left join lateral (
+    select r.* from hiersync.sync_run r where r.source_id = s.source_id order by r.run_id desc limit 1
+) latest on true;
+comment on view hiersync.source_health is 'How fresh each source is.';
+comment on column hiersync.source_health.source_id is 'The source.';
+comment on column hiersync.source_health.name is 'Its name in the configuration.';
+comment on column hiersync.source_health.vendor is 'capillary or leadsquared.';
+comment on column hiersync.source_health.last_complete_at is 'When a walk was last completed.';
+comment on column hiersync.source_health.staleness is 'Time since then.';
+comment on column hiersync.source_health.last_run_id is 'The latest run.';
+comment on column hiersync.source_health.last_started_at is 'When it began.';
+comment on column hiersync.source_health.last_finished_at is 'When it ended; null while it runs.';
+comment on column hiersync.source_health.last_outcome is 'How it ended; null while it runs.';
+comment on column hiersync.source_health.last_error is 'What a person must see.';
+comment on column hiersync.source_health.resume_at is 'When the budget lets it go on.';
+comment on column hiersync.source_health.open_findings is 'Findings that nobody and nothing has resolved.';

@@ -1,0 +1,188 @@
+//! What every verb stands on: the config, the secrets, the database, the budgets.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    budget::purse::Purse,
+    config::{
+        Config, Source, Vendor,
+        secrets::{self, SecretError, Secrets},
+    },
+    embedded::{self, Embedded, error::EmbeddedError},
+    model::run::Outcome,
+    store::{
+        connect::{self, ConnectError},
+        ledger::PgLedger,
+        process::{self, Identity},
+    },
+    sync::{
+        progress::Progress,
+        run::{self, NoRun, Report, Shared, Wanted},
+    },
+    vendor::{capillary, error::VendorError, leadsquared},
+};
+
+/// An open application.
+pub struct App {
+    /// The config.
+    pub config: Config,
+    /// Secrets by name.
+    pub secrets: Secrets,
+    /// The database, and who we are there.
+    pub shared: Shared,
+    embedded: Option<Embedded>,
+    purses: Mutex<HashMap<String, Arc<Purse<PgLedger>>>>,
+}
+
+/// Why the application cannot open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A secret is missing or unreadable.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The embedded Postgres does not run.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The database cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The database fails.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Why a source was not run.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A secret is missing or unreadable.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The embedded Postgres does not run any more.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The vendor's client cannot be built.
+    #[error(transparent)]
+    Client(VendorError),
+    /// There was no run.
+    #[error(transparent)]
+    NoRun(#[from] NoRun),
+    /// The budget's ledger cannot be opened.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// A vendor's client, for those who only need its calls.
+pub enum Client {
+    /// Capillary.
+    Capillary(capillary::Capillary),
+    /// LeadSquared.
+    LeadSquared(leadsquared::LeadSquared),
+}
+
+impl App {
+    /// Starts or finds the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(config: Config, secrets: Secrets, supervisor: PathBuf) -> Result<Self, OpenError> {
+        let password = secrets.optional(secrets::DATABASE_PASSWORD)?;
+        let (embedded, url) = match &config.database.url {
+            Some(url) => (None, url.to_string()),
+            None => {
+                let settings = embedded::Settings { dir: config.database.dir.clone(), pg_bin: config.database.pg_bin.clone(), supervisor };
+                (Some(Embedded::start(&settings).await?), embedded::url(&config.database.dir))
+            }
+        };
+        let password = if embedded.is_some() { None } else { password };
+        let pool = connect::open(&url, password.as_ref(), config.database.max_connections).await?;
+        let identity = Identity::own();
+        let process_id = process::register(&mut *pool.acquire().await?, &identity).await?;
+        let shared = Shared { pool, process_id, identity };
+        Ok(Self { config, secrets, shared, embedded, purses: Mutex::default() })
+    }
+
+    /// Runs a source once. There is no other way to run one.
+    ///
+    /// # Errors
+    /// When there was no run; a run that failed is a [`Report`].
+    pub async fn run(
+        &self,
+        source: &Source,
+        wanted: Wanted,
+        stop: &CancellationToken,
+        progress: Arc<Progress>,
+    ) -> Result<Report, SourceError> {
+        if let Some(embedded) = &self.embedded {
+            embedded.ensure().await?;
+        }
+        let client = self.client(source)?;
+        let purse = self.purse(source).await?;
+        let report = match client {
+            Client::Capillary(vendor) => run::run(&self.shared, source, vendor, purse, wanted, stop, progress).await?,
+            Client::LeadSquared(vendor) => run::run(&self.shared, source, vendor, purse, wanted, stop, progress).await?,
+        };
+        Ok(report)
+    }
+
+    /// A source's client.
+    ///
+    /// # Errors
+    /// When a secret is missing or the client cannot be built.
+    pub fn client(&self, source: &Source) -> Result<Client, SourceError> {
+        match &source.vendor {
+            Vendor::Capillary(settings) => {
+                let credentials = capillary::credentials(source, settings, &self.secrets)?;
+                capillary::Capillary::new(source, settings, credentials).map(Client::Capillary).map_err(SourceError::Client)
+            }
+            Vendor::LeadSquared(settings) => {
+                let credentials = leadsquared::credentials(source, &self.secrets)?;
+                leadsquared::LeadSquared::new(source, settings, credentials).map(Client::LeadSquared).map_err(SourceError::Client)
+            }
+        }
+    }
+
+    /// The purse of a source's budget; sources that name the same budget share it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn purse(&self, source: &Source) -> sqlx::Result<Arc<Purse<PgLedger>>> {
+        if let Some(purse) = self.purses().get(&source.budget) {
+            return Ok(Arc::clone(purse));
+        }
+        // The longest call of all that share the budget bounds how long one may be under way.
+        let sharing = self.config.sources.iter().filter(|other| other.budget == source.budget);
+        let timeout = sharing.map(|other| other.timeout).max().unwrap_or(source.timeout);
+        let shared = &self.shared;
+        let ledger = PgLedger::open(&shared.pool, shared.process_id, &source.budget, &source.limits, source.headroom, timeout).await?;
+        let purse = Arc::new(Purse::new(ledger));
+        Ok(Arc::clone(self.purses().entry(source.budget.clone()).or_insert(purse)))
+    }
+
+    fn purses(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Purse<PgLedger>>>> {
+        self.purses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The source of this name.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.config.sources.iter().find(|source| source.name == name)
+    }
+
+    /// Closes the database; the embedded one stops if nobody else uses it.
+    pub async fn close(self) {
+        self.shared.pool.close().await;
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// Whether the outcome lets the next run go on by itself.
+pub fn goes_on(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Throttled | Outcome::Stopped)
+}

@@ -1,0 +1,76 @@
+//! What the purse needs of a ledger; the one implementation is in `store`.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+
+use crate::model::limit::Limit;
+
+/// Permits bought together have been used: the ledger may count them to their real end.
+#[derive(Debug, Clone, Copy)]
+pub struct Settlement {
+    /// The batch.
+    pub batch_id: i64,
+    /// How many of its permits were used for a call.
+    pub used: u32,
+    /// When the last of the calls ended, by this process's clock.
+    pub ended: Instant,
+}
+
+/// What came of wanting permits.
+#[derive(Debug, Clone)]
+pub enum Trade {
+    /// Bought: so many calls may be sent, soon.
+    Bought {
+        /// To settle them by.
+        batch_id: i64,
+        /// At least one.
+        calls: u32,
+    },
+    /// None now.
+    Wait(Wait),
+}
+
+/// Why and how long there is no permit.
+#[derive(Debug, Clone)]
+pub struct Wait {
+    /// From now, by the database's clock.
+    pub wait: Duration,
+    /// The same as a time, for people.
+    pub until: DateTime<Utc>,
+    /// False when it hangs on calls under way and should be asked again soon.
+    pub firm: bool,
+    /// For people.
+    pub why: String,
+}
+
+/// The vendor refused: nobody calls for a while.
+#[derive(Debug, Clone)]
+pub struct Pause {
+    /// How long, from now.
+    pub wait: Duration,
+    /// For people.
+    pub why: String,
+    /// A limit that the refusal stated.
+    pub stated: Option<Limit>,
+}
+
+/// The ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot trade with the budget's ledger")]
+pub struct LedgerError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// One budget's ledger, shared by all processes.
+pub trait Ledger: Send + Sync {
+    /// Settles what has ended, then buys up to `wants` permits, in one transaction.
+    ///
+    /// # Errors
+    /// When the database does not answer; nothing is bought then.
+    fn trade(&self, settle: &[Settlement], wants: u32) -> impl Future<Output = Result<Trade, LedgerError>> + Send;
+
+    /// Pauses the whole budget, for every process.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    fn pause(&self, pause: &Pause) -> impl Future<Output = Result<(), LedgerError>> + Send;
+}

@@ -1,0 +1,211 @@
+//! A process's purse for one budget: buys permits for all its runs, in the order in which they ask, and settles
+//! them when their calls have ended.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use super::ledger::{Ledger, LedgerError, Pause, Settlement, Trade, Wait};
+use crate::clock;
+
+/// A bought permit must be used soon: the ledger takes its call to be over a fixed time after the purchase.
+pub const USE_WITHIN: Duration = Duration::from_secs(3);
+
+/// While the wait hangs on calls under way, possibly of other processes, ask again after this time.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Permits bought in one trade at most.
+const BATCH: u32 = 64;
+
+/// Permits for one budget.
+pub struct Purse<L> {
+    ledger: L,
+    turn: tokio::sync::Mutex<()>,
+    asking: AtomicU32,
+    stock: Mutex<VecDeque<Permit>>,
+    desk: Arc<Desk>,
+}
+
+/// Where batches are handed in when their last permit is gone.
+#[derive(Default)]
+struct Desk {
+    ended: Mutex<Vec<Settlement>>,
+    news: Notify,
+}
+
+/// The right to send one call. Its end, by `drop`, is the end of the call.
+pub struct Permit {
+    batch: Arc<Batch>,
+    bought: Instant,
+    used: bool,
+}
+
+struct Batch {
+    id: i64,
+    used: AtomicU32,
+    desk: Arc<Desk>,
+}
+
+impl Permit {
+    /// Says that the call is now sent. A permit that was never used goes back.
+    pub fn used(&mut self) {
+        self.used = true;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.used {
+            self.batch.used.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let settlement = Settlement { batch_id: self.id, used: self.used.load(Ordering::Relaxed), ended: clock::instant() };
+        self.desk.ended.lock().unwrap_or_else(PoisonError::into_inner).push(settlement);
+        self.desk.news.notify_one();
+    }
+}
+
+/// Why there is no permit.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPermit {
+    /// None within the caller's patience.
+    #[error("the budget is spent")]
+    Spent(Wait),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The caller was asked to stop while it waited.
+    #[error("asked to stop")]
+    Stopped,
+}
+
+impl<L: Ledger> Purse<L> {
+    /// An empty purse.
+    pub fn new(ledger: L) -> Self {
+        Self {
+            ledger,
+            turn: tokio::sync::Mutex::new(()),
+            asking: AtomicU32::new(0),
+            stock: Mutex::new(VecDeque::new()),
+            desk: Arc::default(),
+        }
+    }
+
+    /// Waits for a permit, in the order of asking.
+    ///
+    /// # Errors
+    /// When none is to be had within `patience`, when the ledger fails, or when `stop` is asked for.
+    pub async fn permit(&self, patience: Duration, stop: &tokio_util::sync::CancellationToken) -> Result<Permit, NoPermit> {
+        let _asking = Asking::new(&self.asking);
+        let _turn = tokio::select! {
+            turn = self.turn.lock() => turn,
+            () = stop.cancelled() => return Err(NoPermit::Stopped),
+        };
+        loop {
+            if let Some(permit) = self.from_stock() {
+                return Ok(permit);
+            }
+            // Not inside a select: a purchase that is cut off would be paid for and lost.
+            let Some(wait) = self.buy().await? else { continue };
+            if wait.firm && wait.wait > patience {
+                return Err(NoPermit::Spent(wait));
+            }
+            let nap = if wait.firm { wait.wait } else { wait.wait.min(ASK_AGAIN) };
+            tokio::select! {
+                () = tokio::time::sleep(nap) => {}
+                () = self.desk.news.notified() => {}
+                () = stop.cancelled() => return Err(NoPermit::Stopped),
+            }
+        }
+    }
+
+    /// Pauses the budget for everybody and gives unused permits back.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn pause(&self, pause: &Pause) -> Result<(), LedgerError> {
+        self.lock_stock().clear();
+        self.ledger.pause(pause).await
+    }
+
+    /// Tells the ledger what has ended, and gives unused permits back; for the end of a run.
+    ///
+    /// # Errors
+    /// When the ledger fails; it then takes the calls to have lasted as long as possible.
+    pub async fn settle(&self) -> Result<(), LedgerError> {
+        let _turn = self.turn.lock().await;
+        self.lock_stock().clear();
+        let ended = self.ended();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        self.ledger.trade(&ended, 0).await?;
+        self.forget(&ended);
+        Ok(())
+    }
+
+    fn from_stock(&self) -> Option<Permit> {
+        let mut stock = self.lock_stock();
+        stock.retain(|permit| clock::instant().saturating_duration_since(permit.bought) < USE_WITHIN);
+        stock.pop_front()
+    }
+
+    /// Buys into the stock, or says why not.
+    async fn buy(&self) -> Result<Option<Wait>, LedgerError> {
+        let wants = self.asking.load(Ordering::Relaxed).clamp(1, BATCH);
+        let ended = self.ended();
+        let bought = clock::instant();
+        let trade = self.ledger.trade(&ended, wants).await?;
+        self.forget(&ended);
+        match trade {
+            Trade::Wait(wait) => Ok(Some(wait)),
+            Trade::Bought { batch_id, calls } => {
+                let batch = Arc::new(Batch { id: batch_id, used: AtomicU32::new(0), desk: Arc::clone(&self.desk) });
+                let permit = || Permit { batch: Arc::clone(&batch), bought, used: false };
+                self.lock_stock().extend((0..calls).map(|_| permit()));
+                Ok(None)
+            }
+        }
+    }
+
+    fn ended(&self) -> Vec<Settlement> {
+        self.desk.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Only after the ledger has taken them: a settlement that is cut off is made again.
+    fn forget(&self, settled: &[Settlement]) {
+        let known = |id| settled.iter().any(|settlement| settlement.batch_id == id);
+        self.desk.ended.lock().unwrap_or_else(PoisonError::into_inner).retain(|settlement| !known(settlement.batch_id));
+    }
+
+    fn lock_stock(&self) -> std::sync::MutexGuard<'_, VecDeque<Permit>> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts who waits, so that one trade buys for all of them.
+struct Asking<'a>(&'a AtomicU32);
+
+impl<'a> Asking<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,124 @@
+//! `hiersync check`: config, secrets, database, and one light call per source within its budget.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    exit::{Exit, Failure},
+    own_program,
+};
+use crate::{
+    app::{App, Client, SourceError},
+    config::{Config, Source, secrets::Secrets},
+    sync::{
+        Interrupted,
+        caller::{CallError, Caller, Terms},
+        progress::Progress,
+    },
+    vendor::{Ask, List, error::VendorError, hierarchy::Hierarchy},
+};
+
+/// What people type.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Makes no call to a vendor
+    #[arg(long)]
+    offline: bool,
+}
+
+/// Checks all there is, and says what is wrong.
+///
+/// # Errors
+/// When the database cannot be reached; what is wrong with a source is told and counted.
+pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
+    println!("config: {} sources", config.sources.len());
+    let secrets = Secrets::from_env();
+    let mut ends = vec![check_secrets(&config, &secrets)];
+    let app = App::open(config, secrets, own_program()?).await?;
+    println!("database: reached, its schema is up to date");
+    if !args.offline {
+        for source in &app.config.sources {
+            ends.push(check_source(&app, source).await);
+        }
+    }
+    app.close().await;
+    Ok(Exit::worst(ends))
+}
+
+fn check_secrets(config: &Config, secrets: &Secrets) -> Exit {
+    let mut exit = Exit::Complete;
+    for name in crate::config::secrets::needed(config) {
+        if let Err(error) = secrets.get(&name) {
+            eprintln!("secrets: {error}");
+            exit = Exit::Config;
+        }
+    }
+    if exit == Exit::Complete {
+        println!("secrets: all there");
+    }
+    exit
+}
+
+async fn check_source(app: &App, source: &Source) -> Exit {
+    let checked = match app.client(source) {
+        Ok(Client::Capillary(vendor)) => light_call(app, source, vendor, 1).await,
+        Ok(Client::LeadSquared(vendor)) => light_call(app, source, vendor, 1).await,
+        Err(error) => Err((Exit::of_source(&error), format!("{:#}", anyhow::Error::new(error)))),
+    };
+    match checked {
+        Ok(rows) => {
+            println!("{}: the vendor answers; {rows} rows in one light call", source.name);
+            Exit::Complete
+        }
+        Err((exit, why)) => {
+            eprintln!("{}: {why}{}", source.name, advice(exit));
+            exit
+        }
+    }
+}
+
+fn advice(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Credentials => "; check the source's secrets, and that they may read the hierarchy",
+        Exit::Unavailable => "; check base_url and the network, or try again later",
+        Exit::Partial => "; check the source's roots and its other settings",
+        Exit::Later => "; try again later",
+        _ => "",
+    }
+}
+
+/// Asks for the first root's list, as little of it as possible.
+async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: u32) -> Result<u32, (Exit, String)> {
+    let list = first_list(&vendor).map_err(|why| (Exit::Config, why))?;
+    let purse =
+        app.purse(source).await.map_err(|error| (Exit::Unavailable, format!("{:#}", anyhow::Error::new(SourceError::Database(error)))))?;
+    let shortest_window = source.limits.iter().map(|limit| limit.window).min().unwrap_or(Duration::from_secs(60));
+    let terms = Terms { timeout: source.timeout, shortest_window, max_calls: None };
+    let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Progress::default()), &terms);
+    let ask = Ask { list, offset: 0, limit };
+    let answer = caller.call(&|within| caller.vendor.page(&ask, within).boxed()).await;
+    if let Err(error) = caller.settle().await {
+        tracing::warn!(error = %error, "the budget's ledger could not be told that the call has ended");
+    }
+    match answer {
+        Ok(page) => Ok(page.received),
+        Err(CallError::ThisOnly(error)) => Err((Exit::Partial, error.to_string())),
+        Err(CallError::Run(interrupted)) => Err((exit_of(&interrupted), interrupted.to_string())),
+    }
+}
+
+fn first_list<V: Hierarchy>(vendor: &V) -> Result<List, String> {
+    let root = vendor.roots().into_iter().next().ok_or("the source has no roots")?;
+    vendor.list(&root.key, root.identifier.as_ref())
+}
+
+fn exit_of(interrupted: &Interrupted) -> Exit {
+    match interrupted {
+        Interrupted::Stopped | Interrupted::Throttled { .. } => Exit::Later,
+        Interrupted::Vendor(VendorError::Unauthorised(_)) => Exit::Credentials,
+        Interrupted::Vendor(_) | Interrupted::Database(_) | Interrupted::Ledger(_) => Exit::Unavailable,
+        Interrupted::LeaseLost => Exit::Fault,
+    }
+}

@@ -1,0 +1,127 @@
+//! `hiersync daemon`: runs the schedules, for systemd.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::exit::{Exit, Failure};
+use crate::{
+    app::App,
+    clock,
+    config::Source,
+    lifecycle::{self, Crew, Systemd},
+    model::run::Trigger,
+    runner::Runner,
+    schedule::{self, Timetable},
+    store::report,
+    web,
+};
+
+/// Runs get so long to close when a stop is asked for; systemd gives the whole service 15 s.
+const CLOSE_WITHIN: Duration = Duration::from_secs(9);
+
+/// Systemd's status line is renewed this often.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the database fails at the start, or the page cannot be served.
+pub async fn run(app: App) -> Result<Exit, Failure> {
+    let app = Arc::new(app);
+    let mut crew = Crew::default();
+    let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
+    let served = serve(&app, &stop, &mut crew).await;
+    Systemd::stopping();
+    stop.cancel();
+    let left = crew.dismiss(CLOSE_WITHIN).await;
+    if left == 0
+        && let Ok(app) = Arc::try_unwrap(app)
+    {
+        app.close().await;
+    }
+    served.map(|()| Exit::Complete)
+}
+
+/// The daemon itself, until the stop.
+///
+/// # Errors
+/// When the database fails at the start, or the page cannot be served.
+pub async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Result<(), Failure> {
+    let sources: Vec<Source> = app.config.sources.iter().filter(|source| source.enabled && source.schedule.is_some()).cloned().collect();
+    if sources.is_empty() {
+        warn!("no enabled source has a schedule: nothing will run by itself");
+    }
+    if let Some(listen) = &app.config.daemon.listen {
+        let listener = web::bind(listen).await.map_err(|error| Failure::new(Exit::Config, error))?;
+        crew.spawn(web::serve(listener, app.shared.pool.clone(), stop.clone()));
+        info!(listen, "the status page is up");
+    }
+    let runner = Runner::start(app, &sources, stop, crew);
+    let timetable = timetable(app, &sources, &runner).await?;
+    let fire = runner.clone();
+    let ticking = stop.clone();
+    crew.spawn(async move {
+        let fired = schedule::run(timetable, ticking.clone(), |source| fire.trigger(source, Trigger::Schedule)).await;
+        if let Err(error) = fired {
+            // Without a timetable the daemon is no daemon: systemd starts another.
+            warn!(error = %error, "the timetable failed: stopping");
+            ticking.cancel();
+        }
+    });
+    Systemd::ready();
+    info!(sources = sources.len(), "ready");
+    live(stop, &runner).await;
+    Ok(())
+}
+
+/// Tells systemd that we live, until the stop.
+async fn live(stop: &CancellationToken, runner: &Runner) {
+    let every = Systemd::alive_every().unwrap_or(TOLD_EVERY).min(TOLD_EVERY);
+    loop {
+        Systemd::alive();
+        Systemd::status(&runner.status());
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// The schedules. A source whose last firing has no run after it is triggered once: it was missed.
+async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Timetable, Failure> {
+    let starts: HashMap<String, Option<DateTime<Utc>>> = report::last_starts(&app.shared.pool).await?.into_iter().collect();
+    let mut timetable = Timetable::default();
+    for source in sources {
+        let Some(schedule) = &source.schedule else { continue };
+        let last_firing = timetable.add(&source.name, schedule, clock::now());
+        let last_start = starts.get(&source.name).copied().flatten();
+        info!(source = source.name, next = ?timetable.next_of(&source.name), "scheduled");
+        if is_missed(last_firing, last_start) {
+            info!(source = source.name, "a firing was missed while nobody was up: made up now");
+            runner.trigger(&source.name, Trigger::Startup);
+        }
+    }
+    Ok(timetable)
+}
+
+/// Whether the last firing has no run after it. A source that never ran has missed it.
+fn is_missed(last_firing: Option<DateTime<Utc>>, last_start: Option<DateTime<Utc>>) -> bool {
+    last_firing.is_some() && last_start < last_firing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_firing_without_a_run_after_it_was_missed() {
+        let at = |second| DateTime::from_timestamp(second, 0);
+        assert!(is_missed(at(100), None));
+        assert!(is_missed(at(100), at(99)));
+        assert!(!is_missed(at(100), at(101)));
+        assert!(!is_missed(None, at(1)));
+    }
+}

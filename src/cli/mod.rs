@@ -1,0 +1,165 @@
+//! The command line: what people type, what they read, and the exit code.
+
+pub mod bars;
+pub mod check;
+pub mod daemon;
+pub mod demo;
+pub mod exit;
+pub mod show;
+pub mod sync;
+pub mod table;
+
+use std::{io::Write, path::PathBuf};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use self::exit::{Exit, Failure};
+use crate::{
+    app::App,
+    config::{Config, locate, read, secrets::Secrets},
+    embedded::supervisor::{self, SuperviseArgs},
+    telemetry,
+};
+
+/// Keeps a company's hierarchies from Capillary and LeadSquared in Postgres.
+#[derive(Debug, Parser)]
+#[command(name = "hiersync", version, max_term_width = 100)]
+pub struct Args {
+    /// The config file [default: $HIERSYNC_CONFIG, ./hiersync.toml, /etc/hiersync/hiersync.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Shows everything in one command: embedded Postgres, simulated vendors, two syncs, what changed
+    Demo(demo::Args),
+    /// Writes an annotated hiersync.toml
+    Init(InitArgs),
+    /// Checks config, secrets, database, and each source with one light call
+    Check(check::Args),
+    /// Brings the named (or all enabled) sources forward once
+    Sync(sync::Args),
+    /// Runs the schedules, for systemd
+    Daemon,
+    /// Tells how each source and each budget stands
+    Status(show::StatusArgs),
+    /// Lists the latest runs
+    Runs(show::RunsArgs),
+    /// Lists the latest changes
+    Changes(show::ChangesArgs),
+    /// Prints the database URL that BI tools should use
+    Url,
+    /// Prints completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Watches over the embedded Postgres; started by hiersync itself
+    #[command(hide = true)]
+    EmbeddedSupervisor {
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        pg_bin: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct InitArgs {
+    /// Where to write it
+    #[arg(default_value = "hiersync.toml")]
+    file: PathBuf,
+}
+
+/// The annotated config file.
+const EXAMPLE: &str = include_str!("../../hiersync.example.toml");
+
+/// Runs the command line to its end.
+pub fn main() -> std::process::ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are answers, not faults.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Complete };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    if let Verb::EmbeddedSupervisor { dir, pg_bin } = args.verb {
+        // Before any other thread: the server must die with this one, and signals must come to it.
+        return supervisor::supervise(&SuperviseArgs { dir, pg_bin });
+    }
+    telemetry::start(if matches!(args.verb, Verb::Daemon) { "info" } else { "warn" });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::tell(&Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot start the runtime"))),
+    };
+    match runtime.block_on(run(args)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => exit::tell(&failure),
+    }
+}
+
+async fn run(args: Args) -> Result<Exit, Failure> {
+    let file = args.config.as_deref();
+    match args.verb {
+        Verb::Demo(args) => demo::run(args).await,
+        Verb::Init(args) => init(&args),
+        Verb::Check(args) => check::run(&args, load(file)?).await,
+        Verb::Sync(args) => sync::run(&args, open(file).await?).await,
+        Verb::Daemon => daemon::run(open(file).await?).await,
+        Verb::Status(args) => show::status(&args, open(file).await?).await,
+        Verb::Runs(args) => show::runs(&args, open(file).await?).await,
+        Verb::Changes(args) => show::changes(&args, open(file).await?).await,
+        Verb::Url => show::url(&load(file)?),
+        Verb::Completions { shell } => Ok(completions(shell)),
+        Verb::EmbeddedSupervisor { .. } => Ok(Exit::Usage),
+    }
+}
+
+fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
+    let path = locate::find(file).map_err(|error| Failure::new(Exit::Config, error))?;
+    read::load(&path).map_err(|error| Failure::new(Exit::Config, error))
+}
+
+async fn open(file: Option<&std::path::Path>) -> Result<App, Failure> {
+    let config = load(file)?;
+    App::open(config, Secrets::from_env(), own_program()?).await.map_err(Failure::from)
+}
+
+/// This program, which also watches over the embedded Postgres.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn own_program() -> Result<PathBuf, Failure> {
+    let told = std::env::current_exe();
+    told.map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot find this program's own file")))
+}
+
+fn init(args: &InitArgs) -> Result<Exit, Failure> {
+    let wrong = |what: String| move |error| Failure::new(Exit::Config, anyhow::Error::new(error).context(what));
+    let shown = args.file.display().to_string();
+    // `create_new`: a file that is there stays as it is, whoever put it there and when.
+    let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(&args.file);
+    let mut file = match opened {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let refusal = anyhow::anyhow!("{shown} is already there and is not overwritten; name another file: hiersync init FILE");
+            return Err(Failure::new(Exit::Config, refusal));
+        }
+        opened => opened.map_err(wrong(format!("cannot write {shown}")))?,
+    };
+    file.write_all(EXAMPLE.as_bytes()).map_err(wrong(format!("cannot write {shown}")))?;
+    println!("wrote {shown}: fill in your accounts, then run `hiersync --config {shown} check`");
+    Ok(Exit::Complete)
+}
+
+fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "hiersync", &mut text);
+    // A reader that has closed the pipe wants no more.
+    let _ = std::io::stdout().write_all(&text);
+    Exit::Complete
+}

@@ -1,0 +1,176 @@
+//! `status`, `runs`, `changes` and `url`: what the tables say.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    exit::{Exit, Failure},
+    sync::change_line,
+    table::{ago, seconds, table, time},
+};
+use crate::{app::App, config::Config, embedded, store::report};
+
+/// `status`.
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `runs`.
+#[derive(Debug, clap::Args)]
+pub struct RunsArgs {
+    /// Of this source only
+    source: Option<String>,
+    /// So many at most
+    #[arg(long, default_value_t = 20)]
+    limit: i64,
+    /// As JSON, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// `changes`.
+#[derive(Debug, clap::Args)]
+pub struct ChangesArgs {
+    /// Of this source only
+    source: Option<String>,
+    /// Of this run only
+    #[arg(long)]
+    run: Option<i64>,
+    /// Of this node or link only
+    #[arg(long)]
+    key: Option<String>,
+    /// So many at most
+    #[arg(long, default_value_t = 50)]
+    limit: i64,
+    /// As JSON, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tells how each source and each budget stands.
+///
+/// # Errors
+/// When the database fails.
+pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
+    let health = report::health(&app.shared.pool).await?;
+    let budgets = report::budgets(&app.shared.pool).await?;
+    app.close().await;
+    if args.json {
+        println!("{}", json!({ "sources": health, "budgets": budgets }));
+        return Ok(Exit::Complete);
+    }
+    let mut sources = table(&["source", "vendor", "live nodes", "complete", "last run", "outcome", "findings", "note"]);
+    for row in &health {
+        let running = if row.last_started_at.is_some() { "running" } else { "-" };
+        let note = match (&row.last_error, row.resume_at) {
+            (Some(error), Some(resume)) => format!("{error}; goes on from {}", time(Some(resume))),
+            (Some(error), None) => error.clone(),
+            _ => String::new(),
+        };
+        sources.add_row(vec![
+            row.name.clone(),
+            row.vendor.clone(),
+            row.live_nodes.to_string(),
+            row.staleness_s.map_or_else(|| "never".into(), |age| format!("{} ago", ago(Some(age)))),
+            time(row.last_started_at),
+            row.last_outcome.clone().unwrap_or_else(|| running.into()),
+            row.open_findings.to_string(),
+            note,
+        ]);
+    }
+    println!("{sources}");
+    if health.is_empty() {
+        println!("nothing was synced yet: run `hiersync sync`");
+    }
+    let mut table = table(&["budget", "limits", "calls in the last minute", "note"]);
+    for row in &budgets {
+        let note =
+            row.paused_until.map(|until| format!("paused until {}: {}", time(Some(until)), row.paused_why.clone().unwrap_or_default()));
+        let learned = row.learned_limit.as_ref().map(|limit| format!("the vendor states {limit}"));
+        let notes: Vec<String> = note.into_iter().chain(learned).collect();
+        table.add_row(vec![row.name.clone(), row.limits.join(" "), row.recent_calls.to_string(), notes.join("; ")]);
+    }
+    println!("\n{table}");
+    Ok(Exit::Complete)
+}
+
+/// Lists the latest runs.
+///
+/// # Errors
+/// When the database fails.
+pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
+    let rows = report::runs(&app.shared.pool, args.source.as_deref(), args.limit).await?;
+    app.close().await;
+    if args.json {
+        return Ok(lines(&rows));
+    }
+    let mut table = table(&[
+        "run", "source", "trigger", "started", "outcome", "calls", "rows", "new", "changed", "same", "gone", "back", "waited", "note",
+    ]);
+    for row in &rows {
+        table.add_row(vec![
+            row.run_id.to_string(),
+            row.source.clone(),
+            row.trigger.clone(),
+            time(Some(row.started_at)),
+            row.outcome.clone().unwrap_or_else(|| "running".into()),
+            row.requests.to_string(),
+            row.rows_seen.to_string(),
+            row.inserted.to_string(),
+            row.updated.to_string(),
+            row.unchanged.to_string(),
+            row.retired.to_string(),
+            row.restored.to_string(),
+            seconds(row.wait_ms),
+            row.error.clone().unwrap_or_default(),
+        ]);
+    }
+    println!("{table}");
+    Ok(Exit::Complete)
+}
+
+/// Lists the latest changes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
+    let mut conn = app.shared.pool.acquire().await?;
+    let rows = report::changes(&mut conn, args.source.as_deref(), args.run, args.key.as_deref(), args.limit).await?;
+    drop(conn);
+    app.close().await;
+    if args.json {
+        return Ok(lines(&rows));
+    }
+    for row in &rows {
+        println!("{} run {} {} {}", time(Some(row.seen_at)), row.run_id, row.source, change_line(row));
+    }
+    if rows.is_empty() {
+        println!("no changes");
+    }
+    Ok(Exit::Complete)
+}
+
+/// Prints the database URL that BI tools should use.
+///
+/// # Errors
+/// Never; the signature is that of a verb.
+pub fn url(config: &Config) -> Result<Exit, Failure> {
+    match &config.database.url {
+        Some(url) => println!("{url}"),
+        None => {
+            println!("{}", embedded::url(&config.database.dir));
+            eprintln!("the embedded Postgres runs while a hiersync process uses it, such as `hiersync daemon`");
+        }
+    }
+    Ok(Exit::Complete)
+}
+
+fn lines<R: Serialize>(rows: &[R]) -> Exit {
+    for row in rows {
+        println!("{}", json!(row));
+    }
+    Exit::Complete
+}

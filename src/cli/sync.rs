@@ -1,0 +1,139 @@
+//! `hiersync sync`: brings sources forward once.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{
+    bars::Bars,
+    exit::{Exit, Failure},
+    table,
+};
+use crate::{
+    app::{App, SourceError},
+    config::Source,
+    lifecycle::{self, Crew},
+    model::run::Trigger,
+    store::report::{ChangeRow, RunRow},
+    sync::run::{Report, Wanted},
+};
+
+/// What people type.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The sources; all enabled ones if none is named
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Stops after so many calls per source; the next sync goes on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_calls: Option<u32>,
+    /// Reads, writes nothing, prints what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Lets a walk retire more nodes than retire_guard allows
+    #[arg(long)]
+    accept_retire: bool,
+    /// Prints the closed run rows as JSON, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Syncs, and tells how it went.
+///
+/// # Errors
+/// When a source is not known, or the signals cannot be listened to.
+pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
+    let result = sync(args, &app).await;
+    app.close().await;
+    result
+}
+
+async fn sync(args: &Args, app: &App) -> Result<Exit, Failure> {
+    let sources = chosen(args, app)?;
+    let mut crew = Crew::default();
+    let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
+    let wanted = Wanted { trigger: Trigger::Manual, max_calls: args.max_calls, dry_run: args.dry_run, accept_retire: args.accept_retire };
+    let mut bars = Bars::default();
+    let runs: Vec<_> = sources.iter().map(|source| (*source, bars.add(&source.name))).collect();
+    let runs = runs.into_iter().map(|(source, progress)| app.run(source, wanted, &stop, progress));
+    let ended = tokio::select! {
+        ended = futures::future::join_all(runs) => ended,
+        never = bars.draw() => match never {},
+    };
+    bars.clear();
+    stop.cancel();
+    crew.dismiss(std::time::Duration::from_secs(1)).await;
+    Ok(Exit::worst(sources.iter().zip(ended).map(|(source, ended)| tell(args, source, ended))))
+}
+
+fn chosen<'a>(args: &Args, app: &'a App) -> Result<Vec<&'a Source>, Failure> {
+    if args.sources.is_empty() {
+        return Ok(app.config.sources.iter().filter(|source| source.enabled).collect());
+    }
+    let named: BTreeSet<&String> = args.sources.iter().collect();
+    let find = |name: &String| {
+        app.source(name).ok_or_else(|| {
+            let known: Vec<&str> = app.config.sources.iter().map(|source| source.name.as_str()).collect();
+            Failure::new(Exit::Usage, anyhow::anyhow!("no source is called {name}; the config has {}", known.join(", ")))
+        })
+    };
+    named.into_iter().map(find).collect()
+}
+
+fn tell(args: &Args, source: &Source, ended: Result<Report, SourceError>) -> Exit {
+    let report = match ended {
+        Ok(report) => report,
+        Err(error) => {
+            let exit = Exit::of_source(&error);
+            eprintln!("{}: {:#}", source.name, anyhow::Error::new(error));
+            return exit;
+        }
+    };
+    match &report.row {
+        Some(row) if args.json => println!("{}", as_json(args, row, &report.changes)),
+        Some(row) => {
+            for change in &report.changes {
+                println!("{}", change_line(change));
+            }
+            println!("{}", run_line(row, args.dry_run));
+        }
+        None => eprintln!("{}: {}, and the database no longer answers", source.name, report.outcome),
+    }
+    Exit::of_report(&report)
+}
+
+fn as_json(args: &Args, row: &RunRow, changes: &[ChangeRow]) -> Value {
+    let mut value = json!(row);
+    if args.dry_run {
+        value["dry_run"] = json!(true);
+        value["changes"] = json!(changes);
+    }
+    value
+}
+
+/// One change in a line.
+pub fn change_line(change: &ChangeRow) -> String {
+    let fields = change.fields.as_ref().and_then(Value::as_object);
+    let told = fields.map(|fields| fields.iter().map(|(name, pair)| format!(" {name}: {} → {}", pair[0], pair[1])).collect::<String>());
+    format!("{} {} {}{}", change.op, change.entity, change.key, told.unwrap_or_default())
+}
+
+/// One run in a line.
+pub fn run_line(row: &RunRow, dry_run: bool) -> String {
+    let what = if dry_run { " (dry run, nothing written)" } else { "" };
+    let why = row.error.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    let resume = row.resume_at.map(|time| format!(", goes on from {}", table::time(Some(time)))).unwrap_or_default();
+    format!(
+        "{}: {}{what}{why}{resume}: {} calls, {} rows; {} new, {} changed, {} unchanged, {} gone, {} back; waited {} for the budget",
+        row.source,
+        row.outcome.as_deref().unwrap_or("running"),
+        row.requests,
+        row.rows_seen,
+        row.inserted,
+        row.updated,
+        row.unchanged,
+        row.retired,
+        row.restored,
+        table::seconds(row.wait_ms),
+    )
+}

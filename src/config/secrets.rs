@@ -1,0 +1,217 @@
+//! Secrets by name: a file in `$CREDENTIALS_DIRECTORY`, else a variable of the environment. Their values stay in
+//! [`SecretString`] and never reach an error.
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Capillary, CapillaryAuth, Config, Source, Vendor};
+
+/// Password for `[database].url`. Optional: a server may trust us by other means.
+pub const DATABASE_PASSWORD: &str = "database.password";
+
+/// First letters of every variable of ours.
+const PREFIX: &str = "HIERSYNC_";
+
+/// Where secrets are looked up.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    folder: Option<PathBuf>,
+    /// `None`: set, but not UTF-8.
+    variables: HashMap<String, Option<SecretString>>,
+}
+
+/// Why there is no secret. Says where, never what.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// In neither place.
+    #[error("no secret {name}: there is neither the file {file} nor the variable {variable}")]
+    Missing {
+        /// The secret's name.
+        name: String,
+        /// The file's path, as far as it is known.
+        file: String,
+        /// The variable's name.
+        variable: String,
+    },
+    /// It is there, without a character in it.
+    #[error("secret {name} is empty in {place}")]
+    Empty {
+        /// The secret's name.
+        name: String,
+        /// The file's path, or the variable's name.
+        place: String,
+    },
+    /// The variable is set to what is no UTF-8.
+    #[error("secret {name} is not UTF-8 in {place}")]
+    NotText {
+        /// The secret's name.
+        name: String,
+        /// The variable's name.
+        place: String,
+    },
+    /// The file is there, but cannot be read.
+    #[error("cannot read secret {name} from {}", path.display())]
+    Unreadable {
+        /// The secret's name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl Secrets {
+    /// The places of this process: `$CREDENTIALS_DIRECTORY` and the `HIERSYNC_…` variables as they are now.
+    pub fn from_env() -> Self {
+        let folder = env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let ours = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let variables = ours
+            .filter(|(name, _)| name.starts_with(PREFIX))
+            .map(|(name, value)| (name, value.into_string().ok().map(SecretString::from)))
+            .collect();
+        Self { folder, variables }
+    }
+
+    /// Places given by the caller: a folder, and variables by their full names.
+    pub fn new(folder: Option<&Path>, variables: HashMap<String, SecretString>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        Self { folder: folder.map(Path::to_path_buf), variables }
+    }
+
+    /// The secret of this name, which must be there.
+    pub fn get(&self, name: &str) -> Result<SecretString, SecretError> {
+        self.optional(name)?.ok_or_else(|| SecretError::Missing {
+            name: name.to_owned(),
+            file: self.file(name).map_or_else(|| format!("$CREDENTIALS_DIRECTORY/{name}"), |file| file.display().to_string()),
+            variable: variable(name),
+        })
+    }
+
+    /// The secret of this name, if there is one. One that is there but empty or unreadable is an error all the same.
+    pub fn optional(&self, name: &str) -> Result<Option<SecretString>, SecretError> {
+        match self.file_value(name)? {
+            Some(secret) => Ok(Some(secret)),
+            None => self.variable_value(name),
+        }
+    }
+
+    fn file_value(&self, name: &str) -> Result<Option<SecretString>, SecretError> {
+        let Some(path) = self.file(name) else { return Ok(None) };
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(SecretError::Unreadable { name: name.to_owned(), path, source }),
+        };
+        // Editors and `echo` end a file with a newline that is no part of the secret.
+        let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        match line.is_empty() {
+            true => Err(SecretError::Empty { name: name.to_owned(), place: path.display().to_string() }),
+            false => Ok(Some(SecretString::from(line))),
+        }
+    }
+
+    fn variable_value(&self, name: &str) -> Result<Option<SecretString>, SecretError> {
+        let place = variable(name);
+        match self.variables.get(&place) {
+            None => Ok(None),
+            Some(None) => Err(SecretError::NotText { name: name.to_owned(), place }),
+            Some(Some(value)) if value.expose_secret().is_empty() => Err(SecretError::Empty { name: name.to_owned(), place }),
+            Some(Some(value)) => Ok(Some(value.clone())),
+        }
+    }
+
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(name))
+    }
+}
+
+/// The variable for a secret's name: `sales.access_key` is `HIERSYNC_SALES_ACCESS_KEY`.
+pub fn variable(name: &str) -> String {
+    format!("{PREFIX}{}", name.to_uppercase().replace(['.', '-'], "_"))
+}
+
+/// Names of the secrets that the file's sources need, those of disabled sources too.
+pub fn needed(config: &Config) -> Vec<String> {
+    config.sources.iter().flat_map(needed_by).collect()
+}
+
+/// Names of the secrets that one source needs.
+pub fn needed_by(source: &Source) -> Vec<String> {
+    let words: &[&str] = match &source.vendor {
+        Vendor::Capillary(Capillary { auth: CapillaryAuth::Basic { .. }, .. }) => &["password"],
+        Vendor::Capillary(Capillary { auth: CapillaryAuth::OAuth, .. }) => &["key", "secret"],
+        Vendor::LeadSquared(_) => &["access_key", "secret_key"],
+    };
+    words.iter().map(|word| format!("{}.{word}", source.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> HashMap<String, SecretString> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), SecretString::from(*value))).collect()
+    }
+
+    #[test]
+    fn a_file_goes_before_the_variable_and_loses_one_newline() {
+        let folder = tempfile::tempdir().unwrap();
+        for (written, read) in [("x y", "x y"), ("x\n", "x"), ("x\r\n", "x"), ("x\n\n", "x\n")] {
+            fs::write(folder.path().join("sales.access_key"), written).unwrap();
+            let secrets = Secrets::new(Some(folder.path()), variables(&[("HIERSYNC_SALES_ACCESS_KEY", "variable")]));
+            assert_eq!(secrets.get("sales.access_key").unwrap().expose_secret(), read);
+        }
+    }
+
+    #[test]
+    fn without_a_file_the_variable_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let pairs = variables(&[("HIERSYNC_EU_SALES_KEY", "v")]);
+        assert_eq!(Secrets::new(Some(folder.path()), pairs.clone()).get("eu-sales.key").unwrap().expose_secret(), "v");
+        assert_eq!(Secrets::new(None, pairs).get("eu-sales.key").unwrap().expose_secret(), "v");
+    }
+
+    #[test]
+    fn a_missing_secret_is_told_with_both_places() {
+        let secrets = Secrets::new(Some(Path::new("/nowhere")), HashMap::new());
+        let text = secrets.get("sales.secret_key").unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "no secret sales.secret_key: there is neither the file /nowhere/sales.secret_key nor the variable HIERSYNC_SALES_SECRET_KEY"
+        );
+        let text = Secrets::default().get("sales.key").unwrap_err().to_string();
+        assert!(text.contains("$CREDENTIALS_DIRECTORY/sales.key"), "{text}");
+        assert!(secrets.optional(DATABASE_PASSWORD).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_empty_or_unreadable_secret_is_no_missing_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.key"), "\n").unwrap();
+        fs::create_dir(folder.path().join("b.key")).unwrap();
+        let mut secrets = Secrets::new(Some(folder.path()), variables(&[("HIERSYNC_C_KEY", "")]));
+        secrets.variables.insert("HIERSYNC_D_KEY".to_owned(), None);
+        for (name, wrong) in [
+            ("a.key", "is empty in"),
+            ("b.key", "cannot read secret"),
+            ("c.key", "is empty in"),
+            ("d.key", "is not UTF-8 in HIERSYNC_D_KEY"),
+        ] {
+            let text = secrets.optional(name).unwrap_err().to_string();
+            assert!(text.contains(wrong), "{text}");
+        }
+    }
+
+    #[test]
+    fn printing_the_places_shows_no_value() {
+        let secrets = Secrets::new(None, variables(&[("HIERSYNC_A_KEY", "hush")]));
+        assert!(!format!("{secrets:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,107 @@
+//! The folder of the embedded cluster: what lies where, and whose it is.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use nix::{fcntl::OFlag, unistd::geteuid};
+
+use super::{account::Account, error::EmbeddedError, socket};
+
+/// A log that is longer when a server starts is begun anew.
+const LONGEST_LOG: u64 = 4 << 20;
+
+/// The folder, which exists.
+#[derive(Debug)]
+pub struct Home {
+    dir: PathBuf,
+    socket_dir: PathBuf,
+    account: Account,
+}
+
+impl Home {
+    /// Makes the folder if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made, or as root no user can run the server.
+    pub(super) fn open(dir: &Path) -> Result<Self, EmbeddedError> {
+        // As root, the server's user must be able to pass; as anybody else, nobody needs to.
+        let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
+        DirBuilder::new().recursive(true).mode(mode).create(dir).map_err(EmbeddedError::io("create", dir))?;
+        // Two ways to the same folder must lead to the same socket.
+        let dir = dir.canonicalize().map_err(EmbeddedError::io("find", dir))?;
+        let account = Account::of(&dir)?;
+        let home = Self { socket_dir: socket::dir_for(&dir), dir, account };
+        open_for(&home.account, &home.users_lock())?;
+        open_for(&home.account, &home.server_lock())?;
+        Ok(home)
+    }
+
+    /// The folder, without symlinks.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The folder of the socket.
+    pub(super) fn socket_dir(&self) -> &Path {
+        &self.socket_dir
+    }
+
+    /// Who the server runs as.
+    pub(super) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The data directory.
+    pub(super) fn pgdata(&self) -> PathBuf {
+        self.dir.join("pgdata")
+    }
+
+    /// The data directory until it is whole.
+    pub(super) fn pgdata_new(&self) -> PathBuf {
+        self.dir.join("pgdata.new")
+    }
+
+    /// Shared by all users; held alone by a supervisor that stops.
+    pub(super) fn users_lock(&self) -> PathBuf {
+        self.dir.join("users.lock")
+    }
+
+    /// Held alone by the supervisor.
+    pub(super) fn server_lock(&self) -> PathBuf {
+        self.dir.join("server.lock")
+    }
+
+    /// What the server and its supervisor write.
+    pub(super) fn log(&self) -> PathBuf {
+        self.dir.join("server.log")
+    }
+
+    /// Makes sure that the server's user gets into the folder.
+    pub(super) fn admit_server(&self) -> Result<(), EmbeddedError> {
+        self.account.admit_to(&self.dir)
+    }
+
+    /// Opens the log to be written at its end.
+    pub(super) fn open_log(&self) -> Result<File, EmbeddedError> {
+        let path = self.log();
+        let file = open_for(&self.account, &path)?;
+        if file.metadata().is_ok_and(|meta| meta.len() > LONGEST_LOG) {
+            file.set_len(0).map_err(EmbeddedError::io("shorten", &path))?;
+        }
+        Ok(file)
+    }
+}
+
+/// Opens a file of the folder. What root makes here belongs to the server's user, who may come without root next time.
+fn open_for(account: &Account, path: &Path) -> Result<File, EmbeddedError> {
+    let mut options = OpenOptions::new();
+    // No symlinks: root must not be led astray by the owner of the folder.
+    options.append(true).create(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file = options.open(path).map_err(EmbeddedError::io("open", path))?;
+    account.own_file(&file).map_err(EmbeddedError::io("give away", path))?;
+    Ok(file)
+}

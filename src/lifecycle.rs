@@ -1,0 +1,92 @@
+//! Signals, spawning and systemd. Knows no domain.
+#![expect(clippy::disallowed_methods, reason = "everybody else spawns here")]
+
+use std::{future::Future, io, time::Duration};
+
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Work that runs beside the main path, and is waited for at the end.
+#[derive(Default)]
+pub struct Crew {
+    tasks: JoinSet<()>,
+}
+
+impl Crew {
+    /// Spawns a task. It must end soon after the stop is asked for.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits for the last one, so long at most; then ends the others. Gives how many had to be ended.
+    pub async fn dismiss(mut self, within: Duration) -> usize {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(within, all).await.is_err() {
+            warn!("some work did not stop in time and is ended");
+        }
+        let left = self.tasks.len();
+        self.tasks.shutdown().await;
+        left
+    }
+}
+
+/// A token that SIGTERM and SIGINT cancel.
+///
+/// # Errors
+/// When the signals cannot be listened to.
+pub fn stop_on_signals(crew: &mut Crew) -> io::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    crew.spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => info!("SIGINT: stopping"),
+            () = asked.cancelled() => {}
+        }
+        asked.cancel();
+    });
+    Ok(stop)
+}
+
+/// What is told to systemd. Without systemd nothing happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Systemd;
+
+impl Systemd {
+    /// The service is up.
+    pub fn ready() {
+        tell(&[NotifyState::Ready]);
+    }
+
+    /// One line for `systemctl status`.
+    pub fn status(line: &str) {
+        tell(&[NotifyState::Status(line)]);
+    }
+
+    /// It is alive.
+    pub fn alive() {
+        tell(&[NotifyState::Watchdog]);
+    }
+
+    /// It goes down.
+    pub fn stopping() {
+        tell(&[NotifyState::Stopping]);
+    }
+
+    /// How often it must say that it is alive: twice in the time that the unit gives.
+    pub fn alive_every() -> Option<Duration> {
+        sd_notify::watchdog_enabled().map(|within| within / 2)
+    }
+}
+
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!(error = %error, "systemd could not be told");
+    }
+}

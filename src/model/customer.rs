@@ -1,0 +1,174 @@
+//! A Capillary customer as we keep it.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::node::{Node, NodeKey};
+
+/// One customer with all its profiles.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Customer {
+    /// The vendor's `userId`; negative for a root whose id could not be learned.
+    pub id: i64,
+    /// One per source or account, in the vendor's order. Never empty for a customer that was read.
+    pub profiles: Vec<Profile>,
+    /// `extendedFields`.
+    pub extended_fields: Map<String, Value>,
+    /// `roleCode`.
+    pub role_code: Option<String>,
+    /// `noOfChildren`; `None` when the vendor does not give it.
+    pub no_of_children: Option<i64>,
+    /// `defaultChild`.
+    pub default_child: Option<bool>,
+    /// `createdDate`.
+    pub created_at: Option<DateTime<Utc>>,
+    /// What has no column: unknown fields of the item, and under `profiles` those of its profiles by number.
+    pub extra: Map<String, Value>,
+}
+
+/// One entry of `profiles[]`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Profile {
+    /// `source`, such as `INSTORE`.
+    pub profile_source: Option<String>,
+    /// `accountId`.
+    pub account_id: Option<String>,
+    /// `firstName`.
+    pub first_name: Option<String>,
+    /// `lastName`.
+    pub last_name: Option<String>,
+    /// `autoUpdateTime`: a stamp, so not part of the content.
+    #[serde(skip)]
+    pub auto_update_time: Option<DateTime<Utc>>,
+    /// `fields`.
+    pub fields: Map<String, Value>,
+    /// `identifiers[]`, in the vendor's order.
+    pub identifiers: Vec<Identifier>,
+    /// `commChannels[]`, in the vendor's order.
+    pub channels: Vec<Channel>,
+}
+
+/// One entry of `identifiers[]`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Identifier {
+    /// `mobile`, `email`, `externalId`, …
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Its value, as sent.
+    pub value: Option<String>,
+}
+
+/// One entry of `commChannels[]`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Channel {
+    /// `mobile`, `email`, …
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Its value, as sent.
+    pub value: Option<String>,
+    /// `primary`.
+    pub is_primary: Option<bool>,
+    /// `verified`.
+    pub is_verified: Option<bool>,
+    /// `meta`, such as `{"residence": false, "office": false}`.
+    pub meta: Map<String, Value>,
+    /// `attributes`.
+    pub attributes: Map<String, Value>,
+}
+
+impl Customer {
+    /// The profile whose values are the customer's single columns: the latest stamp, the first of equals.
+    pub fn lead(&self) -> Option<&Profile> {
+        // `max_by_key` gives the last of equals, hence the reversed order.
+        self.profiles.iter().rev().max_by_key(|profile| profile.auto_update_time)
+    }
+
+    /// The lead profile's `mobile`, `email` or `externalId`: an identifier, else a channel of that type.
+    pub fn contact(&self, kind: &str) -> Option<&str> {
+        let lead = self.lead()?;
+        lead.identifier(kind).or_else(|| lead.channel(kind))
+    }
+
+    /// An identifier of that type in any profile, the lead profile's first: by it the node's children are asked for.
+    pub fn identifier(&self, kind: &str) -> Option<&str> {
+        self.lead()?.identifier(kind).or_else(|| self.profiles.iter().find_map(|profile| profile.identifier(kind)))
+    }
+}
+
+impl Profile {
+    fn identifier(&self, kind: &str) -> Option<&str> {
+        let found = self.identifiers.iter().find(|entry| is_kind(entry.kind.as_deref(), kind) && has_text(entry.value.as_deref()))?;
+        found.value.as_deref()
+    }
+
+    fn channel(&self, kind: &str) -> Option<&str> {
+        let fitting = || self.channels.iter().filter(|entry| is_kind(entry.kind.as_deref(), kind) && has_text(entry.value.as_deref()));
+        fitting().find(|entry| entry.is_primary == Some(true)).or_else(|| fitting().next())?.value.as_deref()
+    }
+}
+
+fn is_kind(kind: Option<&str>, wanted: &str) -> bool {
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(wanted))
+}
+
+fn has_text(value: Option<&str>) -> bool {
+    value.is_some_and(|value| !value.is_empty())
+}
+
+impl Node for Customer {
+    fn key(&self) -> NodeKey {
+        NodeKey(self.id.to_string())
+    }
+
+    fn content(&self) -> Map<String, Value> {
+        let lead = self.lead();
+        let mut content = Map::new();
+        content.insert("first_name".into(), json!(lead.and_then(|profile| profile.first_name.as_ref())));
+        content.insert("last_name".into(), json!(lead.and_then(|profile| profile.last_name.as_ref())));
+        content.insert("account_id".into(), json!(lead.and_then(|profile| profile.account_id.as_ref())));
+        content.insert("profile_source".into(), json!(lead.and_then(|profile| profile.profile_source.as_ref())));
+        content.insert("email".into(), json!(self.contact("email")));
+        content.insert("mobile".into(), json!(self.contact("mobile")));
+        content.insert("external_id".into(), json!(self.contact("externalId")));
+        content.insert("role_code".into(), json!(self.role_code));
+        content.insert("no_of_children".into(), json!(self.no_of_children));
+        content.insert("default_child".into(), json!(self.default_child));
+        content.insert("created_at".into(), json!(self.created_at.map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))));
+        content.insert("extended_fields".into(), Value::Object(self.extended_fields.clone()));
+        content.insert("profiles".into(), json!(self.profiles));
+        content.insert("extra".into(), Value::Object(self.extra.clone()));
+        content
+    }
+
+    fn stamp(&self) -> Option<DateTime<Utc>> {
+        self.profiles.iter().filter_map(|profile| profile.auto_update_time).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(name: &str, second: Option<u32>) -> Profile {
+        let auto_update_time = second.map(|second| DateTime::from_timestamp(second.into(), 0).expect("a time"));
+        Profile { first_name: Some(name.into()), auto_update_time, ..Profile::default() }
+    }
+
+    #[test]
+    fn the_latest_profile_leads_and_the_first_of_equals() {
+        let customer = |profiles| Customer { profiles, ..Customer::default() };
+        let lead = |customer: Customer| customer.lead().and_then(|profile| profile.first_name.clone());
+        assert_eq!(lead(customer(vec![profile("a", Some(1)), profile("b", Some(2))])).as_deref(), Some("b"));
+        assert_eq!(lead(customer(vec![profile("a", Some(2)), profile("b", Some(2))])).as_deref(), Some("a"));
+        assert_eq!(lead(customer(vec![profile("a", None), profile("b", None)])).as_deref(), Some("a"));
+        assert_eq!(lead(customer(vec![])), None);
+    }
+
+    #[test]
+    fn the_stamp_is_no_content() {
+        let at = |second| Customer { profiles: vec![profile("a", Some(second))], ..Customer::default() };
+        assert_eq!(at(1).digest(), at(2).digest());
+        assert!(at(1).stamp() < at(2).stamp());
+    }
+}

@@ -1,0 +1,9 @@
+//! Plain data that every room speaks: nodes, runs, limits. Knows neither SQL nor HTTP.
+
+pub mod customer;
+pub mod digest;
+pub mod limit;
+pub mod node;
+pub mod reading;
+pub mod run;
+pub mod user;

@@ -1,0 +1,42 @@
+//! What the walk needs to know of a node, whichever vendor it comes from.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{digest::Digest, reading::Stated};
+
+/// A node's id as text: as it stands in `change.key`, `finding.key` and the frontier.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeKey(pub String);
+
+impl fmt::Display for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One customer or one user, as read from a page.
+pub trait Node {
+    /// The id as text.
+    fn key(&self) -> NodeKey;
+
+    /// Everything that is mirrored, without the vendor's change stamps; names are those of the columns.
+    fn content(&self) -> Map<String, Value>;
+
+    /// The vendor's change stamp (`autoUpdateTime`), the latest where there are several.
+    fn stamp(&self) -> Option<DateTime<Utc>>;
+
+    /// What the row says of its own parent.
+    fn stated_parent(&self) -> Stated {
+        Stated::Nothing
+    }
+
+    /// The digest over [`Node::content`].
+    fn digest(&self) -> Digest {
+        Digest::of(&self.content())
+    }
+}

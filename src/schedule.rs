@@ -1,0 +1,192 @@
+//! The timetable: when each source is due. The only one that knows tokio-cron-scheduler, which only ever gets
+//! one-shot jobs: its own cron jobs freeze a zone's offset and are an hour off after a change to or from DST.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use croner::{
+    Cron,
+    parser::{CronParser, Seconds, Year},
+};
+use tokio::sync::mpsc;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::sync::CancellationToken;
+
+use crate::{clock, config::Schedule};
+
+/// The wall clock may be set: never sleep longer than this before looking at it again.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
+
+/// When each source is due next.
+#[derive(Debug, Default)]
+pub struct Timetable {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    source: String,
+    cron: Cron,
+    timezone: Tz,
+    next: Option<DateTime<Utc>>,
+}
+
+impl Timetable {
+    /// Adds a source; it is due at its first instant after `now`. Gives the last instant before it, if there was one:
+    /// a firing that may have been missed.
+    pub fn add(&mut self, source: &str, schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let cron = parse(&schedule.cron)?;
+        let previous = cron.find_previous_occurrence(&now.with_timezone(&schedule.timezone), true).ok();
+        let mut entry = Entry { source: source.to_owned(), cron, timezone: schedule.timezone, next: None };
+        entry.next = entry.after(now);
+        self.entries.push(entry);
+        previous.map(|time| time.with_timezone(&Utc))
+    }
+
+    /// The sources that are due at `now`, each once however many instants have passed; they are due again later.
+    pub fn due(&mut self, now: DateTime<Utc>) -> Vec<String> {
+        let mut due = Vec::new();
+        for entry in &mut self.entries {
+            if entry.next.is_some_and(|next| next <= now) {
+                due.push(entry.source.clone());
+                entry.next = entry.after(now);
+            }
+        }
+        due
+    }
+
+    /// The next instant at which any source is due.
+    pub fn next(&self) -> Option<DateTime<Utc>> {
+        self.entries.iter().filter_map(|entry| entry.next).min()
+    }
+
+    /// When a source is due next.
+    pub fn next_of(&self, source: &str) -> Option<DateTime<Utc>> {
+        self.entries.iter().find(|entry| entry.source == source)?.next
+    }
+}
+
+impl Entry {
+    fn after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let next = self.cron.find_next_occurrence(&now.with_timezone(&self.timezone), false).ok()?;
+        Some(next.with_timezone(&Utc))
+    }
+}
+
+/// The config has checked the expression; one that is none is never due.
+fn parse(cron: &str) -> Option<Cron> {
+    CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build().parse(cron).ok()
+}
+
+/// Fires until the stop: calls `fire` with each source that is due.
+///
+/// # Errors
+/// When the scheduler fails.
+pub async fn run(mut timetable: Timetable, stop: CancellationToken, mut fire: impl FnMut(&str)) -> Result<(), JobSchedulerError> {
+    let (tick, mut ticks) = mpsc::channel::<()>(1);
+    let mut scheduler = JobScheduler::new().await?;
+    scheduler.start().await?;
+    while let Some(next) = timetable.next() {
+        let tick = tick.clone();
+        let alarm = Job::new_one_shot_async(until(next), move |_, _| {
+            let tick = tick.clone();
+            Box::pin(async move {
+                // A tick that is already waiting says as much.
+                let _ = tick.try_send(());
+            })
+        })?;
+        scheduler.add(alarm).await?;
+        tokio::select! {
+            _ = ticks.recv() => {}
+            () = stop.cancelled() => break,
+        }
+        for source in timetable.due(clock::now()) {
+            fire(&source);
+        }
+    }
+    stop.cancelled().await;
+    scheduler.shutdown().await
+}
+
+fn until(next: DateTime<Utc>) -> Duration {
+    // The scheduler fires a job of no duration never.
+    let shortest = TimeDelta::milliseconds(1);
+    (next - clock::now()).max(shortest).to_std().unwrap_or(LOOK_AT_LEAST).min(LOOK_AT_LEAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    fn table(cron: &str, timezone: Tz, now: &str) -> Timetable {
+        let mut timetable = Timetable::default();
+        timetable.add("x", &Schedule { cron: cron.into(), timezone }, utc(now));
+        timetable
+    }
+
+    /// The instants at which a schedule fires, `count` of them from `now` on.
+    fn instants(cron: &str, timezone: Tz, now: &str, count: usize) -> Vec<String> {
+        let mut timetable = table(cron, timezone, now);
+        let next = |_| {
+            let next = timetable.next().expect("it fires again");
+            assert_eq!(timetable.due(next), ["x"]);
+            next.format("%Y-%m-%dT%H:%MZ").to_string()
+        };
+        (0..count).map(next).collect()
+    }
+
+    #[test]
+    fn the_wall_clock_is_followed_across_dst_in_berlin() {
+        let spring = instants("0 9 * * *", Tz::Europe__Berlin, "2026-03-27T12:00:00Z", 3);
+        assert_eq!(spring, ["2026-03-28T08:00Z", "2026-03-29T07:00Z", "2026-03-30T07:00Z"]);
+        let autumn = instants("0 9 * * *", Tz::Europe__Berlin, "2026-10-23T12:00:00Z", 3);
+        assert_eq!(autumn, ["2026-10-24T07:00Z", "2026-10-25T08:00Z", "2026-10-26T08:00Z"]);
+    }
+
+    #[test]
+    fn the_wall_clock_is_followed_across_dst_in_new_york() {
+        let spring = instants("30 6 * * *", Tz::America__New_York, "2026-03-07T00:00:00Z", 3);
+        assert_eq!(spring, ["2026-03-07T11:30Z", "2026-03-08T10:30Z", "2026-03-09T10:30Z"]);
+        let autumn = instants("30 6 * * *", Tz::America__New_York, "2026-10-31T00:00:00Z", 3);
+        assert_eq!(autumn, ["2026-10-31T10:30Z", "2026-11-01T11:30Z", "2026-11-02T11:30Z"]);
+    }
+
+    #[test]
+    fn half_an_hour_of_dst_in_lord_howe_is_half_an_hour() {
+        // +11:00 in summer, +10:30 in winter; it ends on 2026-04-05 at 02:00.
+        let autumn = instants("0 9 * * *", Tz::Australia__Lord_Howe, "2026-04-03T12:00:00Z", 3);
+        assert_eq!(autumn, ["2026-04-03T22:00Z", "2026-04-04T22:30Z", "2026-04-05T22:30Z"]);
+    }
+
+    #[test]
+    fn an_hour_that_dst_skips_or_repeats_fires_once_a_day() {
+        let spring = instants("30 2 * * *", Tz::Europe__Berlin, "2026-03-28T12:00:00Z", 2);
+        assert!(spring[0].starts_with("2026-03-29T0"), "{spring:?}");
+        assert_eq!(spring[1], "2026-03-30T00:30Z");
+        let autumn = instants("30 2 * * *", Tz::Europe__Berlin, "2026-10-24T12:00:00Z", 2);
+        assert!(autumn[0].starts_with("2026-10-25T0"), "{autumn:?}");
+        assert_eq!(autumn[1], "2026-10-26T01:30Z");
+    }
+
+    #[test]
+    fn seconds_come_first_and_many_missed_instants_are_one_firing() {
+        let mut timetable = table("*/10 * * * * *", Tz::UTC, "2026-01-01T00:00:01Z");
+        assert_eq!(timetable.next(), Some(utc("2026-01-01T00:00:10Z")));
+        assert_eq!(timetable.due(utc("2026-01-01T00:05:01Z")), ["x"]);
+        assert_eq!(timetable.next(), Some(utc("2026-01-01T00:05:10Z")));
+        assert!(timetable.due(utc("2026-01-01T00:05:09Z")).is_empty());
+    }
+
+    #[test]
+    fn the_firing_before_the_start_is_told() {
+        let mut timetable = Timetable::default();
+        let schedule = Schedule { cron: "0 2 * * *".into(), timezone: Tz::Europe__Berlin };
+        assert_eq!(timetable.add("x", &schedule, utc("2026-07-01T12:00:00Z")), Some(utc("2026-07-01T00:00:00Z")));
+        assert_eq!(timetable.next_of("x"), Some(utc("2026-07-02T00:00:00Z")));
+    }
+}

@@ -1,0 +1,83 @@
+//! Writes what changed.
+
+use serde_json::{Map, Value};
+use sqlx::{PgConnection, types::Json};
+
+use chrono::{DateTime, Utc};
+
+use super::mirror::{At, Edge};
+
+/// One row of `change`.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// `customer`, `customer_link`, `reporting_user` or `reporting_line`.
+    pub entity: &'static str,
+    /// The node's id, or `parent/child`.
+    pub key: String,
+    /// `insert`, `update`, `retire` or `restore`.
+    pub op: &'static str,
+    /// Old and new value of each field, for an update.
+    pub fields: Option<Map<String, Value>>,
+    /// The vendor's stamp of the new state.
+    pub vendor_time: Option<DateTime<Utc>>,
+}
+
+impl Change {
+    /// A change of a link.
+    pub fn of_link(entity: &'static str, op: &'static str, edge: &Edge) -> Self {
+        Self { entity, key: format!("{}/{}", edge.parent, edge.child), op, fields: None, vendor_time: None }
+    }
+}
+
+/// Writes change rows.
+///
+/// # Errors
+/// When the database fails.
+pub async fn write(conn: &mut PgConnection, at: At, changes: &[Change]) -> sqlx::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let entities: Vec<&str> = changes.iter().map(|change| change.entity).collect();
+    let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
+    let ops: Vec<&str> = changes.iter().map(|change| change.op).collect();
+    let fields: Vec<Option<Json<&Map<String, Value>>>> = changes.iter().map(|change| change.fields.as_ref().map(Json)).collect();
+    let times: Vec<Option<DateTime<Utc>>> = changes.iter().map(|change| change.vendor_time).collect();
+    sqlx::query!(
+        "insert into hiersync.change (source_id, run_id, seen_at, entity, key, op, fields, vendor_time)
+         select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[])",
+        at.source_id,
+        at.run_id,
+        at.now,
+        &entities as &[&str],
+        &keys as &[&str],
+        &ops as &[&str],
+        &fields as _,
+        &times as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The fields that differ, each with its old and its new value.
+pub fn differences(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
+    let differs = |(field, value): &(&String, &Value)| old.get(*field) != Some(*value);
+    let pair = |(field, value): (&String, &Value)| {
+        (field.clone(), Value::Array(vec![old.get(field).cloned().unwrap_or(Value::Null), value.clone()]))
+    };
+    new.iter().filter(differs).map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_told_with_both_values() {
+        let map = |value: Value| value.as_object().cloned().expect("an object");
+        let told = differences(&map(json!({"a": 1, "b": null})), &map(json!({"a": 1, "b": "x", "c": 2})));
+        assert_eq!(Value::Object(told), json!({"b": [null, "x"], "c": [null, 2]}));
+    }
+}

@@ -1,0 +1,98 @@
+//! Findings: open once, seen again without a new row, resolved when a later walk no longer sees them.
+
+use serde_json::{Map, Value, json};
+use sqlx::{PgConnection, types::Json};
+
+use super::{mirror::At, run::OpenRun};
+
+/// Something a person should know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: &'static str,
+    /// Contains the id that it is about.
+    pub key: String,
+    /// In plain words, with what to do; no personal data.
+    pub say: String,
+    /// What else is known.
+    pub more: Map<String, Value>,
+}
+
+impl Finding {
+    /// A finding with nothing but words.
+    pub fn new(kind: &'static str, key: impl Into<String>, say: impl Into<String>) -> Self {
+        Self { kind, key: key.into(), say: say.into(), more: Map::new() }
+    }
+
+    fn detail(&self) -> Value {
+        let mut detail = self.more.clone();
+        detail.insert("say".into(), json!(self.say));
+        Value::Object(detail)
+    }
+}
+
+/// Opens findings; those that are open already are only marked as seen in this walk, once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open(conn: &mut PgConnection, at: At, findings: &[Finding]) -> sqlx::Result<()> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    // One statement must not meet the same row twice.
+    let mut distinct: Vec<&Finding> = findings.iter().collect();
+    distinct.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
+    distinct.dedup_by(|a, b| (a.kind, &a.key) == (b.kind, &b.key));
+    let kinds: Vec<&str> = distinct.iter().map(|finding| finding.kind).collect();
+    let keys: Vec<&str> = distinct.iter().map(|finding| finding.key.as_str()).collect();
+    let details: Vec<Json<Value>> = distinct.iter().map(|finding| Json(finding.detail())).collect();
+    sqlx::query!(
+        "insert into hiersync.finding as f (source_id, run_id, walk_id, seen_at, kind, key, detail)
+         select $1, $2, $3, $4, * from unnest($5::text[], $6::text[], $7::jsonb[])
+         on conflict (source_id, kind, key) where resolved_at is null
+         do update set walk_id = excluded.walk_id, detail = excluded.detail where f.walk_id <> excluded.walk_id",
+        at.source_id,
+        at.run_id,
+        at.walk_id,
+        at.now,
+        &kinds as &[&str],
+        &keys as &[&str],
+        &details as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Resolves what the walk, now ended, no longer saw.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resolve(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.finding set resolved_at = clock_timestamp() where source_id = $1 and resolved_at is null and walk_id <> $2",
+        run.lease.source_id,
+        run.walk_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether the walk saw a finding of one of these kinds.
+///
+/// # Errors
+/// When the database fails.
+pub async fn any_of(conn: &mut PgConnection, run: &OpenRun, kinds: &[&str]) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select 1 from hiersync.finding
+               where source_id = $1 and walk_id = $2 and resolved_at is null and kind = any($3)
+           ) as "any!""#,
+        run.lease.source_id,
+        run.walk_id,
+        kinds as &[&str]
+    )
+    .fetch_one(conn)
+    .await
+}

@@ -1,0 +1,156 @@
+//! What the sync asks of a vendor's mirror tables: one implementation for customers, one for users.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::model::{
+    digest::Digest,
+    node::{Node, NodeKey},
+    reading::Reading,
+};
+
+/// Where and when something is written.
+#[derive(Debug, Clone, Copy)]
+pub struct At {
+    /// The source.
+    pub source_id: i32,
+    /// The walk.
+    pub walk_id: i64,
+    /// The run.
+    pub run_id: i64,
+    /// The page's time, by the database's clock.
+    pub now: DateTime<Utc>,
+}
+
+/// What the store knows of a row that came in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Known {
+    /// Its number; `None`: a new node.
+    pub node_no: Option<i32>,
+    /// Digest of its content; `None` for a placeholder.
+    pub digest: Option<Digest>,
+    /// The vendor's stamp.
+    pub stamp: Option<DateTime<Utc>>,
+    /// It was retired.
+    pub retired: bool,
+    /// It is linked to the list's parent, live.
+    pub linked: bool,
+    /// The list has shown it in this walk already.
+    pub shown: bool,
+    /// A root's own list has shown it in this walk already.
+    pub in_roots_list: bool,
+    /// It was counted in this walk already.
+    pub counted: bool,
+    /// It has live children or reports.
+    pub has_children: bool,
+}
+
+/// A parent and a child by their ids as text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Edge {
+    /// Parent or manager.
+    pub parent: NodeKey,
+    /// Child or report.
+    pub child: NodeKey,
+}
+
+/// The links that a statement has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Linked {
+    /// New ones.
+    pub inserted: Vec<Edge>,
+    /// Retired ones that are back.
+    pub restored: Vec<Edge>,
+    /// Ones that are gone.
+    pub retired: Vec<Edge>,
+}
+
+/// What became of a roster's rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Numbers of the nodes that are as known.
+    pub numbers: Vec<i32>,
+    /// How many of them the roster had not shown before.
+    pub unchanged: i64,
+}
+
+/// One vendor's mirror tables.
+pub trait Mirror: Send + Sync + 'static {
+    /// A node.
+    type Row: Node + Clone + Send + Sync + 'static;
+    /// `change.entity` of a node.
+    const NODE: &'static str;
+    /// `change.entity` of a link.
+    const LINK: &'static str;
+
+    /// What is known of these rows, in their order. `parent` is the list they came in.
+    fn ask(conn: &mut PgConnection, at: At, parent: &NodeKey, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<Known>>> + Send;
+
+    /// The nodes as they stand, for those of the ids that are there, in any order.
+    fn load(conn: &mut PgConnection, source_id: i32, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+
+    /// Writes new nodes; the first gets the number `first_no`.
+    fn insert(conn: &mut PgConnection, at: At, rows: &[&Self::Row], first_no: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Writes nodes over what stands there, and makes them live.
+    fn update(conn: &mut PgConnection, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Writes the vendor's stamps only.
+    fn touch(conn: &mut PgConnection, source_id: i32, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Makes retired nodes live that are otherwise as known.
+    fn restore(conn: &mut PgConnection, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Makes sure that a root has a live row; a new one is a placeholder with the number `node_no`.
+    /// Gives whether it is new, and whether it was counted in this walk already.
+    fn root(conn: &mut PgConnection, at: At, root: &NodeKey, node_no: i32) -> impl Future<Output = sqlx::Result<RootRow>> + Send;
+
+    /// Makes sure that these links live.
+    fn link(conn: &mut PgConnection, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
+
+    /// Retires every other live link to these links' children: their rows state who their parent is.
+    fn unlink_others(conn: &mut PgConnection, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+
+    /// The links that the walk's lists, read in this way, lead to and that may not be written yet.
+    fn shown_links(conn: &mut PgConnection, at: At, reading: Reading) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+
+    /// Retires the links that the walk, now at its end, has shown to be gone.
+    fn retire_links(
+        conn: &mut PgConnection,
+        at: At,
+        reading: Reading,
+        is_complete: bool,
+    ) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+
+    /// Retires the nodes that no live link holds, roots excepted.
+    fn retire_nodes(conn: &mut PgConnection, at: At) -> impl Future<Output = sqlx::Result<Vec<NodeKey>>> + Send;
+
+    /// Of a roster's rows: marks those that are as known, and holds the others back until the roster is read.
+    fn hold(conn: &mut PgConnection, at: At, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Held>> + Send;
+
+    /// The rows held back that lie below the roots.
+    fn held(conn: &mut PgConnection, at: At) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+
+    /// Forgets the rows held back.
+    fn release(conn: &mut PgConnection, source_id: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Live nodes of the source.
+    fn live(conn: &mut PgConnection, source_id: i32) -> impl Future<Output = sqlx::Result<i64>> + Send;
+}
+
+/// A row that has mirror tables.
+pub trait Mirrored: Node + Clone + Send + Sync + Sized + 'static {
+    /// Its tables.
+    type Tables: Mirror<Row = Self>;
+}
+
+/// What became of a root's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootRow {
+    /// It is new.
+    Inserted,
+    /// It was retired and lives again.
+    Restored,
+    /// It was there.
+    Known,
+}

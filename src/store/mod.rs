@@ -1,0 +1,19 @@
+//! All SQL. Never sees HTTP. One function is one statement; the caller owns the transaction.
+
+pub mod change;
+pub mod connect;
+pub mod customer;
+pub mod finding;
+pub mod frontier;
+pub mod lease;
+pub mod ledger;
+pub mod mirror;
+pub mod process;
+pub mod report;
+pub mod retire;
+pub mod root;
+pub mod roster;
+pub mod run;
+pub mod session;
+pub mod source;
+pub mod user;

@@ -1,0 +1,90 @@
+//! Who we are among the processes that share the database, and which of the others are dead.
+
+use std::{fs, sync::OnceLock};
+
+use sqlx::PgConnection;
+
+/// A process as it can be told apart from all others, past and present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Boot id and process namespace: processes with the same text can see each other.
+    pub machine: String,
+    /// Process id there.
+    pub pid: i32,
+    /// When the kernel started it, in ticks since boot: tells a reused pid.
+    pub start_ticks: i64,
+}
+
+impl Identity {
+    /// This process.
+    pub fn own() -> Self {
+        let pid = i32::try_from(std::process::id()).unwrap_or(0);
+        Self { machine: machine().to_owned(), pid, start_ticks: start_ticks(pid).unwrap_or(0) }
+    }
+
+    /// Whether the process is surely dead: it ran where we can see, and is not there any more.
+    pub fn is_dead(&self) -> bool {
+        self.machine == machine() && start_ticks(self.pid) != Some(self.start_ticks)
+    }
+}
+
+/// The kernel's boot id and our process namespace. Without them nobody is ever known to be dead, and leases run out.
+fn machine() -> &'static str {
+    static MACHINE: OnceLock<String> = OnceLock::new();
+    MACHINE.get_or_init(|| {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        format!("{} {}", boot.trim(), namespace.display())
+    })
+}
+
+/// Field 22 of `/proc/PID/stat` (proc(5)); `None` when there is no such process or it is a zombie.
+fn start_ticks(pid: i32) -> Option<i64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in brackets and may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// Writes this process down and gives its number.
+///
+/// # Errors
+/// When the database fails.
+pub async fn register(conn: &mut PgConnection, own: &Identity) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        "insert into hiersync.process (machine, pid, start_ticks) values ($1, $2, $3) returning process_id",
+        own.machine,
+        own.pid,
+        own.start_ticks
+    )
+    .fetch_one(conn)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_living_process_is_not_dead_and_a_reused_pid_is() {
+        let own = Identity::own();
+        assert!(own.start_ticks > 0);
+        assert!(!own.is_dead());
+        assert!(Identity { start_ticks: own.start_ticks + 1, ..own.clone() }.is_dead());
+        assert!(!Identity { machine: "elsewhere".into(), start_ticks: 1, ..own }.is_dead());
+    }
+
+    #[test]
+    fn a_zombie_is_dead() {
+        let mut child = std::process::Command::new("true").spawn().expect("true runs");
+        let pid = i32::try_from(child.id()).expect("a pid");
+        while start_ticks(pid).is_some() {
+            std::thread::yield_now();
+        }
+        child.wait().expect("it ended");
+    }
+}

@@ -1,0 +1,265 @@
+//! What the tables say, for `status`, `runs`, `changes` and the status page. Reads only.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgPool;
+
+/// One row of `source_health`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Health {
+    /// The source.
+    pub name: String,
+    /// `capillary` or `leadsquared`.
+    pub vendor: String,
+    /// When a walk was last completed.
+    pub last_complete_at: Option<DateTime<Utc>>,
+    /// Seconds since then.
+    pub staleness_s: Option<f64>,
+    /// How the latest run ended; `None` while it runs or before the first.
+    pub last_outcome: Option<String>,
+    /// When it began.
+    pub last_started_at: Option<DateTime<Utc>>,
+    /// What a person must see.
+    pub last_error: Option<String>,
+    /// When the budget lets it go on.
+    pub resume_at: Option<DateTime<Utc>>,
+    /// Findings that are open.
+    pub open_findings: i64,
+    /// Live nodes.
+    pub live_nodes: i64,
+}
+
+/// One row of `sync_run`.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunRow {
+    /// Its number.
+    pub run_id: i64,
+    /// The source.
+    pub source: String,
+    /// The walk that it brought forward.
+    pub walk_id: i64,
+    /// `schedule`, `manual` or `startup`.
+    pub trigger: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// Calls made.
+    pub requests: i64,
+    /// Calls refused for the budget's sake.
+    pub throttled: i64,
+    /// Calls that repeated a failed one.
+    pub retried: i64,
+    /// Answers taken in.
+    pub pages: i64,
+    /// Rows as received.
+    pub rows_seen: i64,
+    /// New nodes.
+    pub inserted: i64,
+    /// Changed nodes.
+    pub updated: i64,
+    /// Nodes as known.
+    pub unchanged: i64,
+    /// Nodes gone.
+    pub retired: i64,
+    /// Nodes back.
+    pub restored: i64,
+    /// Milliseconds of waiting for the budget.
+    pub wait_ms: i64,
+    /// Milliseconds of requests.
+    pub fetch_ms: i64,
+    /// Milliseconds of transactions.
+    pub write_ms: i64,
+    /// What a person must see.
+    pub error: Option<String>,
+    /// When the budget lets it go on.
+    pub resume_at: Option<DateTime<Utc>>,
+}
+
+/// One row of `change`.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChangeRow {
+    /// Its number.
+    pub change_id: i64,
+    /// The source.
+    pub source: String,
+    /// The run that saw it.
+    pub run_id: i64,
+    /// `customer`, `customer_link`, `reporting_user` or `reporting_line`.
+    pub entity: String,
+    /// The node's id, or `parent/child`.
+    pub key: String,
+    /// `insert`, `update`, `retire` or `restore`.
+    pub op: String,
+    /// Old and new values, for an update.
+    pub fields: Option<Value>,
+    /// The vendor's stamp.
+    pub vendor_time: Option<DateTime<Utc>>,
+    /// When we saw it.
+    pub seen_at: DateTime<Utc>,
+}
+
+/// One budget, as it stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct BudgetRow {
+    /// Its name.
+    pub name: String,
+    /// Its limits.
+    pub limits: Vec<String>,
+    /// Share left to others.
+    pub headroom: f64,
+    /// No call before this time.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// Why.
+    pub paused_why: Option<String>,
+    /// A lower limit that the vendor stated.
+    pub learned_limit: Option<String>,
+    /// Calls under way, or ended within the last minute.
+    pub recent_calls: i64,
+}
+
+/// Every source's health.
+///
+/// # Errors
+/// When the database fails.
+pub async fn health(pool: &PgPool) -> sqlx::Result<Vec<Health>> {
+    sqlx::query_file_as!(Health, "src/store/sql/report_health.sql").fetch_all(pool).await
+}
+
+/// The latest runs, newest first; of one source if named.
+///
+/// # Errors
+/// When the database fails.
+pub async fn runs(pool: &PgPool, source: Option<&str>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
+    sqlx::query_as!(
+        RunRow,
+        r#"select r.run_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
+               r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored, r.wait_ms, r.fetch_ms,
+               r.write_ms, r.error, r.resume_at
+           from hiersync.sync_run r join hiersync.source s using (source_id)
+           where $1::text is null or s.name = $1
+           order by r.run_id desc limit $2"#,
+        source,
+        limit
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// One run's row, also inside a transaction that nobody else sees.
+///
+/// # Errors
+/// When the database fails.
+pub async fn run(conn: &mut sqlx::PgConnection, source_id: i32, run_id: i64) -> sqlx::Result<RunRow> {
+    sqlx::query_as!(
+        RunRow,
+        r#"select r.run_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
+               r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored, r.wait_ms, r.fetch_ms,
+               r.write_ms, r.error, r.resume_at
+           from hiersync.sync_run r join hiersync.source s using (source_id)
+           where r.source_id = $1 and r.run_id = $2"#,
+        source_id,
+        run_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The latest changes, newest first; of one source, one run or one node if named.
+///
+/// # Errors
+/// When the database fails.
+pub async fn changes(
+    conn: &mut sqlx::PgConnection,
+    source: Option<&str>,
+    run_id: Option<i64>,
+    key: Option<&str>,
+    limit: i64,
+) -> sqlx::Result<Vec<ChangeRow>> {
+    sqlx::query_as!(
+        ChangeRow,
+        r#"select c.change_id, s.name as source, c.run_id, c.entity, c.key, c.op, c.fields, c.vendor_time, c.seen_at
+           from hiersync.change c join hiersync.source s using (source_id)
+           where ($1::text is null or s.name = $1) and ($2::bigint is null or c.run_id = $2) and ($3::text is null or c.key = $3)
+           order by c.change_id desc limit $4"#,
+        source,
+        run_id,
+        key,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Every budget.
+///
+/// # Errors
+/// When the database fails.
+pub async fn budgets(pool: &PgPool) -> sqlx::Result<Vec<BudgetRow>> {
+    sqlx::query_as!(
+        BudgetRow,
+        r#"select b.name, b.limits, b.headroom,
+               case when b.paused_until > clock_timestamp() then b.paused_until end as paused_until,
+               case when b.paused_until > clock_timestamp() then b.paused_why end as paused_why, b.learned_limit,
+               coalesce((
+                   select sum(l.calls) from hiersync.budget_ledger l
+                   where l.budget_id = b.budget_id and l.ended_at > clock_timestamp() - interval '1 minute'
+               ), 0)::bigint as "recent_calls!"
+           from hiersync.budget b order by b.name"#
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// When the last run of each source began, for the timetable.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_starts(pool: &PgPool) -> sqlx::Result<Vec<(String, Option<DateTime<Utc>>)>> {
+    let rows = sqlx::query!(
+        "select s.name, (select max(r.started_at) from hiersync.sync_run r where r.source_id = s.source_id) as started_at
+         from hiersync.source s"
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.name, row.started_at)).collect())
+}
+
+/// What all ended runs of a source with one outcome come to.
+#[derive(Debug, Clone)]
+pub struct Totals {
+    /// The source.
+    pub source: String,
+    /// The outcome.
+    pub outcome: String,
+    /// How many runs.
+    pub runs: i64,
+    /// Calls made.
+    pub requests: i64,
+    /// Calls refused for the budget's sake.
+    pub throttled: i64,
+    /// Rows as received.
+    pub rows_seen: i64,
+    /// Nodes inserted, updated, retired or restored.
+    pub changed: i64,
+}
+
+/// Totals by source and outcome.
+///
+/// # Errors
+/// When the database fails.
+pub async fn totals(pool: &PgPool) -> sqlx::Result<Vec<Totals>> {
+    sqlx::query_as!(
+        Totals,
+        r#"select s.name as source, r.outcome as "outcome!", count(*) as "runs!", sum(r.requests)::bigint as "requests!",
+               sum(r.throttled)::bigint as "throttled!", sum(r.rows_seen)::bigint as "rows_seen!",
+               sum(r.inserted + r.updated + r.retired + r.restored)::bigint as "changed!"
+           from hiersync.sync_run r join hiersync.source s using (source_id)
+           where r.outcome is not null group by s.name, r.outcome order by s.name, r.outcome"#
+    )
+    .fetch_all(pool)
+    .await
+}

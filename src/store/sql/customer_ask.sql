@@ -1,0 +1,29 @@
+-- What is known of a page's rows, in their order.
+select
+    c.node_no as "node_no?",
+    c.digest as "digest?",
+    c.auto_update_time as "auto_update_time?",
+    coalesce(c.retired_at is not null, false) as "retired!",
+    exists (
+        select 1 from hiersync.customer_link l
+        where l.source_id = $1 and l.parent_id = $3 and l.child_id = i.id and l.retired_at is null
+    ) as "linked!",
+    coalesce(f.seen @> c.node_no, false) as "shown!",
+    -- Counted once per walk: seen in this list, in the list of another parent, or as a root.
+    (
+        coalesce(f.seen @> c.node_no, false)
+        or exists (
+            select 1
+            from hiersync.customer_link l
+            join hiersync.frontier o on o.source_id = $1 and o.parent_key = l.parent_id::text and o.walk_id = $2
+            where l.source_id = $1 and l.child_id = i.id and l.parent_id <> $3 and l.retired_at is null and o.seen @> c.node_no
+        )
+        or exists (select 1 from hiersync.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text)
+    ) as "counted!",
+    exists (
+        select 1 from hiersync.customer_link l where l.source_id = $1 and l.parent_id = i.id and l.retired_at is null
+    ) as "has_children!"
+from unnest($4::bigint[]) with ordinality as i (id, ord)
+left join hiersync.customer c on c.source_id = $1 and c.customer_id = i.id
+left join hiersync.frontier f on f.source_id = $1 and f.parent_key = $3::bigint::text and f.walk_id = $2
+order by i.ord

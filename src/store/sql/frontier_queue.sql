@@ -1,0 +1,16 @@
+-- Queues lists. A row of an earlier walk is used again; one of this walk stays as it is.
+insert into hiersync.frontier as f (source_id, parent_key, walk_id, depth, state, ask_kind, ask_value, expected)
+select $1, key, $2, depth, 'queued', ask_kind, ask_value, expected
+from unnest($3::text[], $4::int[], $5::text[], $6::text[], $7::bigint[]) as l (key, depth, ask_kind, ask_value, expected)
+on conflict (source_id, parent_key) do update
+set
+    walk_id = excluded.walk_id,
+    depth = excluded.depth,
+    state = excluded.state,
+    attempts = 0,
+    ask_kind = excluded.ask_kind,
+    ask_value = excluded.ask_value,
+    expected = excluded.expected,
+    progress = excluded.progress,
+    seen = excluded.seen
+where f.walk_id <> excluded.walk_id

@@ -1,0 +1,18 @@
+-- What is known of a roster's rows, in their order.
+select
+    u.node_no as "node_no?",
+    u.digest as "digest?",
+    u.auto_update_time as "auto_update_time?",
+    coalesce(u.user_id is not null and u.retired_at is null, false) as "live!",
+    exists (select 1 from hiersync.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text) as "is_root!",
+    exists (
+        select 1 from hiersync.frontier f
+        where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*' and f.seen @> u.node_no
+    ) as "shown!",
+    array(
+        select l.manager_id from hiersync.reporting_line l
+        where l.source_id = $1 and l.user_id = i.id and l.retired_at is null
+    ) as "managers!"
+from unnest($3::uuid[]) with ordinality as i (id, ord)
+left join hiersync.reporting_user u on u.source_id = $1 and u.user_id = i.id
+order by i.ord

@@ -1,0 +1,38 @@
+-- What is known of an answer's rows, in their order.
+select
+    u.node_no as "node_no?",
+    u.digest as "digest?",
+    u.auto_update_time as "auto_update_time?",
+    coalesce(u.retired_at is not null, false) as "retired!",
+    exists (
+        select 1 from hiersync.reporting_line l
+        where l.source_id = $1 and l.manager_id = $3 and l.user_id = i.id and l.retired_at is null
+    ) as "linked!",
+    exists (
+        select 1 from hiersync.frontier f
+        where f.source_id = $1 and f.walk_id = $2 and f.parent_key = $3::uuid::text and f.seen @> u.node_no
+    ) as "shown!",
+    exists (
+        select 1 from hiersync.frontier f where f.source_id = $1 and f.walk_id = $2 and f.depth = 0 and f.seen @> u.node_no
+    ) as "in_roots_list!",
+    -- Counted once per walk: seen in this list, in a root's list (which may reach everybody below), in the list of
+    -- another manager, or as a root.
+    (
+        exists (
+            select 1 from hiersync.frontier f
+            where f.source_id = $1 and f.walk_id = $2 and (f.parent_key = $3::uuid::text or f.depth = 0) and f.seen @> u.node_no
+        )
+        or exists (
+            select 1
+            from hiersync.reporting_line l
+            join hiersync.frontier o on o.source_id = $1 and o.parent_key = l.manager_id::text and o.walk_id = $2
+            where l.source_id = $1 and l.user_id = i.id and l.manager_id <> $3 and l.retired_at is null and o.seen @> u.node_no
+        )
+        or exists (select 1 from hiersync.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text)
+    ) as "counted!",
+    exists (
+        select 1 from hiersync.reporting_line l where l.source_id = $1 and l.manager_id = i.id and l.retired_at is null
+    ) as "has_children!"
+from unnest($4::uuid[]) with ordinality as i (id, ord)
+left join hiersync.reporting_user u on u.source_id = $1 and u.user_id = i.id
+order by i.ord

@@ -1,0 +1,14 @@
+-- Lines whose manager's list was proven without the user, and, after a complete walk ($4), lines of managers whom
+-- the walk did not meet.
+update hiersync.reporting_line l
+set retired_at = $3
+from (
+    select k.manager_id, k.user_id
+    from hiersync.reporting_line k
+    join hiersync.reporting_user u on u.source_id = $1 and u.user_id = k.user_id
+    left join hiersync.frontier f on f.source_id = $1 and f.parent_key = k.manager_id::text and f.walk_id = $2
+    where k.source_id = $1 and k.retired_at is null
+      and case when f.parent_key is null then $4 else f.state = 'read' and not f.seen @> u.node_no end
+) gone
+where l.source_id = $1 and l.manager_id = gone.manager_id and l.user_id = gone.user_id
+returning l.manager_id, l.user_id

@@ -1,0 +1,12 @@
+-- Where every list holds direct reports: those of the lists' users whose line is not live, unless the user's row has
+-- stated its manager (then another line is live).
+select f.parent_key::uuid as "manager_id!", u.user_id as "user_id!"
+from hiersync.frontier f
+cross join lateral unnest(f.seen) as r (numbers)
+cross join lateral generate_series(lower(r.numbers), upper(r.numbers) - 1) as n (node_no)
+join hiersync.reporting_user u on u.source_id = $1 and u.node_no = n.node_no
+where f.source_id = $1 and f.walk_id = $2 and f.parent_key <> u.user_id::text
+  and not exists (
+      select 1 from hiersync.reporting_line l
+      where l.source_id = $1 and l.manager_id = f.parent_key::uuid and l.user_id = u.user_id and l.retired_at is null
+  )

@@ -1,0 +1,287 @@
+//! Paid calls: a permit before, its end after, the waits and repetitions between.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::{BoxFuture, FutureExt};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{
+    Interrupted,
+    progress::Progress,
+    retry::{self, Next, Tried},
+};
+use crate::{
+    budget::{
+        ledger::Pause,
+        purse::{NoPermit, Permit, Purse},
+    },
+    clock,
+    model::run::Counters,
+    store::ledger::PgLedger,
+    vendor::{Vendor, error::VendorError},
+};
+
+/// A wait for the budget longer than this ends the run; the next one goes on.
+const PATIENCE_FOR_PERMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Time that a request under way gets when a stop is asked for.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Makes one run's calls.
+pub struct Caller<V> {
+    /// The vendor.
+    pub vendor: V,
+    purse: Arc<Purse<PgLedger>>,
+    stop: CancellationToken,
+    progress: Arc<Progress>,
+    timeout: Duration,
+    shortest_window: Duration,
+    calls_left: Option<AtomicU32>,
+    signing_in: tokio::sync::Mutex<()>,
+    refusals: AtomicU32,
+    successes: AtomicU64,
+    is_waiting: AtomicBool,
+    counters: Mutex<Counters>,
+}
+
+/// A request that can be sent again: given its time, the call.
+pub type Request<'r, T> = dyn Fn(Duration) -> BoxFuture<'r, Result<T, VendorError>> + Send + Sync + 'r;
+
+/// How a call ended without an answer.
+#[derive(Debug)]
+pub enum CallError {
+    /// The run must end.
+    Run(Interrupted),
+    /// Only this call: the vendor works, but not for this request.
+    ThisOnly(VendorError),
+}
+
+/// What a caller needs to know of its source.
+pub struct Terms {
+    /// One request's time.
+    pub timeout: Duration,
+    /// The shortest window of the budget.
+    pub shortest_window: Duration,
+    /// `--max-calls`.
+    pub max_calls: Option<u32>,
+}
+
+impl<V: Vendor> Caller<V> {
+    /// A caller for one run.
+    pub fn new(vendor: V, purse: Arc<Purse<PgLedger>>, stop: CancellationToken, progress: Arc<Progress>, terms: &Terms) -> Self {
+        Self {
+            vendor,
+            purse,
+            stop,
+            progress,
+            timeout: terms.timeout,
+            shortest_window: terms.shortest_window,
+            calls_left: terms.max_calls.map(AtomicU32::new),
+            signing_in: tokio::sync::Mutex::new(()),
+            refusals: AtomicU32::new(0),
+            successes: AtomicU64::new(0),
+            is_waiting: AtomicBool::new(false),
+            counters: Mutex::new(Counters::default()),
+        }
+    }
+
+    /// Calls until there is an answer or none is to be had.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call<'r, T>(&self, request: &Request<'r, T>) -> Result<T, CallError> {
+        let mut tried = Tried { shortest_window: self.shortest_window, ..Tried::default() };
+        let others = self.successes.load(Ordering::Relaxed);
+        loop {
+            if self.vendor.must_sign_in() {
+                self.sign_in(&mut tried).await?;
+            }
+            let error = match self.once(&mut tried, request).await? {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            self.after(error, &mut tried, others).await?;
+        }
+    }
+
+    /// Has a token got, once for all calls that want one.
+    async fn sign_in(&self, tried: &mut Tried) -> Result<(), CallError> {
+        let _one = self.signing_in.lock().await;
+        let others = self.successes.load(Ordering::Relaxed);
+        while self.vendor.must_sign_in() {
+            let result = self.once(tried, &|within| self.vendor.sign_in(within).boxed()).await?;
+            tried.token_is_new = true;
+            if let Err(error) = result {
+                self.after(error, tried, others).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One call. The outer result is for the run, the inner one for the call.
+    async fn once<'r, T>(&self, tried: &mut Tried, request: &Request<'r, T>) -> Result<Result<T, VendorError>, CallError> {
+        let mut permit = self.permit().await?;
+        let within = self.timeout.min(retry::PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1)));
+        permit.used();
+        Progress::add(&self.progress.calls, 1);
+        let begun = clock::instant();
+        let result = self.unless_stopped(request(within)).await;
+        drop(permit);
+        let took = begun.elapsed();
+        self.count(|counters| {
+            counters.requests += 1;
+            counters.retried += i64::from(tried.attempts > 0);
+            counters.fetch_ms += millis(took);
+        });
+        tried.took += took;
+        if let Some(Ok(_)) = &result {
+            self.successes.fetch_add(1, Ordering::Relaxed);
+            self.refusals.store(0, Ordering::Relaxed);
+        }
+        result.ok_or(CallError::Run(Interrupted::Stopped))
+    }
+
+    /// After a failed call: waits for the next try, or gives up.
+    async fn after(&self, error: VendorError, tried: &mut Tried, others: u64) -> Result<(), CallError> {
+        tried.attempts += 1;
+        if matches!(error, VendorError::Throttled { .. }) {
+            self.count(|counters| counters.throttled += 1);
+            tried.refusals = self.refusals.fetch_add(1, Ordering::Relaxed) + 1;
+            // Refusals cost patience of their own kind, not that for faults.
+            tried.attempts -= 1;
+        }
+        let next = retry::next(&error, *tried, fastrand::f64());
+        debug!(attempt = tried.attempts, error = %error, next = ?next, "a call failed");
+        match next {
+            Next::Again(wait) => {
+                tried.took += wait;
+                self.nap(wait).await
+            }
+            Next::Pause(wait) => self.pause(wait, &error).await,
+            Next::PauseAndEnd(wait) => {
+                self.pause(wait, &error).await?;
+                let resume_at = clock::now() + wait;
+                Err(CallError::Run(Interrupted::Throttled { why: error.to_string(), resume_at: Some(resume_at) }))
+            }
+            Next::SignIn => {
+                tried.token_is_new = true;
+                if self.vendor.forget_token() { Ok(()) } else { Err(CallError::Run(Interrupted::Vendor(error))) }
+            }
+            Next::End => Err(self.give_up(error, others)),
+        }
+    }
+
+    /// Ends the run if nobody is answered, and only this call if others are.
+    fn give_up(&self, error: VendorError, others: u64) -> CallError {
+        let nobody_is_answered = self.successes.load(Ordering::Relaxed) == others;
+        match error {
+            VendorError::Unauthorised(_) => CallError::Run(Interrupted::Vendor(error)),
+            VendorError::Transient(_) if nobody_is_answered => CallError::Run(Interrupted::Vendor(error)),
+            _ => CallError::ThisOnly(error),
+        }
+    }
+
+    async fn permit(&self) -> Result<Permit, CallError> {
+        if self.stop.is_cancelled() || !self.may_call() {
+            return Err(CallError::Run(Interrupted::Stopped));
+        }
+        let begun = clock::instant();
+        // Of calls that wait at once only one is counted: the run waits once.
+        let is_first = !self.is_waiting.swap(true, Ordering::Relaxed);
+        self.progress.is_waiting.store(true, Ordering::Relaxed);
+        let permit = self.purse.permit(PATIENCE_FOR_PERMIT, &self.stop).await;
+        if is_first {
+            let waited = millis(begun.elapsed());
+            self.count(|counters| counters.wait_ms += waited);
+            Progress::add(&self.progress.waited_ms, waited.unsigned_abs());
+            self.is_waiting.store(false, Ordering::Relaxed);
+            self.progress.is_waiting.store(false, Ordering::Relaxed);
+        }
+        permit.map_err(|none| {
+            CallError::Run(match none {
+                NoPermit::Spent(wait) => Interrupted::Throttled { why: wait.why, resume_at: Some(wait.until) },
+                NoPermit::Ledger(error) => Interrupted::Ledger(error),
+                NoPermit::Stopped => Interrupted::Stopped,
+            })
+        })
+    }
+
+    /// Takes one of the calls that `--max-calls` allows.
+    fn may_call(&self) -> bool {
+        let Some(left) = &self.calls_left else { return true };
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// The request's result; `None` when a stop was asked for and it did not end in time.
+    async fn unless_stopped<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        let stopped = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            result = request => Some(result),
+            () = stopped => None,
+        }
+    }
+
+    async fn nap(&self, wait: Duration) -> Result<(), CallError> {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.stop.cancelled() => Err(CallError::Run(Interrupted::Stopped)),
+        }
+    }
+
+    async fn pause(&self, wait: Duration, error: &VendorError) -> Result<(), CallError> {
+        warn!(seconds = wait.as_secs_f64(), error = %error, "the vendor refuses: the budget pauses");
+        let stated = match error {
+            VendorError::Throttled { stated, .. } => *stated,
+            _ => None,
+        };
+        let pause = Pause { wait, why: error.to_string(), stated };
+        self.purse.pause(&pause).await.map_err(|error| CallError::Run(Interrupted::Ledger(error)))
+    }
+
+    fn count(&self, by: impl FnOnce(&mut Counters)) {
+        by(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What was counted since it was last asked: to be written with the next transaction.
+    pub fn take_counters(&self) -> Counters {
+        std::mem::take(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts counters back that could not be written.
+    pub fn put_back(&self, counters: Counters) {
+        self.count(|own| *own += counters);
+    }
+
+    /// Makes the run end at the next page.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Asked to stop?
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Gives unused permits back.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn settle(&self) -> Result<(), Interrupted> {
+        Ok(self.purse.settle().await?)
+    }
+}
+
+/// A duration as the tables count it.
+pub fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,152 @@
+//! The walk is at its end: what was put off is linked, what is gone is retired, walk and run are closed, all in one
+//! transaction.
+
+use super::{Interrupted, caller::millis, page, roster, run::Context};
+use crate::{
+    clock,
+    model::{
+        node::NodeKey,
+        reading::Reading,
+        run::{Counters, Outcome},
+    },
+    store::{
+        change::{self, Change},
+        finding::{self, Finding},
+        frontier,
+        mirror::{At, Edge, Linked, Mirror, Mirrored},
+        root, run,
+        session::Step,
+    },
+    vendor::hierarchy::Hierarchy,
+};
+
+/// Findings that leave a walk partial: something could not be reached or proven.
+const PARTIAL: [&str; 10] = [
+    "answer_too_large",
+    "bad_answer",
+    "bad_row",
+    "cannot_ask",
+    "count_mismatch",
+    "list_moved",
+    "list_refused",
+    "list_unavailable",
+    "list_unreadable",
+    "too_deep",
+];
+
+type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
+
+/// What is gone.
+struct Gone {
+    links: Vec<Edge>,
+    nodes: Vec<NodeKey>,
+}
+
+/// Ends the walk and the run, and says how.
+///
+/// # Errors
+/// When the database fails or the lease is lost; nothing is written then, and the next run ends the walk.
+pub async fn finish<V>(context: &Context<V>) -> Result<Outcome, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let guarded = end(context, true).await?;
+    match guarded {
+        Some(outcome) => Ok(outcome),
+        // Too much would be gone: the same again, retiring none.
+        None => Ok(end(context, false).await?.unwrap_or(Outcome::Partial)),
+    }
+}
+
+/// `None`: the guard forbids to retire so many, and nothing was written.
+async fn end<V>(context: &Context<V>, may_retire: bool) -> Result<Option<Outcome>, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let begun = clock::instant();
+    let _one = context.writing.lock().await;
+    let mut step = context.session.begin().await?;
+    let at = context.at(&mut step).await?;
+    let reading = context.reading().unwrap_or(Reading::Direct);
+    let mut counters = Counters::default();
+    let before = Tables::<V>::live(step.conn(), at.source_id).await?;
+    let unread = frontier::unproven(step.conn(), &context.open).await?;
+    let mut is_complete = unread == 0 && !finding::any_of(step.conn(), &context.open, &PARTIAL).await?;
+    if reading == Reading::Roster && is_complete {
+        counters += roster::take_in(context, &mut step, at).await?;
+    }
+    link_late::<V>(&mut step, at, reading).await?;
+    if may_retire {
+        let gone = retire::<V>(&mut step, at, reading, is_complete).await?;
+        if is_forbidden(context, gone.nodes.len(), before) {
+            return Ok(None);
+        }
+        counters.retired = i64::try_from(gone.nodes.len()).unwrap_or(i64::MAX);
+        write_gone::<Tables<V>>(&mut step, at, gone).await?;
+    } else {
+        is_complete = false;
+        finding::open(step.conn(), at, &[guarded(context)]).await?;
+    }
+    let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
+    counters.write_ms = millis(begun.elapsed());
+    close(context, step, outcome, counters).await?;
+    Ok(Some(outcome))
+}
+
+async fn close<V: Hierarchy>(context: &Context<V>, mut step: Step, outcome: Outcome, counters: Counters) -> Result<(), Interrupted> {
+    if outcome == Outcome::Complete {
+        finding::resolve(step.conn(), &context.open).await?;
+    }
+    frontier::forget_unmet(step.conn(), &context.open).await?;
+    root::forget_unmet(step.conn(), &context.open).await?;
+    run::close_walk(step.conn(), &context.open, outcome == Outcome::Complete).await?;
+    context.commit_closed(step, counters, outcome).await
+}
+
+/// Links that could be told only now: how the lists are to be read was not known, or is known only from all of them.
+async fn link_late<V>(step: &mut Step, at: At, reading: Reading) -> sqlx::Result<()>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let edges = Tables::<V>::shown_links(step.conn(), at, reading).await?;
+    if edges.is_empty() {
+        return Ok(());
+    }
+    let linked = Tables::<V>::link(step.conn(), at, &edges).await?;
+    page::write_link_changes::<Tables<V>>(step, at, &linked).await
+}
+
+async fn retire<V>(step: &mut Step, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Gone>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let links = Tables::<V>::retire_links(step.conn(), at, reading, is_complete).await?;
+    let nodes = if is_complete { Tables::<V>::retire_nodes(step.conn(), at).await? } else { Vec::new() };
+    Ok(Gone { links, nodes })
+}
+
+async fn write_gone<M: Mirror>(step: &mut Step, at: At, gone: Gone) -> sqlx::Result<()> {
+    let change = |key: &NodeKey| Change { entity: M::NODE, key: key.0.clone(), op: "retire", fields: None, vendor_time: None };
+    let changes: Vec<Change> = gone.nodes.iter().map(change).collect();
+    change::write(step.conn(), at, &changes).await?;
+    page::write_link_changes::<M>(step, at, &Linked { retired: gone.links, ..Linked::default() }).await
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share of node counts far below 2^52")]
+fn is_forbidden<V: Hierarchy>(context: &Context<V>, gone: usize, before: i64) -> bool {
+    !context.accept_retire && gone as f64 > context.retire_guard * before as f64
+}
+
+fn guarded<V: Hierarchy>(context: &Context<V>) -> Finding {
+    let percent = context.retire_guard * 100.0;
+    let say = format!(
+        "this walk would retire more than {percent} % of the source's live nodes (retire_guard), and retired none; \
+         if they are really gone, run `hiersync sync {} --accept-retire`",
+        context.source_name
+    );
+    Finding::new("retire_guard", context.source_name.clone(), say)
+}

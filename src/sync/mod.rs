@@ -1,0 +1,52 @@
+//! Brings one source's walk forward: work from the store, permit from the budget, page from the vendor, one
+//! transaction. Whoever asks for a run comes through here.
+
+pub mod caller;
+pub mod finish;
+pub mod page;
+pub mod progress;
+pub mod queue;
+pub mod retry;
+pub mod roots;
+pub mod roster;
+pub mod rows;
+pub mod run;
+pub mod walker;
+
+use chrono::{DateTime, Utc};
+
+use crate::{budget::ledger::LedgerError, vendor::error::VendorError};
+
+/// Why a run ends before its walk does.
+#[derive(Debug, thiserror::Error)]
+pub enum Interrupted {
+    /// A signal, or `--max-calls`.
+    #[error("stopped")]
+    Stopped,
+    /// The budget is spent, or the vendor keeps refusing.
+    #[error("{why}")]
+    Throttled {
+        /// For people.
+        why: String,
+        /// When it may go on.
+        resume_at: Option<DateTime<Utc>>,
+    },
+    /// The vendor fails for good, or refuses the credentials.
+    #[error(transparent)]
+    Vendor(VendorError),
+    /// The database fails.
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+    /// The budget's ledger fails.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Somebody else has taken the source over; nothing more may be written.
+    #[error("somebody else has taken the source over")]
+    LeaseLost,
+}
+
+impl From<sqlx::Error> for Interrupted {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}

@@ -1,0 +1,98 @@
+//! The roots: looked up where the config gives an identifier, given a live row, and their lists queued.
+
+use futures::FutureExt;
+
+use super::{
+    Interrupted,
+    caller::{CallError, millis},
+    run::Context,
+};
+use crate::{
+    clock,
+    model::{node::NodeKey, reading::Reading, run::Counters},
+    store::{
+        change::{self, Change},
+        finding::{self, Finding},
+        frontier::{self, Work},
+        mirror::{Mirror, Mirrored, RootRow},
+        root, source,
+    },
+    vendor::hierarchy::{Hierarchy, Root},
+};
+
+/// Resolves the roots that this walk has not resolved yet.
+///
+/// # Errors
+/// When the run must end.
+pub async fn resolve<V>(context: &Context<V>) -> Result<(), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let mut step = context.session.begin().await?;
+    let resolved = root::resolved(step.conn(), &context.open).await?;
+    step.commit().await?;
+    for root in context.caller.vendor.roots() {
+        if !resolved.contains(&root.asked_by) {
+            let (key, finding) = find(context, &root).await?;
+            write(context, &root, &key, finding).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The root's key, and a finding if it could not be learned.
+async fn find<V>(context: &Context<V>, root: &Root) -> Result<(NodeKey, Option<Finding>), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let Some(identifier) = &root.identifier else { return Ok((root.key.clone(), None)) };
+    let unknown = |why: &str| {
+        let say = format!("the id of this root could not be learned ({why}); it is mirrored under a negative id until it can be");
+        (root.key.clone(), Some(Finding::new("root_unknown", root.key.0.clone(), say)))
+    };
+    let vendor = &context.caller.vendor;
+    match context.caller.call(&|within| vendor.lookup(identifier, within).boxed()).await {
+        Ok(Some(key)) => Ok((key, None)),
+        Ok(None) => Ok(unknown("the vendor does not know its identifier")),
+        Err(CallError::ThisOnly(error)) => Ok(unknown(&error.to_string())),
+        Err(CallError::Run(interrupted)) => Err(interrupted),
+    }
+}
+
+async fn write<V>(context: &Context<V>, root: &Root, key: &NodeKey, finding: Option<Finding>) -> Result<(), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let begun = clock::instant();
+    let _one = context.writing.lock().await;
+    let mut step = context.session.begin().await?;
+    let at = context.at(&mut step).await?;
+    let is_first = root::write(step.conn(), &context.open, &root.asked_by, key).await?;
+    let node_no = source::take_numbers(step.conn(), at.source_id, 1).await?;
+    let became = <V::Row as Mirrored>::Tables::root(step.conn(), at, key, node_no).await?;
+    let change = |op| Change { entity: <V::Row as Mirrored>::Tables::NODE, key: key.0.clone(), op, fields: None, vendor_time: None };
+    let mut counters = Counters::default();
+    match became {
+        RootRow::Inserted => {
+            counters.inserted = 1;
+            change::write(step.conn(), at, &[change("insert")]).await?;
+        }
+        RootRow::Restored => {
+            counters.restored = 1;
+            change::write(step.conn(), at, &[change("restore")]).await?;
+        }
+        // Two identifiers may lead to the same root.
+        RootRow::Known => counters.unchanged = i64::from(is_first),
+    }
+    if context.reading() != Some(Reading::Roster) {
+        let by = root.identifier.clone();
+        let list = Work { parent: key.clone(), depth: 0, attempts: 0, ask: by, expected: None, progress: serde_json::Value::Null };
+        frontier::queue(step.conn(), &context.open, &[list]).await?;
+    }
+    finding::open(step.conn(), at, finding.as_slice()).await?;
+    counters.write_ms = millis(begun.elapsed());
+    context.commit(step, counters).await
+}

@@ -1,0 +1,168 @@
+//! Takes rows into the mirror: asks what is known, decides, and writes only what differs.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use crate::{
+    model::{
+        node::{Node, NodeKey},
+        run::Counters,
+    },
+    store::{
+        change::{self, Change},
+        finding::Finding,
+        mirror::{At, Known, Mirror},
+        source,
+    },
+    walk::decide::{Decision, Version, decide},
+};
+
+/// What became of some rows.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Nodes, once each per walk.
+    pub counters: Counters,
+    /// Numbers of the rows' nodes, in the rows' order.
+    pub numbers: Vec<i32>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// What is to be done with some rows.
+struct Plan<'a, R> {
+    new: Vec<&'a R>,
+    changed: Vec<(&'a R, &'a Known)>,
+    touched: Vec<&'a R>,
+    back: Vec<&'a R>,
+    counters: Counters,
+    findings: Vec<Finding>,
+}
+
+/// Writes rows of which `known` is known, in the same order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take_in<M: Mirror>(conn: &mut PgConnection, at: At, rows: &[M::Row], known: &[Known]) -> sqlx::Result<Taken> {
+    let plan = plan(rows, known);
+    let mut changes = Vec::new();
+    let first_no = insert::<M>(conn, at, &plan.new, &mut changes).await?;
+    update::<M>(conn, at, &plan.changed, &mut changes).await?;
+    if !plan.touched.is_empty() {
+        M::touch(conn, at.source_id, &plan.touched).await?;
+    }
+    if !plan.back.is_empty() {
+        M::restore(conn, at, &plan.back).await?;
+        changes.extend(plan.back.iter().map(|row| change_of::<M>(*row, "restore")));
+    }
+    change::write(conn, at, &changes).await?;
+    Ok(Taken { counters: plan.counters, numbers: numbers(known, first_no), findings: plan.findings })
+}
+
+fn plan<'a, R: Node>(rows: &'a [R], known: &'a [Known]) -> Plan<'a, R> {
+    let mut plan = Plan {
+        new: Vec::new(),
+        changed: Vec::new(),
+        touched: Vec::new(),
+        back: Vec::new(),
+        counters: Counters::default(),
+        findings: Vec::new(),
+    };
+    for (row, known) in rows.iter().zip(known) {
+        plan.add(row, known);
+    }
+    plan
+}
+
+impl<'a, R: Node> Plan<'a, R> {
+    fn add(&mut self, row: &'a R, known: &'a Known) {
+        if known.node_no.is_none() {
+            self.counters.inserted += 1;
+            return self.new.push(row);
+        }
+        let incoming = Version { digest: Some(row.digest()), stamp: row.stamp() };
+        let decision = decide(incoming, Version { digest: known.digest, stamp: known.stamp });
+        let counter = match decision {
+            _ if known.retired => &mut self.counters.restored,
+            Decision::Update | Decision::SilentUpdate => &mut self.counters.updated,
+            Decision::Same | Decision::Touch | Decision::Stale => &mut self.counters.unchanged,
+        };
+        *counter += i64::from(!known.counted);
+        match decision {
+            Decision::Update => self.changed.push((row, known)),
+            Decision::SilentUpdate => {
+                self.findings.push(silent_change(&row.key()));
+                self.changed.push((row, known));
+            }
+            Decision::Stale => {
+                self.findings.push(stale_read(&row.key()));
+                self.back_if_retired(row, known);
+            }
+            Decision::Touch => {
+                self.touched.push(row);
+                self.back_if_retired(row, known);
+            }
+            Decision::Same => self.back_if_retired(row, known),
+        }
+    }
+
+    fn back_if_retired(&mut self, row: &'a R, known: &Known) {
+        if known.retired {
+            self.back.push(row);
+        }
+    }
+}
+
+fn silent_change(key: &NodeKey) -> Finding {
+    Finding::new("silent_change", key.0.clone(), "the vendor changed this node without a newer autoUpdateTime; the change was taken")
+}
+
+fn stale_read(key: &NodeKey) -> Finding {
+    let say = "the vendor showed other content under an older autoUpdateTime; ignored as a stale read, taken if the next complete walk says the same";
+    Finding::new("stale_read", key.0.clone(), say)
+}
+
+fn change_of<M: Mirror>(row: &M::Row, op: &'static str) -> Change {
+    Change { entity: M::NODE, key: row.key().0, op, fields: None, vendor_time: row.stamp() }
+}
+
+/// Inserts new nodes and gives the first one's number.
+async fn insert<M: Mirror>(conn: &mut PgConnection, at: At, rows: &[&M::Row], changes: &mut Vec<Change>) -> sqlx::Result<i32> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let first_no = source::take_numbers(conn, at.source_id, i32::try_from(rows.len()).unwrap_or(i32::MAX)).await?;
+    M::insert(conn, at, rows, first_no).await?;
+    changes.extend(rows.iter().map(|row| change_of::<M>(row, "insert")));
+    Ok(first_no)
+}
+
+/// Writes changed nodes, and what differs of each.
+async fn update<M: Mirror>(conn: &mut PgConnection, at: At, changed: &[(&M::Row, &Known)], changes: &mut Vec<Change>) -> sqlx::Result<()> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<&M::Row> = changed.iter().map(|(row, _)| *row).collect();
+    let old = M::load(conn, at.source_id, &rows).await?;
+    let old: HashMap<NodeKey, M::Row> = old.into_iter().map(|row| (row.key(), row)).collect();
+    M::update(conn, at, &rows).await?;
+    for (row, known) in changed {
+        let before = old.get(&row.key()).map(Node::content).unwrap_or_default();
+        let op = if known.retired { "restore" } else { "update" };
+        let fields = change::differences(&before, &row.content());
+        changes.push(Change { fields: Some(fields), ..change_of::<M>(row, op) });
+    }
+    Ok(())
+}
+
+/// New nodes were numbered in their order, from the first.
+fn numbers(known: &[Known], first_no: i32) -> Vec<i32> {
+    let mut next = first_no;
+    let mut number = |known: &Known| {
+        known.node_no.unwrap_or_else(|| {
+            next += 1;
+            next - 1
+        })
+    };
+    known.iter().map(&mut number).collect()
+}

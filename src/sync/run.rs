@@ -1,0 +1,460 @@
+//! One run, from the lease to the closed row.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{
+    Interrupted,
+    caller::{Caller, Terms},
+    finish,
+    progress::Progress,
+    queue::Queue,
+    roots, roster, walker,
+};
+use crate::{
+    budget::purse::Purse,
+    config::Source,
+    model::{
+        reading::Reading,
+        run::{Counters, Outcome, Trigger},
+    },
+    store::{
+        lease::{self, Holder},
+        ledger::PgLedger,
+        mirror::{At, Mirrored},
+        process::Identity,
+        report::{self, ChangeRow, RunRow},
+        run::{self, OpenRun},
+        session::{Session, Step},
+        source,
+    },
+    vendor::{error::VendorError, hierarchy::Hierarchy},
+};
+
+/// Changes that a dry run tells of at most.
+const TOLD: i64 = 1000;
+
+/// What all runs of a process share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The database.
+    pub pool: PgPool,
+    /// This process there.
+    pub process_id: i64,
+    /// This process on its machine.
+    pub identity: Identity,
+}
+
+/// How a run is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Who asked.
+    pub trigger: Trigger,
+    /// `--max-calls`.
+    pub max_calls: Option<u32>,
+    /// `--dry-run`.
+    pub dry_run: bool,
+    /// `--accept-retire`.
+    pub accept_retire: bool,
+}
+
+/// Everything that the parts of one run share.
+pub struct Context<V> {
+    /// Makes its calls.
+    pub caller: Caller<V>,
+    /// Its transactions.
+    pub session: Session,
+    /// Its rows.
+    pub open: OpenRun,
+    /// The lists to be read.
+    pub queue: Queue,
+    /// One transaction at a time: the run's row would order them anyhow.
+    pub writing: tokio::sync::Mutex<()>,
+    /// Levels below a root.
+    pub max_depth: i32,
+    /// Share of live nodes that the walk may retire.
+    pub retire_guard: f64,
+    /// Whatever the guard says.
+    pub accept_retire: bool,
+    /// The source's name.
+    pub source_name: String,
+    progress: Arc<Progress>,
+    reading: Mutex<Option<Reading>>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Report {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// Why it failed, for the exit code.
+    pub cause: Option<Cause>,
+    /// Its closed row; `None` when the database was lost.
+    pub row: Option<RunRow>,
+    /// For a dry run: what would change, newest first.
+    pub changes: Vec<ChangeRow>,
+}
+
+/// What a failed run failed of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The vendor or the database is not available.
+    Unavailable,
+    /// The vendor refuses the credentials.
+    Credentials,
+    /// A fault of ours.
+    Fault,
+}
+
+/// Why there was no run.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRun {
+    /// Somebody else runs it.
+    #[error("source {name} is being synced by someone else{}", whom(.holder))]
+    Busy {
+        /// The source.
+        name: String,
+        /// Who, where known.
+        holder: Option<Holder>,
+    },
+    /// The name belonged to another vendor.
+    #[error("source {name} was mirrored from another vendor before: give the new source a new name")]
+    OtherVendor {
+        /// The source.
+        name: String,
+    },
+    /// The database fails.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+}
+
+fn whom(holder: &Option<Holder>) -> String {
+    match holder {
+        Some(holder) if holder.is_here => format!(" (process {} on this machine)", holder.pid),
+        Some(holder) => format!(" (process {} on another machine)", holder.pid),
+        None => String::new(),
+    }
+}
+
+/// Runs a source once.
+///
+/// # Errors
+/// When there was no run; a run that failed is a [`Report`].
+pub async fn run<V>(
+    shared: &Shared,
+    source: &Source,
+    vendor: V,
+    purse: Arc<Purse<PgLedger>>,
+    wanted: Wanted,
+    stop: &CancellationToken,
+    progress: Arc<Progress>,
+) -> Result<Report, NoRun>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let session = if wanted.dry_run { Session::dry(&shared.pool).await? } else { Session::Lasting(shared.pool.clone()) };
+    let open = open(shared, source, &session, &vendor.shape(), wanted.trigger, stop).await?;
+    info!(source = source.name, run = open.run_id, walk = open.walk_id, trigger = wanted.trigger.word(), "run begins");
+    let inner = stop.child_token();
+    let context = Context {
+        reading: Mutex::new(vendor.reading()),
+        caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&progress), &terms(source, wanted)),
+        session,
+        open,
+        queue: Queue::default(),
+        writing: tokio::sync::Mutex::new(()),
+        max_depth: i32::try_from(source.max_depth).unwrap_or(i32::MAX),
+        retire_guard: source.retire_guard,
+        accept_retire: wanted.accept_retire,
+        source_name: source.name.clone(),
+        progress,
+    };
+    let ended = context.work_under_lease(source.concurrency, &inner).await;
+    Ok(context.report(ended, wanted).await)
+}
+
+fn terms(source: &Source, wanted: Wanted) -> Terms {
+    let shortest_window = source.limits.iter().map(|limit| limit.window).min().unwrap_or(Duration::from_secs(60));
+    Terms { timeout: source.timeout, shortest_window, max_calls: wanted.max_calls }
+}
+
+/// Takes the lease and opens the run, waiting for a holder elsewhere that may be dead.
+async fn open(
+    shared: &Shared,
+    source: &Source,
+    session: &Session,
+    shape: &str,
+    trigger: Trigger,
+    stop: &CancellationToken,
+) -> Result<OpenRun, NoRun> {
+    let mut seen: Option<Holder> = None;
+    loop {
+        let busy = match try_open(shared, source, session, shape, trigger).await? {
+            Ok(open) => return Ok(open),
+            Err(holder) => holder,
+        };
+        let name = source.name.clone();
+        let Some(holder) = busy else { return Err(NoRun::Busy { name, holder: None }) };
+        // On this machine its death would be known. Elsewhere a renewal shows that it lives.
+        let lives = holder.is_here || seen.as_ref().is_some_and(|seen| seen.until != holder.until || seen.pid != holder.pid);
+        if lives || stop.is_cancelled() {
+            return Err(NoRun::Busy { name, holder: Some(holder) });
+        }
+        tokio::time::sleep(holder.remaining.clamp(Duration::from_millis(50), Duration::from_secs(1))).await;
+        seen = Some(holder);
+    }
+}
+
+async fn try_open(
+    shared: &Shared,
+    source: &Source,
+    session: &Session,
+    shape: &str,
+    trigger: Trigger,
+) -> Result<Result<OpenRun, Option<Holder>>, NoRun> {
+    let mut step = session.begin().await?;
+    let Some(source_id) = source::id_of(step.conn(), &source.name, source.vendor.word()).await? else {
+        return Err(NoRun::OtherVendor { name: source.name.clone() });
+    };
+    if !lease::try_lock(step.conn(), source_id).await? {
+        return Ok(Err(None));
+    }
+    let lease = match lease::take(step.conn(), source_id, shared.process_id, &shared.identity).await? {
+        Ok(lease) => lease,
+        Err(holder) => return Ok(Err(Some(holder))),
+    };
+    if let Some(run_id) = run::abandon(step.conn(), source_id).await? {
+        warn!(source = source.name, run = run_id, "the process of an earlier run died; its walk goes on");
+    }
+    let walk_id = run::open_walk(step.conn(), source_id, shape).await?;
+    let open = run::open(step.conn(), lease, walk_id, trigger).await?;
+    step.commit().await?;
+    Ok(Ok(open))
+}
+
+impl<V> Context<V>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    /// Works while the lease is renewed. When either ends, so does the other.
+    async fn work_under_lease(&self, concurrency: u32, inner: &CancellationToken) -> Result<Outcome, Interrupted> {
+        let work = async {
+            let ended = self.work(concurrency).await;
+            inner.cancel();
+            ended
+        };
+        let (ended, kept) = tokio::join!(work, self.keep_lease(inner));
+        kept.and(ended)
+    }
+
+    async fn work(&self, concurrency: u32) -> Result<Outcome, Interrupted> {
+        self.recall_reading().await?;
+        roots::resolve(self).await?;
+        if self.reading() == Some(Reading::Roster) {
+            roster::queue(self).await?;
+        }
+        let workers = (0..concurrency).map(|_| async {
+            let ended = walker::work(self).await;
+            if ended.is_err() {
+                // The others end at their next page.
+                self.caller.stop();
+                self.queue.wake();
+            }
+            ended
+        });
+        let ended = futures::future::join_all(workers).await;
+        worst(ended)?;
+        finish::finish(self).await
+    }
+}
+
+impl<V: Hierarchy> Context<V> {
+    /// A walk that goes on reads its lists as it began to.
+    async fn recall_reading(&self) -> Result<(), Interrupted> {
+        let mut step = self.session.begin().await?;
+        let word = run::reach(step.conn(), &self.open).await?;
+        step.commit().await?;
+        if let Some(reading) = word.as_deref().and_then(Reading::from_word) {
+            self.set_reading(Some(reading));
+        }
+        Ok(())
+    }
+
+    async fn keep_lease(&self, inner: &CancellationToken) -> Result<(), Interrupted> {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(lease::RENEWED_EVERY) => {}
+                () = inner.cancelled() => return Ok(()),
+            }
+            match self.renew_lease().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    inner.cancel();
+                    return Err(Interrupted::LeaseLost);
+                }
+                // Writes will tell whether the database is really gone.
+                Err(error) => warn!(error = %error, "the lease could not be renewed"),
+            }
+        }
+    }
+
+    async fn renew_lease(&self) -> sqlx::Result<bool> {
+        let mut step = self.session.begin().await?;
+        let renewed = lease::renew(step.conn(), self.open.lease).await?;
+        step.commit().await?;
+        Ok(renewed)
+    }
+
+    /// How this walk's lists are read, as far as it is known.
+    pub fn reading(&self) -> Option<Reading> {
+        *self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Now it is known.
+    pub fn set_reading(&self, reading: Option<Reading>) {
+        *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading;
+    }
+
+    /// Where and when a step writes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn at(&self, step: &mut Step) -> sqlx::Result<At> {
+        let now = run::clock(step.conn()).await?;
+        Ok(At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now })
+    }
+
+    /// Adds the counters and commits; the run's row is the fence.
+    ///
+    /// # Errors
+    /// When the database fails or the lease is lost.
+    pub async fn commit(&self, mut step: Step, counters: Counters) -> Result<(), Interrupted> {
+        let calls = self.caller.take_counters();
+        let mut all = calls;
+        all += counters;
+        let result = async {
+            if !run::count(step.conn(), &self.open, &all).await? {
+                return Err(Interrupted::LeaseLost);
+            }
+            Ok(step.commit().await?)
+        }
+        .await;
+        if result.is_err() {
+            self.caller.put_back(calls);
+        }
+        result
+    }
+
+    /// The same, and closes the run.
+    ///
+    /// # Errors
+    /// When the database fails or the lease is lost.
+    pub async fn commit_closed(&self, mut step: Step, counters: Counters, outcome: Outcome) -> Result<(), Interrupted> {
+        let mut all = self.caller.take_counters();
+        all += counters;
+        let fenced = run::count(step.conn(), &self.open, &all).await? && run::close(step.conn(), &self.open, outcome, None, None).await?;
+        if !fenced {
+            return Err(Interrupted::LeaseLost);
+        }
+        lease::release(step.conn(), self.open.lease).await?;
+        Ok(step.commit().await?)
+    }
+
+    /// For whoever looks.
+    pub fn tell_page(&self, rows: u32) {
+        Progress::add(&self.progress.pages, 1);
+        Progress::add(&self.progress.rows, rows.into());
+    }
+
+    /// Closes what is open and tells how it ended.
+    async fn report(self, ended: Result<Outcome, Interrupted>, wanted: Wanted) -> Report {
+        let (outcome, cause) = match &ended {
+            Ok(outcome) => (*outcome, None),
+            Err(interrupted) => verdict(interrupted),
+        };
+        if let Err(interrupted) = &ended
+            && let Err(error) = self.close_interrupted(interrupted, outcome).await
+        {
+            error!(error = %error, run = self.open.run_id, "the run could not be closed; the next one will");
+        }
+        if let Err(error) = self.caller.settle().await {
+            warn!(error = %error, "the budget's ledger could not be told that the calls have ended");
+        }
+        let (row, changes) = self.told(wanted).await.unwrap_or_default();
+        if let Some(row) = &row {
+            info!(
+                source = row.source, run = row.run_id, outcome = %outcome, requests = row.requests, rows = row.rows_seen,
+                inserted = row.inserted, updated = row.updated, retired = row.retired, wait_ms = row.wait_ms, "run ended"
+            );
+        }
+        if let Err(error) = self.session.end().await {
+            warn!(error = %error, "the dry run's transaction could not be ended");
+        }
+        Report { outcome, cause, row, changes }
+    }
+
+    async fn close_interrupted(&self, interrupted: &Interrupted, outcome: Outcome) -> Result<(), Interrupted> {
+        let mut step = self.session.begin().await?;
+        let resume_at = match interrupted {
+            Interrupted::Throttled { resume_at, .. } => *resume_at,
+            _ => None,
+        };
+        let why = (outcome != Outcome::Stopped).then(|| chain(interrupted));
+        run::count(step.conn(), &self.open, &self.caller.take_counters()).await?;
+        run::close(step.conn(), &self.open, outcome, why.as_deref(), resume_at).await?;
+        lease::release(step.conn(), self.open.lease).await?;
+        Ok(step.commit().await?)
+    }
+
+    async fn told(&self, wanted: Wanted) -> sqlx::Result<(Option<RunRow>, Vec<ChangeRow>)> {
+        let mut step = self.session.begin().await?;
+        let row = report::run(step.conn(), self.open.lease.source_id, self.open.run_id).await?;
+        let changes =
+            if wanted.dry_run { report::changes(step.conn(), None, Some(self.open.run_id), None, TOLD).await? } else { Vec::new() };
+        step.commit().await?;
+        Ok((Some(row), changes))
+    }
+}
+
+/// The one of several workers' ends that tells most: a worker that was stopped only followed another.
+fn worst(ended: Vec<Result<(), Interrupted>>) -> Result<(), Interrupted> {
+    let mut stopped = Ok(());
+    for end in ended {
+        match end {
+            Ok(()) => {}
+            Err(Interrupted::Stopped) => stopped = Err(Interrupted::Stopped),
+            Err(other) => return Err(other),
+        }
+    }
+    stopped
+}
+
+fn verdict(interrupted: &Interrupted) -> (Outcome, Option<Cause>) {
+    match interrupted {
+        Interrupted::Stopped => (Outcome::Stopped, None),
+        Interrupted::Throttled { .. } => (Outcome::Throttled, None),
+        Interrupted::Vendor(VendorError::Unauthorised(_)) => (Outcome::Failed, Some(Cause::Credentials)),
+        Interrupted::Vendor(_) | Interrupted::Database(_) | Interrupted::Ledger(_) => (Outcome::Failed, Some(Cause::Unavailable)),
+        Interrupted::LeaseLost => (Outcome::Failed, Some(Cause::Fault)),
+    }
+}
+
+/// An error with what lies below it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(below) = source {
+        text.push_str(": ");
+        text.push_str(&below.to_string());
+        source = below.source();
+    }
+    text
+}

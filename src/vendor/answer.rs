@@ -1,0 +1,99 @@
+//! One answer of a vendor, whole. Knows no HTTP library.
+
+use std::{borrow::Cow, time::Duration};
+
+use serde::de::IgnoredAny;
+
+use super::{error::VendorError, mend};
+
+/// What came back.
+pub struct Answer {
+    /// What was called, in our words, for errors.
+    pub endpoint: &'static str,
+    /// The HTTP status; never a redirect.
+    pub status: u16,
+    /// `Retry-After`, from seconds or from a date.
+    pub retry_after: Option<Duration>,
+    /// Whether the content type is HTML.
+    pub is_html: bool,
+    /// The body, unpacked.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Whether the vendor's own service says that all is well.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Whether the body is a page for people.
+    pub fn is_page(&self) -> bool {
+        self.is_html || self.body.trim_ascii_start().starts_with(b"<")
+    }
+
+    /// The body as text, if it is JSON. A page under a good status is maintenance or an edge, and passes.
+    pub fn json(&self) -> Result<Cow<'_, str>, VendorError> {
+        let text = mend::decode(&self.body);
+        if is_json(&text) {
+            return Ok(text);
+        }
+        let mended = mend::escape_controls(&text);
+        if is_json(&mended) {
+            return Ok(Cow::Owned(mended));
+        }
+        let what = if text.trim().is_empty() {
+            "without data"
+        } else if self.is_page() {
+            "with a page instead of data"
+        } else {
+            "with what is no JSON, or only a part of it"
+        };
+        Err(VendorError::Transient(format!("{}: answered {what} ({})", self.endpoint, self.status)))
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(is_html: bool, body: &[u8]) -> Answer {
+        Answer { endpoint: "things", status: 200, retry_after: None, is_html, body: body.to_vec() }
+    }
+
+    #[test]
+    fn what_is_no_json_passes() {
+        for (is_html, body, told) in [
+            (false, "", "without data"),
+            (true, " \n", "without data"),
+            (false, "\n<html>", "with a page"),
+            (true, "Down for maintenance", "with a page"),
+            (false, "{\"a\": [1", "only a part"),
+            (false, "ok", "no JSON"),
+        ] {
+            let error = answer(is_html, body.as_bytes()).json().expect_err("no json");
+            assert!(matches!(&error, VendorError::Transient(text) if text.contains(told)), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn json_is_taken_with_what_servers_do_to_it() {
+        for (body, text) in [
+            (&b"{\"a\": 1}"[..], "{\"a\": 1}"),
+            (b"\xEF\xBB\xBF[]", "[]"),
+            (b"[\"a\nb\"]", "[\"a\\u000ab\"]"),
+            (b"[\"J\xFCrgen\"]", "[\"J\\u0000rgen\"]"),
+        ] {
+            assert_eq!(answer(false, body).json().expect("json"), text);
+        }
+    }
+
+    #[test]
+    fn nesting_has_no_limit_before_its_row_is_read() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(answer(false, deep.as_bytes()).json().is_ok());
+    }
+}

@@ -1,0 +1,166 @@
+//! Capillary's endpoints: what is asked, and what an answer means. One call per function.
+
+use std::{borrow::Cow, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use url::Url;
+
+use super::{convert, refusal, wire};
+use crate::{
+    config::{self, Identifier},
+    model::customer::Customer,
+    vendor::{
+        Ask, Page,
+        answer::Answer,
+        error::VendorError,
+        http::Client,
+        json::{self, Field, Number},
+        request::Request,
+    },
+};
+
+/// Codes by which a lookup says that it knows no such customer: not an identifier, not found, not in this source, deleted.
+const UNKNOWN_CUSTOMER: [i64; 4] = [8013, 8015, 8065, 8109];
+
+/// The endpoints of one account.
+pub(super) struct Api {
+    client: Client,
+    base: Url,
+    max_response: u64,
+    settings: config::Capillary,
+}
+
+/// The header that says who we are.
+#[derive(Clone)]
+pub(super) struct Pass {
+    pub(super) header: &'static str,
+    pub(super) value: SecretString,
+}
+
+/// A token, and how long it holds.
+pub(super) struct NewToken {
+    pub(super) text: SecretString,
+    pub(super) lifetime: Duration,
+}
+
+impl Api {
+    pub(super) fn new(source: &config::Source, settings: &config::Capillary) -> Result<Self, VendorError> {
+        let client = Client::new(&source.base_url)?;
+        Ok(Self { client, base: source.base_url.clone(), max_response: source.max_response, settings: settings.clone() })
+    }
+
+    /// `POST v3/oauth/token/generate` (vendor documentation, "OAuth").
+    pub(super) async fn token(&self, key: &SecretString, secret: &SecretString, within: Duration) -> Result<NewToken, VendorError> {
+        let body = json!({"key": key.expose_secret(), "secret": secret.expose_secret()});
+        let request = Request::post("token", &self.base, "/v3/oauth/token/generate", &body);
+        let answer = self.client.send(request, within, self.max_response).await?;
+        read_token(&answer)
+    }
+
+    /// `GET v2/customers/lookup`: an identifier's customer.
+    pub(super) async fn lookup(&self, pass: Pass, root: &Identifier, within: Duration) -> Result<Option<i64>, VendorError> {
+        let request = Request::get("customers/lookup", &self.base, "/v2/customers/lookup")
+            .query("source", &self.settings.profile_source)
+            .query("identifierName", &root.kind)
+            .query("identifierValue", &root.value);
+        let answer = self.send(pass, self.with_account(request), within).await?;
+        read_lookup(&answer)
+    }
+
+    /// `GET v2/customers/bulk`: some of a customer's children.
+    pub(super) async fn children(
+        &self,
+        pass: Pass,
+        parent: &Identifier,
+        ask: &Ask,
+        within: Duration,
+    ) -> Result<Page<Customer>, VendorError> {
+        let settings = &self.settings;
+        let mut request = Request::get("customers/bulk", &self.base, "/v2/customers/bulk")
+            .query("source", &settings.profile_source)
+            .query("associationEntityType", &settings.association)
+            .query("associationEntityIdentifierType", &parent.kind)
+            .query("associationEntityIdentifierValue", &parent.value)
+            .query("limit", &ask.limit.to_string())
+            .query("offset", &ask.offset.to_string())
+            .query("sortOrder", &settings.sort_order)
+            .query("includeNoOfChildren", "true")
+            .query("includeCustomerAssociateDetail", "true");
+        if let Some(key) = &settings.sort_by {
+            request = request.query("sortBy", key);
+        }
+        let answer = self.send(pass, self.with_account(request), within).await?;
+        read_children(&answer)
+    }
+
+    fn with_account(&self, request: Request) -> Request {
+        match &self.settings.account_id {
+            Some(account) => request.query("accountId", account),
+            None => request,
+        }
+    }
+
+    async fn send(&self, pass: Pass, request: Request, within: Duration) -> Result<Answer, VendorError> {
+        self.client.send(request.header(pass.header, pass.value), within, self.max_response).await
+    }
+}
+
+/// The text of an answer that holds no refusal.
+fn accepted(answer: &Answer) -> Result<Cow<'_, str>, VendorError> {
+    let text = answer.json();
+    match refusal::of(answer, text.as_deref().ok()) {
+        Some(refusal) => Err(refusal),
+        None => text,
+    }
+}
+
+fn envelope<'a>(text: &'a str, answer: &Answer) -> Result<wire::Envelope<'a>, VendorError> {
+    json::object(text).ok_or_else(|| wrong_shape(answer, "it is not an object"))
+}
+
+fn wrong_shape(answer: &Answer, what: &str) -> VendorError {
+    VendorError::WrongShape(format!("{}: {what}", answer.endpoint))
+}
+
+fn read_token(answer: &Answer) -> Result<NewToken, VendorError> {
+    // Which code a wrong key brings is not documented, so every refusal but a wrong address is one of the key.
+    let is_address = matches!(answer.status, 404 | 405 | 415);
+    let text = accepted(answer).map_err(|error| match error {
+        VendorError::Rejected(text) if !is_address => VendorError::Unauthorised(text),
+        error => error,
+    })?;
+    let data = envelope(&text, answer)?.data.read();
+    let token = data.and_then(|data| Some((data.access_token.read()?.0, u64::try_from(data.ttl_seconds.read()?.0).ok()?)));
+    match token {
+        Some((text, seconds)) if !text.is_empty() && seconds > 0 => {
+            Ok(NewToken { text: text.into(), lifetime: Duration::from_secs(seconds) })
+        }
+        _ => Err(wrong_shape(answer, "`data.accessToken` or `data.ttlSeconds` is missing")),
+    }
+}
+
+fn read_lookup(answer: &Answer) -> Result<Option<i64>, VendorError> {
+    let is_unknown = refusal::code(answer).map_or(answer.status == 404 && !answer.is_page(), |code| UNKNOWN_CUSTOMER.contains(&code));
+    if is_unknown {
+        return Ok(None);
+    }
+    let text = accepted(answer)?;
+    let entity = envelope(&text, answer)?.entity.ok_or_else(|| wrong_shape(answer, "`entity` is missing"))?;
+    match json::read::<Field<Number>>(entity.get()) {
+        Ok(Field::Empty | Field::Read(Number(0))) => Ok(None),
+        Ok(Field::Read(Number(id))) if id > 0 => Ok(Some(id)),
+        _ => Err(wrong_shape(answer, "`entity` is no customer's id")),
+    }
+}
+
+fn read_children(answer: &Answer) -> Result<Page<Customer>, VendorError> {
+    let text = accepted(answer)?;
+    let entity = envelope(&text, answer)?.entity.ok_or_else(|| wrong_shape(answer, "`entity` is missing"))?;
+    let entity: wire::Entity<'_> = json::object(entity.get()).ok_or_else(|| wrong_shape(answer, "`entity` is not an object"))?;
+    let stated_count = entity.count.read().and_then(|Number(count)| u64::try_from(count).ok());
+    let texts = json::rows(entity.customers, stated_count, "entity.customers")?;
+    let (rows, remarks) = convert::customers(&texts);
+    let received = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+    Ok(Page { rows, received, stated_count, remarks, whole: false })
+}

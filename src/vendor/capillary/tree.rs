@@ -1,0 +1,112 @@
+//! What is to be read of a Capillary account: the children of its roots, and of every customer that has some.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Capillary;
+use crate::{
+    config::{self, Identifier},
+    model::{customer::Customer, node::NodeKey, reading::Reading},
+    vendor::{
+        List,
+        hierarchy::{Descent, Hierarchy, Root},
+    },
+};
+
+/// What decides which lists are asked for.
+pub(super) struct Tree {
+    roots: Vec<Identifier>,
+    descend_by: Vec<String>,
+    page_size: u32,
+    shape: String,
+}
+
+impl Tree {
+    pub(super) fn new(settings: &config::Capillary) -> Self {
+        let shape = format!(
+            "{:?} {} {} {:?} {:?} {} {:?}",
+            settings.roots,
+            settings.association,
+            settings.profile_source,
+            settings.account_id,
+            settings.sort_by,
+            settings.sort_order,
+            settings.descend_by
+        );
+        Self {
+            roots: settings.roots.clone(),
+            descend_by: settings.descend_by.clone(),
+            page_size: settings.page_size,
+            // Hashed: roots are personal data.
+            shape: format!("{:016x}", xxh3_64(shape.as_bytes())),
+        }
+    }
+}
+
+impl Hierarchy for Capillary {
+    fn roots(&self) -> Vec<Root> {
+        let root = |identifier: &Identifier| Root {
+            asked_by: format!("{}:{}", identifier.kind, identifier.value),
+            key: placeholder(identifier),
+            identifier: Some(identifier.clone()),
+        };
+        self.tree.roots.iter().map(root).collect()
+    }
+
+    fn reading(&self) -> Option<Reading> {
+        // "Retrieves all child customers for a parent customer": one level (Get customer hierarchy in a user group).
+        Some(Reading::Direct)
+    }
+
+    fn list(&self, _node: &NodeKey, by: Option<&Identifier>) -> Result<List, String> {
+        // The vendor lists no id among the identifier types of this call.
+        by.cloned()
+            .map(List::ChildrenOf)
+            .ok_or_else(|| "this node has none of the identifiers in descend_by, so its children cannot be asked for".into())
+    }
+
+    fn descend(&self, row: &Customer) -> Descent {
+        let by = self.tree.descend_by.iter().find_map(|kind| {
+            let value = row.identifier(kind)?;
+            Some(Identifier { kind: kind.clone(), value: value.to_owned() })
+        });
+        match (row.no_of_children, by) {
+            (Some(..=0), by) => Descent::Leaf(by),
+            (_, None) => Descent::Unaskable,
+            (expected, by) => Descent::List { by, expected },
+        }
+    }
+
+    fn page_size(&self) -> u32 {
+        self.tree.page_size
+    }
+
+    fn own_row_is_a_link(&self) -> bool {
+        true
+    }
+
+    fn shape(&self) -> String {
+        self.tree.shape.clone()
+    }
+}
+
+/// A negative id, the same for the same identifier, whatever stands beside it in the config.
+fn placeholder(identifier: &Identifier) -> NodeKey {
+    let hash = xxh3_64(format!("{}:{}", identifier.kind, identifier.value).as_bytes());
+    // 62 bits: never zero, and its negative is one.
+    let id = i64::try_from(hash >> 2).unwrap_or(0).max(1);
+    NodeKey((-id).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_is_negative_and_stable() {
+        let identifier = |value: &str| Identifier { kind: "mobile".into(), value: value.into() };
+        let id = |value: &str| placeholder(&identifier(value)).0.parse::<i64>().expect("a number");
+        assert!(id("910000000010") < 0);
+        assert_eq!(id("910000000010"), id("910000000010"));
+        assert_ne!(id("910000000010"), id("910000000011"));
+    }
+}

@@ -1,0 +1,285 @@
+//! The one owner of reqwest: one request out, one bounded answer back. Knows no vendor and judges no status but redirects.
+//! Errors name the endpoint and never hold a URL, a key or a body.
+
+use std::{error::Error, net::IpAddr, time::Duration};
+
+use reqwest::{
+    Response,
+    header::{self, HeaderMap, HeaderValue},
+    redirect, retry,
+};
+use secrecy::ExposeSecret;
+use url::{Host, Url};
+
+use super::{answer::Answer, error::VendorError, request::Request, times};
+use crate::clock;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Shorter than the idle time of common load balancers: a connection that they closed costs a failed call.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A longer `Retry-After` is taken for this: nobody means it, and it must not overflow a clock.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 86_400);
+
+/// Connections to one vendor.
+pub struct Client(reqwest::Client);
+
+impl Client {
+    /// A client for one base URL. Plain http is for loopback only.
+    pub fn new(base: &Url) -> Result<Self, VendorError> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("hiersync/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            // Every call is paid for by its caller: none may be repeated behind its back.
+            .retry(retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT);
+        match base.scheme() {
+            "https" => builder = builder.https_only(true),
+            // A proxy has another loopback, and without TLS nobody must need a machine's certificates.
+            "http" if is_loopback(base) => builder = builder.no_proxy().tls_certs_only(std::iter::empty()),
+            _ => return Err(VendorError::Rejected("`base_url` must be https; http is for loopback only".into())),
+        }
+        let client = builder.build().map_err(|error| VendorError::Transient(format!("no HTTP client: {}", cause(&error))))?;
+        Ok(Self(client))
+    }
+
+    /// Sends one request. The whole call, body included, ends `within`; the body holds at most `max_response` bytes, unpacked.
+    pub async fn send(&self, request: Request, within: Duration, max_response: u64) -> Result<Answer, VendorError> {
+        let endpoint = request.endpoint;
+        let exchange = self.exchange(request, max_response);
+        let timed_out = |_| VendorError::Transient(format!("{endpoint}: no whole answer within {}", humantime::format_duration(within)));
+        tokio::time::timeout(within, exchange).await.map_err(timed_out)?
+    }
+
+    async fn exchange(&self, request: Request, max_response: u64) -> Result<Answer, VendorError> {
+        let endpoint = request.endpoint;
+        let mut response = self.build(request)?.send().await.map_err(|error| failed(endpoint, error))?;
+        let status = response.status().as_u16();
+        if response.status().is_redirection() {
+            // Following it would hand our keys to whoever it names.
+            let hint = "`base_url` must be the address that answers itself";
+            return Err(VendorError::Rejected(format!("{endpoint}: answered with a redirect ({status}): {hint}")));
+        }
+        let (retry_after, is_html) = (retry_after(response.headers()), is_html(response.headers()));
+        let body = read_body(&mut response, endpoint, max_response).await?;
+        tracing::debug!(endpoint, status, bytes = body.len(), request_id = request_id(response.headers()), "the vendor answered");
+        Ok(Answer { endpoint, status, retry_after, body, is_html })
+    }
+
+    fn build(&self, request: Request) -> Result<reqwest::RequestBuilder, VendorError> {
+        // Capillary wants both on every call; without a content type it answers 415 (vendor documentation, "Authentication").
+        let mut builder = match request.body {
+            Some(body) => self.0.post(request.url).body(body),
+            None => self.0.get(request.url),
+        };
+        builder = builder.header(header::ACCEPT, "application/json").header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in request.headers {
+            let value = HeaderValue::from_str(value.expose_secret());
+            let mut value = value.map_err(|_| VendorError::Unauthorised(format!("a secret cannot stand in the header {name}")))?;
+            value.set_sensitive(true);
+            builder = builder.header(name, value);
+        }
+        Ok(builder)
+    }
+}
+
+async fn read_body(response: &mut Response, endpoint: &str, max_response: u64) -> Result<Vec<u8>, VendorError> {
+    let is_too_large = |bytes: usize| u64::try_from(bytes).is_ok_and(|bytes| bytes > max_response);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(endpoint, error))? {
+        if is_too_large(body.len() + chunk.len()) {
+            return Err(VendorError::TooLarge(max_response));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.contains("html"))
+}
+
+/// Capillary's support asks for it. Kept to the characters of an id, since it is the vendor's text.
+fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get("x-cap-requestid")?.to_str().ok()?;
+    let is_id = id.len() <= 64 && id.chars().all(|character| character.is_ascii_alphanumeric() || "-_.:".contains(character));
+    is_id.then_some(id)
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
+    let wanted = text(header::RETRY_AFTER)?;
+    let wait = match wanted.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            // By the vendor's own clock where it tells it: ours may differ.
+            let now = text(header::DATE).and_then(times::http_date).unwrap_or_else(clock::now);
+            (times::http_date(wanted)? - now).to_std().unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+fn failed(endpoint: &str, error: reqwest::Error) -> VendorError {
+    let error = error.without_url();
+    let what = if error.is_timeout() {
+        "no answer in time"
+    } else if error.is_connect() {
+        "no connection"
+    } else if error.is_body() || error.is_decode() {
+        "the answer was cut off"
+    } else {
+        "the call failed"
+    };
+    VendorError::Transient(format!("{endpoint}: {what}: {}", cause(&error)))
+}
+
+/// The innermost source: the system's, the resolver's or the TLS library's words, none of which hold a URL.
+fn cause(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vendor::test_door::{Door, gzip_bomb, ok};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    async fn call(door: &Door) -> Result<Answer, VendorError> {
+        let client = Client::new(&door.base).expect("a client");
+        client.send(Request::get("things", &door.base, "/things"), SECOND, 1000).await
+    }
+
+    #[tokio::test]
+    async fn a_request_carries_what_it_was_given() {
+        let door = Door::open(ok("{}"));
+        let client = Client::new(&door.base).expect("a client");
+        let request = Request::post("things", &door.base, "/v2/things", &serde_json::json!({"a": 1}))
+            .query("key", "a$ b+c&d=é")
+            .header("X-Key", "secret".into());
+        let answer = client.send(request, SECOND, 1000).await.expect("an answer");
+        assert_eq!((answer.status, answer.json().expect("json").as_ref()), (200, "{}"));
+        let seen = door.request();
+        assert_eq!(seen.line, "POST /v2/things?key=a%24%20b%2Bc%26d%3D%C3%A9 HTTP/1.1");
+        assert_eq!(seen.header("x-key"), Some("secret"));
+        assert_eq!(seen.header("accept"), Some("application/json"));
+        assert_eq!(seen.header("content-type"), Some("application/json"));
+        assert_eq!(seen.header("accept-encoding"), Some("gzip"));
+        assert_eq!(seen.header("user-agent"), Some(concat!("hiersync/", env!("CARGO_PKG_VERSION"))));
+        assert_eq!(seen.body, r#"{"a":1}"#);
+    }
+
+    #[tokio::test]
+    async fn the_base_path_stays_in_front() {
+        let door = Door::open(ok("{}"));
+        let base = door.base.join("/gateway/").expect("a URL");
+        let client = Client::new(&base).expect("a client");
+        client.send(Request::get("things", &base, "/v2/things"), SECOND, 1000).await.expect("an answer");
+        assert_eq!(door.request().line, "GET /gateway/v2/things HTTP/1.1");
+    }
+
+    #[tokio::test]
+    async fn a_slow_answer_passes() {
+        let started = clock::instant();
+        let door = Door::open_slow(ok("{}"), 2 * SECOND);
+        let error = call(&door).await.err().expect("an error");
+        assert!(matches!(&error, VendorError::Transient(text) if text == "things: no whole answer within 1s"), "{error}");
+        assert!(started.elapsed() < 2 * SECOND);
+    }
+
+    #[tokio::test]
+    async fn a_slow_body_passes() {
+        let door = Door::open_slow_after("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{".into(), b"}".to_vec(), 2 * SECOND);
+        assert!(matches!(call(&door).await, Err(VendorError::Transient(_))));
+    }
+
+    #[tokio::test]
+    async fn a_cut_off_body_passes() {
+        for head in ["Content-Length: 100\r\n\r\n{\"a\"", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"}\r\n"] {
+            let door = Door::open(format!("HTTP/1.1 200 OK\r\n{head}").into_bytes());
+            let error = call(&door).await.err().expect("an error");
+            assert!(matches!(&error, VendorError::Transient(text) if text.contains("cut off")), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_answer_is_not_read_to_its_end() {
+        for answer in [ok(&"x".repeat(1001)), gzip_bomb()] {
+            let door = Door::open(answer);
+            assert!(matches!(call(&door).await, Err(VendorError::TooLarge(1000))));
+        }
+        assert_eq!(call(&Door::open(ok(&"x".repeat(1000)))).await.expect("an answer").body.len(), 1000);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_refused_and_not_followed() {
+        let door = Door::open(b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:9/?key=secret\r\nContent-Length: 0\r\n\r\n".to_vec());
+        let error = call(&door).await.err().expect("an error");
+        assert!(matches!(&error, VendorError::Rejected(text) if text.starts_with("things: answered with a redirect (301)")), "{error}");
+        assert!(!error.to_string().contains("127.0.0.1"));
+    }
+
+    #[tokio::test]
+    async fn nobody_at_home_passes_and_tells_no_url() {
+        let door = Door::closed();
+        let error = call(&door).await.err().expect("an error");
+        assert!(matches!(&error, VendorError::Transient(text) if text.starts_with("things: no connection")), "{error}");
+        assert!(!error.to_string().contains("127.0.0.1") && !error.to_string().contains("http"));
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        for (url, is_ours) in [
+            ("http://localhost:1", true),
+            ("http://127.3.2.1", true),
+            ("http://[::1]", true),
+            ("http://api.example.com", false),
+            ("http://localhost.example.com", false),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(is_loopback(&url.parse().expect("a URL")), is_ours, "{url}");
+        }
+    }
+
+    #[test]
+    fn plain_http_elsewhere_gets_no_client() {
+        for url in ["http://198.51.100.1", "ftp://localhost"] {
+            assert!(matches!(Client::new(&url.parse().expect("a URL")), Err(VendorError::Rejected(_))), "{url}");
+        }
+        assert!(Client::new(&"https://api.example.com".parse().expect("a URL")).is_ok());
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_date() {
+        let read = |retry: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, retry.parse().expect("a value"));
+            if let Some(date) = date {
+                headers.insert(header::DATE, date.parse().expect("a value"));
+            }
+            retry_after(&headers).map(|wait| wait.as_secs())
+        };
+        let (earlier, later) = ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:30 GMT");
+        assert_eq!(read("120", None), Some(120));
+        assert_eq!(read(later, Some(earlier)), Some(30));
+        assert_eq!(read(earlier, Some(later)), Some(0));
+        assert_eq!(read(later, None), Some(0));
+        assert_eq!(read("99999999999999", None), Some(LONGEST_RETRY_AFTER.as_secs()));
+        assert_eq!(read("soon", None), None);
+    }
+}

@@ -1,0 +1,133 @@
+//! LeadSquared's endpoints: what is asked, and what an answer holds. One call per function.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json, value::RawValue};
+use url::Url;
+use uuid::Uuid;
+
+use super::{Keys, convert, refusal, wire};
+use crate::{
+    config::{self, KeysIn},
+    model::user::User,
+    vendor::{
+        Ask, Page,
+        answer::Answer,
+        error::VendorError,
+        http::Client,
+        json::{self, Field, Number},
+        request::Request,
+    },
+};
+
+/// A larger page is refused: "PageSize can't be greater than 1000" (a live account, 2026-08).
+const LARGEST_PAGE: u32 = 1000;
+/// Columns that were seen to work (a live account, 2026-08). `ManagerName` or `TeamName` would fail the call.
+const ROSTER_COLUMNS: [&str; 6] = ["UserId", "FirstName", "LastName", "EmailAddress", "StatusCode", convert::MANAGER];
+
+/// The endpoints of one account.
+pub(super) struct Api {
+    client: Client,
+    base: Url,
+    max_response: u64,
+    settings: config::LeadSquared,
+    keys: Keys,
+}
+
+impl Api {
+    pub(super) fn new(source: &config::Source, settings: &config::LeadSquared, keys: Keys) -> Result<Self, VendorError> {
+        let client = Client::new(&source.base_url)?;
+        Ok(Self { client, base: source.base_url.clone(), max_response: source.max_response, settings: settings.clone(), keys })
+    }
+
+    /// Get User Hierarchy Information: all users that report to one, in one piece.
+    pub(super) async fn reports(&self, of: Uuid, within: Duration) -> Result<Page<User>, VendorError> {
+        let columns = &self.settings.columns;
+        let mut body = json!({"UserId": of, "Include": self.settings.include});
+        if !columns.is_empty() {
+            body["Columns"] = json!({"Include_CSV": columns.join(",")});
+        }
+        let request = Request::post("user hierarchy", &self.base, &self.settings.hierarchy_path, &body);
+        let answer = self.send(request, within).await?;
+        read_users(&answer, &self.base, columns, true)
+    }
+
+    /// User Advanced Search: a page of all users, by id, so that pages do not shift with a name.
+    pub(super) async fn roster(&self, ask: &Ask, within: Duration) -> Result<Page<User>, VendorError> {
+        let columns = roster_columns(&self.settings.columns);
+        let request = Request::post("user search", &self.base, roster_path(&self.base), &roster_body(ask, &columns));
+        let answer = self.send(request, within).await?;
+        read_users(&answer, &self.base, &columns, false)
+    }
+
+    async fn send(&self, request: Request, within: Duration) -> Result<Answer, VendorError> {
+        let Keys { access_key, secret_key } = &self.keys;
+        let request = match self.settings.keys_in {
+            KeysIn::Header => request.header("x-LSQ-AccessKey", access_key.clone()).header("x-LSQ-SecretKey", secret_key.clone()),
+            KeysIn::Query => with_query_keys(request, access_key, secret_key),
+        };
+        self.client.send(request, within, self.max_response).await
+    }
+}
+
+fn with_query_keys(request: Request, access_key: &SecretString, secret_key: &SecretString) -> Request {
+    request.query("accessKey", access_key.expose_secret()).query("secretKey", secret_key.expose_secret())
+}
+
+/// `base_url` may end in the version already.
+fn roster_path(base: &Url) -> &'static str {
+    const PATH: &str = "/v2/UserManagement.svc/User/AdvancedSearch";
+    if base.path().trim_end_matches('/').ends_with("/v2") { &PATH["/v2".len()..] } else { PATH }
+}
+
+fn roster_columns(configured: &[String]) -> Vec<String> {
+    let mut columns: Vec<String> = ROSTER_COLUMNS.map(str::to_owned).to_vec();
+    for column in configured {
+        if !columns.iter().any(|known| known.eq_ignore_ascii_case(column)) {
+            columns.push(column.clone());
+        }
+    }
+    columns
+}
+
+/// The body that works on a live account (2026-08), with the sorting that the vendor's page shows. An address with `@` is everybody.
+fn roster_body(ask: &Ask, columns: &[String]) -> Value {
+    let size = ask.limit.clamp(1, LARGEST_PAGE);
+    let everybody = json!({"LookupName": "EmailAddress", "Operator": "lik", "LookupValue": "@", "ConditionOperator": null});
+    json!({
+        "Columns": {"Include_CSV": columns.join(",")},
+        "GroupConditions": [{"Condition": [everybody], "GroupOperator": null}],
+        "GroupOperator": null,
+        "Sorting": [{"ColumnName": "UserId", "Direction": 0}],
+        "Paging": {"PageIndex": ask.offset / size + 1, "PageSize": size},
+    })
+}
+
+fn read_users(answer: &Answer, base: &Url, columns: &[String], whole: bool) -> Result<Page<User>, VendorError> {
+    let text = answer.json();
+    if let Some(refusal) = refusal::of(answer, text.as_deref().ok(), base) {
+        return Err(refusal);
+    }
+    let text = text?;
+    let (texts, stated_count) = list(&text)?;
+    let (rows, remarks) = convert::users(&texts, columns);
+    let received = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+    Ok(Page { rows, received, stated_count, remarks, whole })
+}
+
+/// `{"Users": […]}`, or a bare array, as sibling endpoints answer.
+fn list(text: &str) -> Result<(Vec<&RawValue>, Option<u64>), VendorError> {
+    if let Ok(texts) = serde_json::from_str(text) {
+        return Ok((texts, None));
+    }
+    let envelope: wire::Envelope<'_> =
+        json::object(text).ok_or_else(|| VendorError::WrongShape("it is neither an object with `Users` nor an array".into()))?;
+    let search_info = envelope.search_info.read().and_then(|info| count(info.total_users));
+    let count = search_info.or_else(|| count(envelope.total_users)).or_else(|| count(envelope.record_count));
+    Ok((json::rows(envelope.users, count, "Users")?, count))
+}
+
+fn count(field: Field<Number>) -> Option<u64> {
+    field.read().and_then(|Number(count)| u64::try_from(count).ok())
+}

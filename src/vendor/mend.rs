@@ -1,0 +1,157 @@
+//! Repairs texts that JSON or Postgres cannot hold, before and after parsing. Knows no vendor.
+//! Whatever cannot be held first becomes U+0000, so that one place replaces it by U+FFFD and can name the field.
+
+use std::{borrow::Cow, fmt::Write, mem};
+
+use serde_json::{Map, Value};
+
+/// How U+0000 is written in JSON.
+pub(super) const NUL_ESCAPE: &str = "\\u0000";
+
+/// The body as text. Bytes that are not UTF-8 become U+0000.
+pub(super) fn decode(body: &[u8]) -> Cow<'_, str> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    match str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            let chunks = body.utf8_chunks();
+            chunks.flat_map(|chunk| [chunk.valid(), if chunk.invalid().is_empty() { "" } else { NUL_ESCAPE }]).collect()
+        }
+    }
+}
+
+/// Escapes control characters that stand raw inside strings: JSON forbids them, some servers send them.
+pub(super) fn escape_controls(text: &str) -> String {
+    let (mut is_inside, mut is_escaped) = (false, false);
+    let mut mended = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_inside && character < ' ' {
+            write!(mended, "\\u{:04x}", u32::from(character)).expect("writing into a string cannot fail");
+            is_escaped = false;
+            continue;
+        }
+        if character == '"' && !is_escaped {
+            is_inside = !is_inside;
+        }
+        is_escaped = is_inside && character == '\\' && !is_escaped;
+        mended.push(character);
+    }
+    mended
+}
+
+/// Lone halves of surrogate pairs, such as `\ud800`, become U+0000: serde_json refuses them.
+pub(super) fn replace_lone_surrogates(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        let (kept, after) = mend_escape(escape);
+        mended.push_str(before);
+        mended.push_str(kept);
+        rest = after;
+    }
+    mended.push_str(rest);
+    mended
+}
+
+/// What to keep of the escape at the head of a text, and what follows it.
+fn mend_escape(text: &str) -> (&str, &str) {
+    const UNIT: usize = 6;
+    match code_unit(text) {
+        Some(0xD800..=0xDBFF) if matches!(code_unit(&text[UNIT..]), Some(0xDC00..=0xDFFF)) => text.split_at(2 * UNIT),
+        Some(0xD800..=0xDFFF) => (NUL_ESCAPE, &text[UNIT..]),
+        _ => text.split_at(text.chars().take(2).map(char::len_utf8).sum()),
+    }
+}
+
+fn code_unit(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
+}
+
+/// Replaces every U+0000 by U+FFFD, in keys too, and says in which fields.
+pub(super) fn replace_nul(value: &mut Value) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(value, "", &mut found);
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn walk(value: &mut Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.contains('\0') => {
+            *text = text.replace('\0', "\u{FFFD}");
+            found.push(path.to_owned());
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(|entry| walk(entry, path, found)),
+        Value::Object(map) => walk_object(map, path, found),
+        _ => {}
+    }
+}
+
+fn walk_object(map: &mut Map<String, Value>, path: &str, found: &mut Vec<String>) {
+    for (mut key, mut value) in mem::take(map) {
+        walk(&mut value, &field_path(path, &key), found);
+        if key.contains('\0') {
+            key = key.replace('\0', "\u{FFFD}");
+            found.push(field_path(path, "a key"));
+        }
+        // Two keys that differed by U+0000 alone must not swallow each other.
+        while map.contains_key(&key) {
+            key.push('\u{FFFD}');
+        }
+        map.insert(key, value);
+    }
+}
+
+/// Keys can hold anything, a person's data too: only what looks like a field's name is told.
+fn field_path(path: &str, key: &str) -> String {
+    let is_name = key.len() <= 40
+        && key.starts_with(|first: char| first.is_ascii_alphabetic())
+        && key.chars().all(|character| character.is_ascii_alphanumeric() || "_ ".contains(character));
+    let name = if is_name { key } else { "…" };
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lone_surrogates_are_replaced_and_pairs_stay() {
+        for (sent, mended) in [
+            (r"\ud800", r"\u0000"),
+            (r"\uDFFFx", r"\u0000x"),
+            (r"\ud83d\ude00", r"\ud83d\ude00"),
+            (r"\ud800\ud83d\ude00", r"\u0000\ud83d\ude00"),
+            (r"\\ud800", r"\\ud800"),
+            (r"\\\ud800", r"\\\u0000"),
+            (r"\é\ud8", r"\é\ud8"),
+            (r"\", r"\"),
+        ] {
+            assert_eq!(replace_lone_surrogates(sent), mended, "{sent}");
+        }
+    }
+
+    #[test]
+    fn raw_control_characters_are_escaped_inside_strings_only() {
+        let mended = escape_controls("{\n\t\"a\\\"\": \"x\ny\0z\"\r\n}");
+        assert_eq!(serde_json::from_str::<Value>(&mended).expect("json"), json!({"a\"": "x\ny\0z"}));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_become_u0000() {
+        assert_eq!(decode(b"\"J\xFCrgen\""), "\"J\\u0000rgen\"");
+        assert_eq!(decode("\u{FEFF}\"Jürgen\"".as_bytes()), "\"Jürgen\"");
+    }
+
+    #[test]
+    fn every_u0000_is_replaced_and_its_field_named() {
+        let mut value = json!({"a": ["x\0", {"b\0": "y", "b\u{FFFD}": "z"}], "anna@example.com": "\0", "c": "d"});
+        assert_eq!(replace_nul(&mut value), ["a", "a.a key", "…"]);
+        let inner = json!({"b\u{FFFD}": "y", "b\u{FFFD}\u{FFFD}": "z"});
+        assert_eq!(value, json!({"a": ["x\u{FFFD}", inner], "anna@example.com": "\u{FFFD}", "c": "d"}));
+    }
+}

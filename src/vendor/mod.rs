@@ -1,0 +1,92 @@
+//! The vendors, as the sync sees them: calls out, plain rows back. Never sees the database.
+
+pub mod answer;
+pub mod capillary;
+pub mod error;
+pub mod hierarchy;
+pub mod http;
+mod json;
+pub mod leadsquared;
+mod mend;
+pub mod request;
+mod rows;
+#[cfg(test)]
+mod test_door;
+pub mod times;
+
+use std::time::Duration;
+
+use self::error::VendorError;
+use crate::{
+    config::Identifier,
+    model::node::{Node, NodeKey},
+};
+
+/// One vendor account. Every method but the plain questions is exactly one HTTP call, so that its caller can pay for it.
+pub trait Vendor: Send + Sync {
+    /// What its lists hold.
+    type Row: Node + Send + Sync + Clone + 'static;
+
+    /// Whether a call needs [`Vendor::sign_in`] first: there is no token, or it ends soon.
+    fn must_sign_in(&self) -> bool;
+
+    /// One call for a token. For vendors without tokens it does nothing and must not be called.
+    fn sign_in(&self, within: Duration) -> impl Future<Output = Result<(), VendorError>> + Send;
+
+    /// After a refused token: forgets it, and says whether a new one can be had.
+    fn forget_token(&self) -> bool;
+
+    /// One call: the id of a root that is known by an identifier. `None`: the vendor does not know the identifier.
+    fn lookup(&self, root: &Identifier, within: Duration) -> impl Future<Output = Result<Option<NodeKey>, VendorError>> + Send;
+
+    /// One call: a part of one list.
+    fn page(&self, ask: &Ask, within: Duration) -> impl Future<Output = Result<Page<Self::Row>, VendorError>> + Send;
+}
+
+/// Which part of which list to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Whose list.
+    pub list: List,
+    /// Rows to skip. For a roster a multiple of `limit`.
+    pub offset: u32,
+    /// Rows wanted at most; ignored by vendors that do not page this list.
+    pub limit: u32,
+}
+
+/// A list that a vendor can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum List {
+    /// The children of the customer with this identifier.
+    ChildrenOf(Identifier),
+    /// The users reporting to this user.
+    ReportsOf(uuid::Uuid),
+    /// All users of the account, with their managers (User Advanced Search).
+    Roster,
+}
+
+/// One answer, row by row: what could be read, and what could not.
+#[derive(Debug, Clone)]
+pub struct Page<R> {
+    /// The rows that could be read, in the vendor's order, with their place in the answer.
+    pub rows: Vec<R>,
+    /// Rows as received, the unreadable ones too.
+    pub received: u32,
+    /// The vendor's own count (`entity.count`, `SearchInfo.TotalUsers`), whatever it means.
+    pub stated_count: Option<u64>,
+    /// Rows that could not be read, and texts that had to be changed.
+    pub remarks: Vec<Remark>,
+    /// The vendor sends such lists in one piece: there is no next page.
+    pub whole: bool,
+}
+
+/// Something odd in an answer that did not stop it from being taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// What, as `finding.kind`: `bad_row`, `text_replaced`, `bad_time`, …
+    pub kind: &'static str,
+    /// The node it is about, where known; else the row's place in the answer, such as `row 17`.
+    pub about: String,
+    /// In plain words, without the vendor's text: fields and positions only.
+    pub detail: String,
+}

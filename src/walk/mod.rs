@@ -1,0 +1,5 @@
+//! What the answers mean: lists, seams, decisions. Pure: knows neither SQL nor HTTP.
+
+pub mod decide;
+pub mod list;
+pub mod reach;
