@@ -30,10 +30,17 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the database fails at the start, or the page cannot be served.
 pub async fn run(app: App) -> Result<Exit, Failure> {
-    let app = Arc::new(app);
     let mut crew = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
-    let served = serve(&app, &stop, &mut crew).await;
+    until_stopped(Arc::new(app), &stop, crew).await
+}
+
+/// Serves, then closes everything down.
+///
+/// # Errors
+/// When the database fails at the start, or the page cannot be served.
+pub async fn until_stopped(app: Arc<App>, stop: &CancellationToken, mut crew: Crew) -> Result<Exit, Failure> {
+    let served = serve(&app, stop, &mut crew).await;
     Systemd::stopping();
     stop.cancel();
     let left = crew.dismiss(CLOSE_WITHIN).await;
@@ -46,10 +53,7 @@ pub async fn run(app: App) -> Result<Exit, Failure> {
 }
 
 /// The daemon itself, until the stop.
-///
-/// # Errors
-/// When the database fails at the start, or the page cannot be served.
-pub async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Result<(), Failure> {
+async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Result<(), Failure> {
     let sources: Vec<Source> = app.config.sources.iter().filter(|source| source.enabled && source.schedule.is_some()).cloned().collect();
     if sources.is_empty() {
         warn!("no enabled source has a schedule: nothing will run by itself");

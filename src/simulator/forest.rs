@@ -66,10 +66,11 @@ impl<K: Ord + Copy> Forest<K> {
     }
 
     pub(super) fn link(&mut self, parent: K, child: K, place: Place) {
-        let list = self.children.entry(parent).or_default();
-        if list.contains(&child) {
+        // The list of parents is short, that of children can have 30,000 entries.
+        if self.parents(child).contains(&parent) {
             return;
         }
+        let list = self.children.entry(parent).or_default();
         let index = match place {
             Place::First => 0,
             Place::Last => list.len(),

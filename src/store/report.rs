@@ -263,3 +263,31 @@ pub async fn totals(pool: &PgPool) -> sqlx::Result<Vec<Totals>> {
     .fetch_all(pool)
     .await
 }
+
+/// One node of a tree.
+#[derive(Debug, Clone)]
+pub struct TreeLine {
+    /// Its id.
+    pub key: String,
+    /// Levels below the root.
+    pub depth: i32,
+    /// How people call it.
+    pub name: Option<String>,
+}
+
+/// The first lines of a source's tree, drawn from the top.
+///
+/// # Errors
+/// When the database fails.
+pub async fn top_of_tree(pool: &PgPool, source: &str, limit: i64) -> sqlx::Result<Vec<TreeLine>> {
+    sqlx::query_file_as!(TreeLine, "src/store/sql/report_tree.sql", source, limit).fetch_all(pool).await
+}
+
+/// How many rows the published tables hold.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sizes(pool: &PgPool) -> sqlx::Result<Vec<(String, i64)>> {
+    let rows = sqlx::query_file!("src/store/sql/report_sizes.sql").fetch_all(pool).await?;
+    Ok(rows.into_iter().map(|row| (row.name, row.rows)).collect())
+}

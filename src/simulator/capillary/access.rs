@@ -9,14 +9,47 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
-use super::{
-    refusals,
-    settings::{Basic, CapillarySettings},
-};
+use super::{refusals, settings::CapillarySettings};
 use crate::{
     clock,
     simulator::{answer::Answer, request::Request},
 };
+
+/// `Basic` credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basic {
+    /// The till's id.
+    pub till: String,
+    /// The password itself; its MD5 is expected.
+    pub password: String,
+}
+
+/// An API client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth {
+    /// `key`.
+    pub key: String,
+    /// `secret`.
+    pub secret: String,
+    /// How long a token is let in.
+    pub lifetime: Duration,
+    /// `ttlSeconds`, when it is not the truth.
+    pub stated_seconds: Option<u64>,
+    /// Status of a refused key; its body fills `errors`.
+    pub refused_with: u16,
+}
+
+impl Default for OAuth {
+    fn default() -> Self {
+        Self {
+            key: "demo-client".into(),
+            secret: "client-secret".into(),
+            lifetime: Duration::from_secs(300),
+            stated_seconds: None,
+            refused_with: 401,
+        }
+    }
+}
 
 /// The tokens given out.
 #[derive(Debug, Default)]

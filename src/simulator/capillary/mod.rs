@@ -1,6 +1,6 @@
 //! Capillary on loopback: `customers/bulk`, `customers/lookup` and tokens. Knows no LeadSquared.
 
-mod access;
+pub mod access;
 mod bulk;
 pub mod change;
 mod list;
@@ -64,7 +64,8 @@ impl Play for Capillary {
 
     fn answer(world: &mut CapillaryWorld, settings: &CapillarySettings, tokens: &mut Tokens, request: &Request) -> Answer {
         let answer = route(world, settings, tokens, request);
-        let answer = if settings.gzip { answer.gzipped() } else { answer };
+        let packs = settings.gzip && request.header("accept-encoding").is_some_and(|codings| codings.contains("gzip"));
+        let answer = if packs { answer.gzipped() } else { answer };
         answer.header("x-cap-requestid", &format!("sim-{}", fastrand::u64(..)))
     }
 }
@@ -99,7 +100,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{settings::*, *};
+    use super::{access::OAuth, settings::*, *};
     use crate::simulator::{
         ask::{Reply, ask},
         change::Stamp,

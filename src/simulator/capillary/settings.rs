@@ -1,6 +1,6 @@
 //! What Capillary's pages leave open, as switches. The defaults follow the current page and its example.
 
-use std::time::Duration;
+use super::access::{Basic, OAuth};
 
 /// The switches of a simulated Capillary cluster.
 #[derive(Debug, Clone)]
@@ -53,34 +53,10 @@ pub struct CapillarySettings {
     pub ids: Ids,
     /// How calls beyond a limit are refused.
     pub throttle: Throttle,
-    /// Whether bodies are packed.
+    /// Whether bodies are packed for clients that can unpack them.
     pub gzip: bool,
     /// This body for every well-formed `customers/bulk`, as it stands.
     pub fixed_body: Option<String>,
-}
-
-/// `Basic` credentials.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Basic {
-    /// The till's id.
-    pub till: String,
-    /// The password itself; its MD5 is expected.
-    pub password: String,
-}
-
-/// An API client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OAuth {
-    /// `key`.
-    pub key: String,
-    /// `secret`.
-    pub secret: String,
-    /// How long a token is let in.
-    pub lifetime: Duration,
-    /// `ttlSeconds`, when it is not the truth.
-    pub stated_seconds: Option<u64>,
-    /// Status of a refused key; its body fills `errors`.
-    pub refused_with: u16,
 }
 
 /// What `customers/lookup` does.
@@ -240,18 +216,6 @@ impl Default for CapillarySettings {
             throttle: Throttle { body: ThrottleBody::Json, retry_after: RetryAfter::Absent },
             gzip: false,
             fixed_body: None,
-        }
-    }
-}
-
-impl Default for OAuth {
-    fn default() -> Self {
-        Self {
-            key: "demo-client".into(),
-            secret: "client-secret".into(),
-            lifetime: Duration::from_secs(300),
-            stated_seconds: None,
-            refused_with: 401,
         }
     }
 }

@@ -1,0 +1,129 @@
+//! What the demo tells a newcomer.
+
+use super::stage::{CAPILLARY_LIMIT, LEADSQUARED_LIMIT, Stage};
+use crate::{
+    app::App,
+    cli::{exit::Failure, sync::change_line, table::table},
+    embedded,
+    store::report::{self, TreeLine},
+    sync::run::Report,
+};
+
+/// Changes shown in full; the rest is counted.
+const SHOWN: usize = 14;
+
+/// Lines of each tree.
+const LINES: i64 = 8;
+
+/// What is simulated.
+pub fn setting(stage: &Stage) {
+    println!("  customers: Capillary, 400 customers in 4 levels, limit {CAPILLARY_LIMIT}, at {}", stage.customers.base_url());
+    println!("  sales: LeadSquared, 60 users in 3 levels, limit {LEADSQUARED_LIMIT}, at {}", stage.users.base_url());
+}
+
+/// What was mirrored: live nodes, and the top of each tree.
+///
+/// # Errors
+/// When the database fails.
+pub async fn mirrored(app: &App) -> Result<(), Failure> {
+    for row in report::health(&app.shared.pool).await? {
+        println!("\n{} ({}): {} live nodes", row.name, row.vendor, row.live_nodes);
+        for line in report::top_of_tree(&app.shared.pool, &row.name, LINES).await? {
+            println!("  {}", drawn(&line));
+        }
+        println!("  …");
+    }
+    Ok(())
+}
+
+fn drawn(line: &TreeLine) -> String {
+    let indent = "   ".repeat(usize::try_from(line.depth).unwrap_or(0));
+    let name = line.name.as_deref().filter(|name| !name.is_empty()).unwrap_or("(not named)");
+    format!("{indent}{} {name}", line.key)
+}
+
+/// What the second sync has changed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn changed(app: &App, reports: &[Report]) -> Result<(), Failure> {
+    println!("\nEvery difference is a row in hiersync.change:");
+    let mut conn = app.shared.pool.acquire().await?;
+    for run_id in reports.iter().filter_map(|report| report.row.as_ref()).map(|row| row.run_id) {
+        let rows = report::changes(&mut conn, None, Some(run_id), None, 1000).await?;
+        for row in rows.iter().rev().take(SHOWN) {
+            println!("  {}: {}", row.source, change_line(row));
+        }
+        if rows.len() > SHOWN {
+            println!("  … and {} more in run {run_id}", rows.len() - SHOWN);
+        }
+    }
+    Ok(())
+}
+
+/// What the vendors' doors counted.
+pub fn doors(stage: &Stage) {
+    let mut table = table(&["at the vendor's door", "calls", "refused", "most in any window"]);
+    let (customers, users) = (stage.customers.door(), stage.users.door());
+    for (name, limit, door) in [("customers", CAPILLARY_LIMIT, customers), ("sales", LEADSQUARED_LIMIT, users)] {
+        let most = limit.parse::<crate::model::limit::Limit>().map(|limit| door.most_in_any(limit.window)).unwrap_or_default();
+        table.add_row(vec![name.to_owned(), door.calls().to_string(), door.refused().to_string(), format!("{most} (limit {limit})")]);
+    }
+    println!("\n{table}");
+}
+
+/// How to query what was mirrored.
+///
+/// # Errors
+/// When the database fails.
+pub async fn how_to_query(app: &App, keep: bool) -> Result<(), Failure> {
+    println!("\n== How to query ==");
+    for example in EXAMPLES {
+        println!("\n-- {}\n{}", example.what, example.sql.trim());
+    }
+    let url = embedded::url(&app.config.database.dir);
+    if keep {
+        println!("\nWith psql: psql '{url}'");
+    } else {
+        println!("\nThe demo's Postgres ends now. To look around with psql and the status page: hiersync demo --keep");
+        println!(
+            "For your own accounts: hiersync init, then hiersync check, then hiersync sync; hiersync url tells BI tools where to look."
+        );
+    }
+    let mut table = table(&["table", "rows"]);
+    for (name, rows) in report::sizes(&app.shared.pool).await? {
+        table.add_row(vec![name, rows.to_string()]);
+    }
+    println!("\n{table}");
+    Ok(())
+}
+
+struct Example {
+    what: &'static str,
+    sql: &'static str,
+}
+
+const EXAMPLES: [Example; 3] = [
+    Example {
+        what: "the parents with the most children",
+        sql: "
+select p.customer_id, p.first_name, p.last_name, count(*) as children
+from hiersync.customer_link l
+join hiersync.customer p on p.source_id = l.source_id and p.customer_id = l.parent_id
+where l.retired_at is null
+group by 1, 2, 3 order by children desc limit 5;",
+    },
+    Example {
+        what: "who reports to whom",
+        sql: "
+select m.name as manager, u.name as report, u.is_active
+from hiersync.reporting_line l
+join hiersync.reporting_user m on m.source_id = l.source_id and m.user_id = l.manager_id
+join hiersync.reporting_user u on u.source_id = l.source_id and u.user_id = l.user_id
+where l.retired_at is null order by 1, 2;",
+    },
+    Example {
+        what: "what changed last",
+        sql: "select seen_at, entity, key, op, fields from hiersync.change order by change_id desc limit 20;",
+    },
+];

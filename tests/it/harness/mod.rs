@@ -1,0 +1,6 @@
+//! What the tests stand on.
+
+pub mod case;
+pub mod postgres;
+pub mod program;
+pub mod tables;

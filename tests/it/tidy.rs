@@ -1,0 +1,647 @@
+//! The house's rules that neither the compiler nor clippy knows. Every failure names the place and what to do.
+//!
+//! The lists below say how the code is. A list of exceptions only shrinks: one that is not needed any more fails too.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Which room may use which. What stands in no row is not to be used.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("app", &["budget", "clock", "config", "embedded", "model", "store", "sync", "vendor"]),
+    ("budget", &["clock", "model"]),
+    (
+        "cli",
+        &[
+            "app",
+            "clock",
+            "config",
+            "embedded",
+            "lifecycle",
+            "model",
+            "runner",
+            "schedule",
+            "simulator",
+            "store",
+            "sync",
+            "telemetry",
+            "vendor",
+            "web",
+        ],
+    ),
+    ("clock", &[]),
+    ("config", &["model"]),
+    ("embedded", &["clock"]),
+    ("lib", &[]),
+    ("lifecycle", &[]),
+    ("main", &[]),
+    ("model", &[]),
+    ("runner", &["app", "clock", "config", "lifecycle", "model", "store", "sync"]),
+    ("schedule", &["clock", "config"]),
+    ("simulator", &["clock", "model"]),
+    ("store", &["budget", "clock", "config", "model", "walk"]),
+    ("sync", &["budget", "clock", "config", "model", "store", "vendor", "walk"]),
+    ("telemetry", &[]),
+    ("vendor", &["clock", "config", "model"]),
+    ("walk", &["model"]),
+    ("web", &["cli", "clock", "model", "store"]),
+];
+
+/// Arrows that only these files of a room may use, and why.
+const NARROW: &[(&str, &str, &[&str], &str)] = &[
+    ("cli", "simulator", &["cli/demo/"], "only the demo plays the vendors"),
+    ("cli", "vendor", &["cli/check.rs"], "only the light call of `check` is no run"),
+    ("cli", "embedded", &["cli/demo/", "cli/mod.rs", "cli/show.rs"], "the supervisor's verb, the demo's own server, and `url`"),
+    ("store", "budget", &["store/ledger.rs"], "the one implementation of the ledger"),
+    ("store", "config", &["store/frontier.rs"], "the identifier by which a list is asked for"),
+    ("store", "walk", &["store/user.rs"], "a roster's rows are compared where they are held back"),
+    ("web", "cli", &["web/page.rs"], "times are shown as the command line shows them"),
+];
+
+/// What only these files may say, and what to do instead.
+const OWNERS: &[(&str, &[&str], &str)] = &[
+    ("reqwest::", &["vendor/http.rs"], "send requests through vendor/http.rs"),
+    ("clap::", &["cli/"], "the command line belongs to cli/"),
+    ("clap_complete::", &["cli/"], "the command line belongs to cli/"),
+    ("comfy_table::", &["cli/"], "tables for people belong to cli/"),
+    ("indicatif::", &["cli/"], "progress on a terminal belongs to cli/"),
+    ("env::", &["config/locate.rs", "config/secrets.rs", "cli/mod.rs", "cli/demo/", "telemetry.rs"], "the environment is read in config/"),
+    ("toml::", &["config/"], "the config file is read in config/"),
+    ("tokio_cron_scheduler::", &["schedule.rs"], "only schedule.rs knows the scheduler"),
+    ("croner::", &["schedule.rs", "config/timetable.rs"], "cron expressions are checked in config/ and followed in schedule.rs"),
+    ("sd_notify::", &["lifecycle.rs"], "systemd is told by lifecycle.rs"),
+    ("tokio::signal", &["lifecycle.rs"], "signals belong to lifecycle.rs"),
+    ("tokio::spawn", &["simulator/host.rs"], "spawn through lifecycle's crew"),
+    ("JoinSet", &["lifecycle.rs"], "spawn through lifecycle's crew"),
+    ("spawn_blocking", &[], "spawn through lifecycle's crew"),
+    ("thread::spawn", &[], "spawn through lifecycle's crew"),
+    ("thread::Builder", &["embedded/supervisor.rs"], "spawn through lifecycle's crew"),
+    ("Command::new", &["embedded/"], "programs are started in embedded/"),
+    ("nix::", &["embedded/", "lifecycle.rs", "config/locate.rs"], "the system is asked in embedded/ and lifecycle.rs"),
+    ("axum::", &["web/", "simulator/"], "HTTP is served in web/, and by the simulator"),
+    ("tracing_subscriber::", &["telemetry.rs"], "logs are set up in telemetry.rs"),
+    ("anyhow::", &["cli/", "runner.rs"], "an error that may be branched on is an enum; only cli/ and runner.rs tell"),
+    ("println!", &["cli/"], "stdout carries the results of cli/"),
+    ("print!", &["cli/"], "stdout carries the results of cli/"),
+    ("eprintln!", &["cli/", "embedded/supervisor.rs"], "write a log line, or return an error"),
+    ("eprint!", &["cli/", "embedded/cluster.rs"], "write a log line, or return an error"),
+];
+
+/// Outside of `store/`, sqlx is an error, a pool, or a connection handed through; never a statement.
+const SQLX_ELSEWHERE: &[&str] = &["sqlx::Result", "sqlx::Error", "sqlx::PgPool", "sqlx::PgConnection"];
+const SQLX_FILES: &[&str] = &["app.rs", "cli/", "sync/", "web/mod.rs"];
+
+/// Rooms that must not tell the vendors apart: adding one does not open them.
+const BLIND: &[&str] = &["budget/", "walk/", "sync/", "runner.rs", "schedule.rs", "lifecycle.rs", "web/", "embedded/"];
+const VENDORS: &[&str] = &["capillary", "leadsquared"];
+
+/// Lines of code of a file, tests not counted.
+const LONGEST_FILE: usize = 260;
+/// Files that are longer, and may only become shorter.
+const LONG_FILES: &[(&str, usize)] = &[];
+
+/// Folders below `src/`.
+const DEEPEST: usize = 2;
+/// Lines of a file's head.
+const LONGEST_HEAD: usize = 6;
+const NAMES_OF_NOTHING: &[&str] = &["utils", "util", "common", "helpers", "helper", "manager", "misc"];
+
+/// Files that speak of a machine's folders, and why.
+const PATHS_ALLOWED: &[(&str, &str)] = &[("src/config/locate.rs", "its tests give the environment of an invented user")];
+
+/// A file of ours.
+struct File {
+    /// From the package's root, with `/`.
+    path: String,
+    text: String,
+}
+
+impl File {
+    /// The path below `src/`.
+    fn place(&self) -> &str {
+        self.path.strip_prefix("src/").unwrap_or(&self.path)
+    }
+
+    fn room(&self) -> &str {
+        let first = self.place().split('/').next().unwrap_or_default();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// The lines before the tests, with their numbers.
+    fn code(&self) -> Vec<(usize, &str)> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let is_tests = |at: usize| {
+            lines[at] == "#[cfg(test)]" && lines.get(at + 1).is_some_and(|next| next.starts_with("mod ") && next.ends_with('{'))
+        };
+        let end = (0..lines.len()).find(|at| is_tests(*at)).unwrap_or(lines.len());
+        lines[..end].iter().enumerate().map(|(at, line)| (at + 1, *line)).collect()
+    }
+
+    /// The same without comments.
+    fn statements(&self) -> Vec<(usize, &str)> {
+        let bare = |line: &'_ str| line.trim_start().starts_with("//");
+        let cut = |(at, line)| (at, without_comment(line));
+        self.code().into_iter().filter(|(_, line)| !bare(line)).map(cut).collect()
+    }
+
+    /// Modules that this file declares for tests only.
+    fn test_modules(&self) -> Vec<String> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let pairs = lines.windows(2).filter(|pair| pair[0].trim() == "#[cfg(test)]");
+        pairs.filter_map(|pair| Some(pair[1].trim().rsplit_once("mod ")?.1.strip_suffix(';')?.to_owned())).collect()
+    }
+}
+
+/// A comment behind code has blanks around its slashes; an address has not.
+fn without_comment(line: &str) -> &str {
+    line.split_once(" // ").map_or(line, |(code, _)| code)
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a folder of the package whose names end so, in order.
+fn files(folder: &str, ends: &[&str]) -> Vec<File> {
+    let mut found = Vec::new();
+    collect(&root().join(folder), ends, &mut found);
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn collect(folder: &Path, ends: &[&str], found: &mut Vec<File>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_foreign = name == "target" || (name.starts_with('.') && ![".ci", ".sqlx"].contains(&name.as_str()));
+        let kind = entry.file_type().expect("the system tells a file from a folder");
+        if kind.is_dir() && !is_foreign {
+            collect(&path, ends, found);
+        } else if kind.is_file() && ends.iter().any(|end| name.ends_with(end)) {
+            // What is no text is none of ours.
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let below = path.strip_prefix(root()).expect("it lies below the root");
+            found.push(File { path: below.to_string_lossy().replace('\\', "/"), text });
+        }
+    }
+}
+
+/// What runs in the program: the files of `src/` without those for tests only.
+fn sources() -> Vec<File> {
+    let all = files("src", &[".rs"]);
+    assert!(all.len() > 20, "no sources found below {}", root().display());
+    let tests: BTreeSet<String> = all.iter().flat_map(test_files).collect();
+    all.into_iter().filter(|file| !tests.contains(&file.path)).collect()
+}
+
+fn test_files(file: &File) -> Vec<String> {
+    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    file.test_modules().iter().map(|module| format!("{folder}/{module}.rs")).collect()
+}
+
+/// Whether `place` is one of the files or lies in one of the folders (which end with a slash).
+fn is_among(place: &str, homes: &[&str]) -> bool {
+    homes.iter().any(|home| if home.ends_with('/') { place.starts_with(home) } else { place == *home })
+}
+
+/// Where a word begins in a line, not inside of a longer one.
+fn begins(line: &str, word: &str) -> Vec<usize> {
+    let is_part = |sign: char| sign.is_alphanumeric() || sign == '_';
+    line.match_indices(word).map(|(at, _)| at).filter(|at| !line[..*at].ends_with(is_part)).collect()
+}
+
+/// Every `crate::room` of a file, with its line, from single paths and from `crate::{…}`.
+fn rooms_used(file: &File) -> Vec<(usize, String)> {
+    let mut used = Vec::new();
+    let lines = file.statements();
+    for (at, (number, line)) in lines.iter().enumerate() {
+        for place in begins(line, "crate::") {
+            let rest = &line[place + "crate::".len()..];
+            if rest.starts_with('{') {
+                used.extend(group(&lines, at, place + "crate::{".len()));
+            } else {
+                used.push((*number, first_word(rest)));
+            }
+        }
+    }
+    used
+}
+
+/// The first word of each entry of a `{…}` that begins at a place of a line and may end in a later one.
+fn group(lines: &[(usize, &str)], from: usize, column: usize) -> Vec<(usize, String)> {
+    let (mut used, mut depth, mut is_entry) = (Vec::new(), 1, true);
+    for (at, (number, line)) in lines.iter().enumerate().skip(from) {
+        let line = if at == from { &line[column..] } else { line };
+        for (place, sign) in line.char_indices() {
+            match sign {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => is_entry = true,
+                sign if depth == 1 && is_entry && sign.is_alphabetic() => {
+                    used.push((*number, first_word(&line[place..])));
+                    is_entry = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                return used;
+            }
+        }
+    }
+    used
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|sign| sign.is_alphanumeric() || *sign == '_').collect()
+}
+
+fn report(rule: &str, faults: &[String]) {
+    assert!(faults.is_empty(), "{rule}\n  {}\n", faults.join("\n  "));
+}
+
+#[test]
+fn rooms_use_only_the_rooms_they_may() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        let Some((_, may)) = ARROWS.iter().find(|(room, _)| *room == file.room()) else {
+            faults.push(format!(
+                "{}:1: the room `{}` is new: give it a row in ARROWS and a line in ARCHITECTURE.md",
+                file.path,
+                file.room()
+            ));
+            continue;
+        };
+        for (line, used) in rooms_used(&file) {
+            let narrow = NARROW.iter().find(|(room, target, ..)| *room == file.room() && *target == used);
+            if used != file.room() && !may.contains(&used.as_str()) {
+                faults.push(format!(
+                    "{}:{line}: `{}` must not know `{used}`: move the code, or pass plain data in",
+                    file.path,
+                    file.room()
+                ));
+            } else if let Some((_, _, homes, why)) = narrow.filter(|(_, _, homes, _)| !is_among(file.place(), homes)) {
+                faults.push(format!("{}:{line}: only {} may use `{used}` here: {why}", file.path, homes.join(", ")));
+            }
+        }
+    }
+    report("arrows between rooms (ARCHITECTURE.md)", &faults);
+}
+
+#[test]
+fn no_room_is_left_by_the_back_door() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        let is_folder = file.path.ends_with("/mod.rs");
+        let depth = file.place().matches('/').count() + usize::from(!is_folder);
+        let way_out = "super::".repeat(depth);
+        for (line, text) in file.statements() {
+            if text.contains(&way_out) {
+                faults.push(format!("{}:{line}: `{way_out}` leads out of the room: write `crate::`", file.path));
+            }
+        }
+    }
+    report("arrows between rooms are written with `crate::`", &faults);
+}
+
+#[test]
+fn every_exception_among_the_arrows_is_needed() {
+    let sources = sources();
+    let mut faults = Vec::new();
+    for (room, target, homes, _) in NARROW {
+        for home in *homes {
+            let of_home = sources.iter().filter(|file| is_among(file.place(), &[home]));
+            if !of_home.into_iter().any(|file| rooms_used(file).iter().any(|(_, used)| used == target)) {
+                faults.push(format!(
+                    "tests/it/tidy.rs: {home} does not use `{target}` any more: take it out of NARROW, row {room} → {target}"
+                ));
+            }
+        }
+    }
+    for (room, may) in ARROWS {
+        let used: BTreeSet<String> = sources
+            .iter()
+            .filter(|file| file.room() == *room)
+            .flat_map(|file| rooms_used(file).into_iter().map(|(_, used)| used))
+            .collect();
+        for unused in may.iter().filter(|target| !used.contains(**target) && !["clock", "model"].contains(*target)) {
+            faults.push(format!("tests/it/tidy.rs: `{room}` does not use `{unused}` any more: take it out of ARROWS"));
+        }
+    }
+    report("exceptions only shrink", &faults);
+}
+
+#[test]
+fn crates_stay_with_their_owners() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        for (line, text) in file.statements() {
+            for (word, homes, instead) in OWNERS {
+                if !is_among(file.place(), homes) && !begins(text, word).is_empty() {
+                    faults.push(format!("{}:{line}: `{word}` does not belong here: {instead}", file.path));
+                }
+            }
+        }
+    }
+    report("one owner per crate", &faults);
+}
+
+#[test]
+fn statements_stay_in_the_store() {
+    let mut faults = Vec::new();
+    for file in sources().iter().filter(|file| file.room() != "store") {
+        for (line, text) in file.statements() {
+            for at in begins(text, "sqlx::") {
+                let is_plain = SQLX_ELSEWHERE.iter().any(|word| text[at..].starts_with(word));
+                if !is_among(file.place(), SQLX_FILES) || !is_plain {
+                    faults.push(format!("{}:{line}: sqlx belongs to store/: give the statement a function there", file.path));
+                }
+            }
+        }
+    }
+    report("all SQL is in store/", &faults);
+}
+
+#[test]
+fn vendors_are_told_apart_only_where_they_must_be() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        let own = VENDORS.iter().find(|vendor| file.path.contains(&format!("/{vendor}/")));
+        let is_shared = file.room() == "vendor" && own.is_none() && file.place() != "vendor/mod.rs";
+        for (line, text) in file.statements() {
+            let text = text.to_lowercase();
+            for vendor in VENDORS.iter().filter(|vendor| text.contains(**vendor)) {
+                if own.is_some_and(|own| own != vendor) || is_shared || is_among(file.place(), BLIND) {
+                    faults.push(format!("{}:{line}: `{vendor}` must not be known here: ask through the vendor's traits", file.path));
+                }
+            }
+        }
+    }
+    report("a vendor is one folder", &faults);
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let mut faults = Vec::new();
+    for file in files("src", &[".rs"]).iter().chain(&files("tests", &[".rs"])).chain(&files("benches", &[".rs"])) {
+        let head = file.text.lines().take_while(|line| line.starts_with("//!")).count();
+        if !(1..=LONGEST_HEAD).contains(&head) {
+            let what = format!("begin it with 1 to {LONGEST_HEAD} lines of `//!`: what it is for, and what it must not know");
+            faults.push(format!("{}:1: {head} lines of head: {what}", file.path));
+        }
+    }
+    for file in files("src", &[".sql"]).iter().chain(&files("migrations", &[".sql"])) {
+        if !file.text.starts_with("-- ") {
+            faults.push(format!("{}:1: begin it with a comment: what it does, and why so", file.path));
+        }
+    }
+    report("every file has a head", &faults);
+}
+
+#[test]
+fn files_stay_short_and_shallow() {
+    let mut faults = Vec::new();
+    let sources = files("src", &[".rs"]);
+    for file in &sources {
+        let lines = file.code().len();
+        match LONG_FILES.iter().find(|(place, _)| *place == file.place()) {
+            None if lines > LONGEST_FILE => {
+                faults.push(format!("{}:{lines}: longer than {LONGEST_FILE} lines before its tests: split it by what it owns", file.path));
+            }
+            Some((_, most)) if lines > *most => {
+                faults.push(format!("{}:{lines}: was {most} lines and may only become shorter: split it by what it owns", file.path));
+            }
+            Some(_) if lines <= LONGEST_FILE => {
+                faults.push(format!("{}:{lines}: short enough now: take it out of LONG_FILES in tests/it/tidy.rs", file.path));
+            }
+            _ => {}
+        }
+        if file.place().matches('/').count() > DEEPEST {
+            faults.push(format!("{}:1: deeper than {DEEPEST} folders: move it up", file.path));
+        }
+    }
+    for (place, _) in LONG_FILES.iter().filter(|(place, _)| !sources.iter().any(|file| file.place() == *place)) {
+        faults.push(format!("tests/it/tidy.rs: {place} is gone: take it out of LONG_FILES"));
+    }
+    report("a file is read in one go", &faults);
+}
+
+#[test]
+fn files_are_named_for_what_they_own() {
+    let mut faults = Vec::new();
+    for file in files("src", &[".rs", ".sql"]).iter().chain(&files("tests", &[".rs"])) {
+        let parts = file.path.split(['/', '.']);
+        for part in parts.filter(|part| NAMES_OF_NOTHING.contains(part)) {
+            faults.push(format!("{}:1: `{part}` says nothing: name it for what it owns", file.path));
+        }
+    }
+    report("names", &faults);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Put together here, so that this file does not find itself.
+    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("db", "g!")];
+    let mut faults = Vec::new();
+    for file in files("", &[".rs", ".sql", ".toml", ".service", ".md"]).iter().chain(&files(".ci", &[""])) {
+        for (at, line) in file.text.lines().enumerate() {
+            for word in words.iter().filter(|word| !begins(line, word).is_empty()) {
+                faults.push(format!("{}:{}: `{word}`: do it, or open an issue", file.path, at + 1));
+            }
+        }
+    }
+    report("nothing half done", &faults);
+}
+
+#[test]
+fn every_dependency_says_why() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml can be read");
+    let (mut faults, mut above, mut is_list) = (Vec::new(), String::new(), false);
+    for (at, line) in manifest.lines().enumerate() {
+        if line.starts_with('[') {
+            is_list = line.trim_matches(['[', ']']).ends_with("dependencies");
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|_| is_list) {
+            // One comment serves a family: serde and serde_json.
+            let is_family = above.split_once(" = ").is_some_and(|(head, _)| name.starts_with(head));
+            if !above.starts_with("# ") && !is_family {
+                faults.push(format!("Cargo.toml:{}: say in a comment above `{name}` what it is needed for", at + 1));
+            }
+        }
+        line.clone_into(&mut above);
+    }
+    report("every dependency has a reason", &faults);
+}
+
+#[test]
+fn every_table_column_and_index_has_a_comment() {
+    let migrations = files("migrations", &[".sql"]);
+    assert!(!migrations.is_empty(), "no migrations found");
+    let said: BTreeSet<String> = migrations.iter().flat_map(|file| file.text.lines().filter_map(commented).collect::<Vec<_>>()).collect();
+    let mut faults = Vec::new();
+    for file in &migrations {
+        for (line, thing) in made(&file.text) {
+            if !said.contains(&thing) {
+                faults.push(format!("{}:{line}: write `comment on {thing} is '…';` for those who query it", file.path));
+            }
+        }
+    }
+    report("the schema explains itself", &faults);
+}
+
+/// What a line comments: `table hiersync.x`, `column hiersync.x.y`.
+fn commented(line: &str) -> Option<String> {
+    let (thing, said) = line.strip_prefix("comment on ")?.split_once(" is ")?;
+    (said.len() > "'';".len()).then(|| thing.split('(').next().unwrap_or(thing).to_owned())
+}
+
+/// What a migration makes, with its line, in the words of `comment on`.
+fn made(text: &str) -> Vec<(usize, String)> {
+    let mut made = Vec::new();
+    let mut table = None;
+    for (at, line) in text.lines().enumerate() {
+        let number = at + 1;
+        if let Some((kind, name)) = created(line) {
+            made.push((number, format!("{kind} {name}")));
+            if kind.ends_with("view") {
+                let body: Vec<&str> = text.lines().skip(at + 1).collect();
+                made.extend(view_columns(&body.join("\n")).into_iter().map(|column| (number, format!("column {name}.{column}"))));
+            }
+            table = (kind == "table").then_some(name);
+        } else if let Some(name) = line.strip_prefix("alter table ") {
+            table = name.split(' ').next().map(str::to_owned);
+        } else if line.starts_with(')') || line.trim_end().ends_with(';') && !line.contains("add column ") {
+            table = None;
+        }
+        if let Some((name, column)) = table.as_ref().zip(column_of(line)) {
+            made.push((number, format!("column {name}.{column}")));
+        }
+    }
+    made
+}
+
+/// The kind and the name of what a line creates.
+fn created(line: &str) -> Option<(String, String)> {
+    let rest = line.strip_prefix("create ")?;
+    let rest = rest.strip_prefix("or replace ").unwrap_or(rest);
+    let rest = rest.strip_prefix("unique ").unwrap_or(rest);
+    let kind = ["table", "index", "view", "materialized view", "function", "type", "sequence", "schema"]
+        .into_iter()
+        .find(|kind| rest.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')))?;
+    let name = rest[kind.len() + 1..].trim_start_matches("if not exists ").split([' ', '(', ';']).next()?;
+    // An index has no schema in its own statement; its table's is meant.
+    let name = if name.contains('.') || kind == "schema" { name.to_owned() } else { format!("hiersync.{name}") };
+    Some((kind.to_owned(), name))
+}
+
+/// The column that a line of a table's body declares.
+fn column_of(line: &str) -> Option<&str> {
+    const NO_COLUMNS: [&str; 7] = ["primary", "unique", "check", "foreign", "constraint", "exclude", "like"];
+    let body = match line.split_once("add column ") {
+        Some((_, added)) => added.trim_start_matches("if not exists "),
+        None => line.strip_prefix("    ").filter(|body| body.starts_with(|sign: char| sign.is_ascii_lowercase()))?,
+    };
+    body.split([' ', '(']).next().filter(|word| !NO_COLUMNS.contains(word) && !["add", "alter", "drop"].contains(word))
+}
+
+/// The names of what a view selects: the last word of each entry between `select` and its `from`.
+fn view_columns(body: &str) -> Vec<String> {
+    let (mut depth, mut entries, mut is_list) = (0, vec![String::new()], false);
+    for word in body.split_inclusive([' ', '\n', ',']) {
+        match word.trim() {
+            "select" if depth == 0 => is_list = true,
+            "from" if depth == 0 => break,
+            _ if !is_list => {}
+            _ => {
+                depth += word.matches('(').count();
+                depth -= word.matches(')').count();
+                let entry = entries.last_mut().expect("there is one from the start");
+                entry.push_str(word.trim_end_matches(','));
+                if depth == 0 && word.ends_with(',') {
+                    entries.push(String::new());
+                }
+            }
+        }
+    }
+    let name = |entry: &String| entry.trim().rsplit(|sign: char| !sign.is_alphanumeric() && sign != '_').next().map(str::to_owned);
+    entries.iter().filter_map(name).collect()
+}
+
+#[test]
+fn sql_is_lower_case() {
+    let words = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "ALTER ", "FROM ", "WHERE ", "JOIN "];
+    let mut faults = Vec::new();
+    for file in files("migrations", &[".sql"]).iter().chain(&files("src", &[".sql", ".rs"])) {
+        for (at, line) in file.text.lines().enumerate() {
+            if words.iter().any(|word| line.trim_start().trim_start_matches(['"', '#', 'r']).starts_with(word)) {
+                faults.push(format!("{}:{}: write SQL in lower case", file.path, at + 1));
+            }
+        }
+    }
+    report("SQL is lower case", &faults);
+}
+
+#[test]
+fn no_file_speaks_of_one_machine() {
+    // Put together here, so that this file does not find itself.
+    let folders = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
+    let mut faults = Vec::new();
+    let mut met = BTreeSet::new();
+    for file in files("", &[".rs", ".sql", ".toml", ".json", ".service", ".md", ".lock"]).iter().chain(&files(".ci", &[""])) {
+        for (at, line) in file.text.lines().enumerate() {
+            for folder in folders.iter().filter(|folder| !begins(line, folder).is_empty()) {
+                if PATHS_ALLOWED.iter().any(|(path, _)| *path == file.path) {
+                    met.insert(file.path.clone());
+                } else {
+                    faults.push(format!(
+                        "{}:{}: `{folder}` is on one machine only: take the path from the config or the environment",
+                        file.path,
+                        at + 1
+                    ));
+                }
+            }
+        }
+    }
+    for (path, _) in PATHS_ALLOWED.iter().filter(|(path, _)| !met.contains(*path)) {
+        faults.push(format!("tests/it/tidy.rs: {path} names no such folder any more: take it out of PATHS_ALLOWED"));
+    }
+    report("nothing hangs on one machine", &faults);
+}
+
+#[test]
+fn the_papers_name_files_that_are_there() {
+    let mut faults = Vec::new();
+    for paper in files("", &[".md"]) {
+        for (at, line) in paper.text.lines().enumerate() {
+            let quoted = line.split('`').skip(1).step_by(2);
+            for name in quoted.filter(|name| is_file_name(name)) {
+                let is_there = ["", "src", "tests/it"].iter().any(|folder| root().join(folder).join(name).exists());
+                if !is_there {
+                    faults.push(format!(
+                        "{}:{}: there is no `{name}`: name the file that is meant, from the root or from src/",
+                        paper.path,
+                        at + 1
+                    ));
+                }
+            }
+        }
+    }
+    report("the papers are true", &faults);
+}
+
+/// A path of ours as papers write it: `store/run.rs`, `embedded/`.
+fn is_file_name(text: &str) -> bool {
+    let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "/._-".contains(sign);
+    let is_path = text.ends_with(".rs") || text.ends_with(".sql") || (text.ends_with('/') && !text.starts_with('/'));
+    is_path && text.chars().all(is_plain)
+}
+
+#[test]
+fn the_readme_and_the_check_run_the_same_tests() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md can be read");
+    let check = fs::read_to_string(root().join(".ci/run")).expect(".ci/run can be read");
+    let commands = readme.lines().filter(|line| line.starts_with("cargo test")).count();
+    assert_eq!(commands, 1, "README.md: one line, and only one, begins with `cargo test`: .ci/run takes the command from there");
+    assert!(check.contains("README.md"), ".ci/run: take the test command from README.md");
+}
