@@ -116,9 +116,8 @@ fn first_list<V: Hierarchy>(vendor: &V) -> Result<List, String> {
 
 fn exit_of(interrupted: &Interrupted) -> Exit {
     match interrupted {
-        Interrupted::Stopped | Interrupted::Throttled { .. } => Exit::Later,
+        Interrupted::Stopped | Interrupted::Throttled { .. } | Interrupted::LeaseLost => Exit::Later,
         Interrupted::Vendor(VendorError::Unauthorised(_)) => Exit::Credentials,
         Interrupted::Vendor(_) | Interrupted::Database(_) | Interrupted::Ledger(_) => Exit::Unavailable,
-        Interrupted::LeaseLost => Exit::Fault,
     }
 }

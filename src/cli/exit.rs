@@ -56,10 +56,10 @@ impl Exit {
         match (report.outcome, report.cause) {
             (Outcome::Complete, _) => Self::Complete,
             (Outcome::Partial, _) => Self::Partial,
-            (Outcome::Throttled | Outcome::Stopped, _) => Self::Later,
-            (_, Some(Cause::Unavailable)) => Self::Unavailable,
-            (_, Some(Cause::Credentials)) => Self::Credentials,
-            (_, Some(Cause::Fault) | None) => Self::Fault,
+            (Outcome::Throttled | Outcome::Stopped | Outcome::Abandoned, _) => Self::Later,
+            (Outcome::Failed, Some(Cause::Unavailable)) => Self::Unavailable,
+            (Outcome::Failed, Some(Cause::Credentials)) => Self::Credentials,
+            (Outcome::Failed, None) => Self::Fault,
         }
     }
 

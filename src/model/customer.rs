@@ -4,7 +4,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::node::{Node, NodeKey};
+use super::{
+    difference,
+    node::{Node, NodeKey},
+};
 
 /// One customer with all its profiles.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -96,7 +99,38 @@ impl Customer {
     }
 }
 
+/// Identifier types that have a column.
+const COLUMNS: [&str; 3] = ["email", "mobile", "externalId"];
+
+impl Customer {
+    /// What the profiles hold beside the single columns, as `profiles[1].channels` and the like.
+    fn beside_columns(&self) -> Map<String, Value> {
+        let lead = self.lead().map(std::ptr::from_ref);
+        let mut fields = Map::new();
+        for (place, profile) in self.profiles.iter().enumerate() {
+            let Value::Object(mut parts) = json!(profile) else { continue };
+            if lead == Some(std::ptr::from_ref(profile)) {
+                for column in ["first_name", "last_name", "account_id", "profile_source"] {
+                    parts.remove(column);
+                }
+                parts.insert("identifiers".into(), json!(profile.identifiers_without_column()));
+            }
+            fields.extend(parts.into_iter().map(|(name, value)| (format!("profiles[{}].{name}", place + 1), value)));
+        }
+        fields
+    }
+}
+
 impl Profile {
+    /// Those whose value is not that of a column.
+    fn identifiers_without_column(&self) -> Vec<&Identifier> {
+        let has_column = |entry: &&Identifier| {
+            let kind = COLUMNS.iter().find(|column| is_kind(entry.kind.as_deref(), column));
+            kind.is_some_and(|column| self.identifier(column) == entry.value.as_deref())
+        };
+        self.identifiers.iter().filter(|entry| !has_column(entry)).collect()
+    }
+
     fn identifier(&self, kind: &str) -> Option<&str> {
         let found = self.identifiers.iter().find(|entry| is_kind(entry.kind.as_deref(), kind) && has_text(entry.value.as_deref()))?;
         found.value.as_deref()
@@ -141,6 +175,15 @@ impl Node for Customer {
         content
     }
 
+    fn differences(&self, old: &Self) -> Map<String, Value> {
+        let mut told = difference::between(&old.content(), &self.content());
+        if told.remove("profiles").is_some() {
+            // Profile by profile, and without what the single columns tell already.
+            told.extend(difference::between(&old.beside_columns(), &self.beside_columns()));
+        }
+        told
+    }
+
     fn stamp(&self) -> Option<DateTime<Utc>> {
         self.profiles.iter().filter_map(|profile| profile.auto_update_time).max()
     }
@@ -163,6 +206,25 @@ mod tests {
         assert_eq!(lead(customer(vec![profile("a", Some(2)), profile("b", Some(2))])).as_deref(), Some("a"));
         assert_eq!(lead(customer(vec![profile("a", None), profile("b", None)])).as_deref(), Some("a"));
         assert_eq!(lead(customer(vec![])), None);
+    }
+
+    #[test]
+    fn a_change_is_told_once() {
+        let identifier = |kind: &str, value: &str| Identifier { kind: Some(kind.into()), value: Some(value.into()) };
+        let customer = |name: &str, email: &str, card: &str, second: &str| Customer {
+            profiles: vec![
+                Profile { identifiers: vec![identifier("email", email), identifier("cardnumber", card)], ..profile(name, Some(9)) },
+                profile(second, Some(1)),
+            ],
+            ..Customer::default()
+        };
+        let old = customer("Ana", "a@example.com", "1", "x");
+        let told = |new: Customer| Value::Object(new.differences(&old));
+        assert_eq!(told(customer("Bea", "a@example.com", "1", "x")), json!({"first_name": ["Ana", "Bea"]}));
+        assert_eq!(told(customer("Ana", "b@example.com", "1", "x")), json!({"email": ["a@example.com", "b@example.com"]}));
+        assert_eq!(told(customer("Ana", "a@example.com", "1", "y")), json!({"profiles[2].first_name": ["x", "y"]}));
+        let card = |value: &str| json!([{"type": "cardnumber", "value": value}]);
+        assert_eq!(told(customer("Ana", "a@example.com", "2", "x")), json!({"profiles[1].identifiers": [card("1"), card("2")]}));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Plain data that every room speaks: nodes, runs, limits. Knows neither SQL nor HTTP.
 
 pub mod customer;
+pub mod difference;
 pub mod digest;
 pub mod limit;
 pub mod node;

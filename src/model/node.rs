@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{digest::Digest, reading::Stated};
+use super::{difference, digest::Digest, reading::Stated};
 
 /// A node's id as text: as it stands in `change.key`, `finding.key` and the frontier.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,6 +33,11 @@ pub trait Node {
     /// What the row says of its own parent.
     fn stated_parent(&self) -> Stated {
         Stated::Nothing
+    }
+
+    /// What differs from an older state of the same node: each field with its old and its new value.
+    fn differences(&self, old: &Self) -> Map<String, Value> {
+        difference::between(&old.content(), &self.content())
     }
 
     /// The digest over [`Node::content`].

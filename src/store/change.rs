@@ -58,26 +58,3 @@ pub async fn write(conn: &mut PgConnection, at: At, changes: &[Change]) -> sqlx:
     .await?;
     Ok(())
 }
-
-/// The fields that differ, each with its old and its new value.
-pub fn differences(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
-    let differs = |(field, value): &(&String, &Value)| old.get(*field) != Some(*value);
-    let pair = |(field, value): (&String, &Value)| {
-        (field.clone(), Value::Array(vec![old.get(field).cloned().unwrap_or(Value::Null), value.clone()]))
-    };
-    new.iter().filter(differs).map(pair).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn only_what_differs_is_told_with_both_values() {
-        let map = |value: Value| value.as_object().cloned().expect("an object");
-        let told = differences(&map(json!({"a": 1, "b": null})), &map(json!({"a": 1, "b": "x", "c": 2})));
-        assert_eq!(Value::Object(told), json!({"b": [null, "x"], "c": [null, 2]}));
-    }
-}

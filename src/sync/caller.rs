@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::future::{BoxFuture, FutureExt};
@@ -46,6 +46,7 @@ pub struct Caller<V> {
     calls_left: Option<AtomicU32>,
     signing_in: tokio::sync::Mutex<()>,
     refusals: AtomicU32,
+    paused_at: Mutex<Option<Instant>>,
     successes: AtomicU64,
     is_waiting: AtomicBool,
     counters: Mutex<Counters>,
@@ -86,6 +87,7 @@ impl<V: Vendor> Caller<V> {
             calls_left: terms.max_calls.map(AtomicU32::new),
             signing_in: tokio::sync::Mutex::new(()),
             refusals: AtomicU32::new(0),
+            paused_at: Mutex::new(None),
             successes: AtomicU64::new(0),
             is_waiting: AtomicBool::new(false),
             counters: Mutex::new(Counters::default()),
@@ -132,12 +134,13 @@ impl<V: Vendor> Caller<V> {
         permit.used();
         Progress::add(&self.progress.calls, 1);
         let begun = clock::instant();
+        tried.sent_at = Some(begun);
         let result = self.unless_stopped(request(within)).await;
         drop(permit);
         let took = begun.elapsed();
         self.count(|counters| {
             counters.requests += 1;
-            counters.retried += i64::from(tried.attempts > 0);
+            counters.retried += i64::from(tried.attempts > 0 || tried.again_after_refusal);
             counters.fetch_ms += millis(took);
         });
         tried.took += took;
@@ -153,7 +156,8 @@ impl<V: Vendor> Caller<V> {
         tried.attempts += 1;
         if matches!(error, VendorError::Throttled { .. }) {
             self.count(|counters| counters.throttled += 1);
-            tried.refusals = self.refusals.fetch_add(1, Ordering::Relaxed) + 1;
+            tried.refusals = self.refusals_in_a_row(tried.sent_at);
+            tried.again_after_refusal = true;
             // Refusals cost patience of their own kind, not that for faults.
             tried.attempts -= 1;
         }
@@ -176,6 +180,16 @@ impl<V: Vendor> Caller<V> {
             }
             Next::End => Err(self.give_up(error, others)),
         }
+    }
+
+    /// Refusals in a row, this one included. Calls that were sent before the last pause and are refused with it are one.
+    fn refusals_in_a_row(&self, sent_at: Option<Instant>) -> u32 {
+        let mut paused_at = self.paused_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if sent_at < *paused_at {
+            return self.refusals.load(Ordering::Relaxed);
+        }
+        *paused_at = Some(clock::instant());
+        self.refusals.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Ends the run if nobody is answered, and only this call if others are.

@@ -1,6 +1,6 @@
 //! After a failed call: wait and call again, or end. One pure function.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::vendor::error::VendorError;
 
@@ -41,6 +41,10 @@ pub struct Tried {
     pub took: Duration,
     /// Refusals in a row, over all calls of the run, this one included.
     pub refusals: u32,
+    /// When the last of the calls was sent.
+    pub sent_at: Option<Instant>,
+    /// One of the calls was refused for the budget's sake.
+    pub again_after_refusal: bool,
     /// A new token was had for this call already, or none can be had.
     pub token_is_new: bool,
     /// The shortest window of the budget: what a refusal without a time is explained by.

@@ -147,10 +147,9 @@ async fn update<M: Mirror>(conn: &mut PgConnection, at: At, changed: &[(&M::Row,
     let old: HashMap<NodeKey, M::Row> = old.into_iter().map(|row| (row.key(), row)).collect();
     M::update(conn, at, &rows).await?;
     for (row, known) in changed {
-        let before = old.get(&row.key()).map(Node::content).unwrap_or_default();
         let op = if known.retired { "restore" } else { "update" };
-        let fields = change::differences(&before, &row.content());
-        changes.push(Change { fields: Some(fields), ..change_of::<M>(row, op) });
+        let fields = old.get(&row.key()).map(|before| row.differences(before));
+        changes.push(Change { fields, ..change_of::<M>(row, op) });
     }
     Ok(())
 }

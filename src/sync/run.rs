@@ -108,8 +108,6 @@ pub enum Cause {
     Unavailable,
     /// The vendor refuses the credentials.
     Credentials,
-    /// A fault of ours.
-    Fault,
 }
 
 /// Why there was no run.
@@ -443,7 +441,8 @@ fn verdict(interrupted: &Interrupted) -> (Outcome, Option<Cause>) {
         Interrupted::Throttled { .. } => (Outcome::Throttled, None),
         Interrupted::Vendor(VendorError::Unauthorised(_)) => (Outcome::Failed, Some(Cause::Credentials)),
         Interrupted::Vendor(_) | Interrupted::Database(_) | Interrupted::Ledger(_) => (Outcome::Failed, Some(Cause::Unavailable)),
-        Interrupted::LeaseLost => (Outcome::Failed, Some(Cause::Fault)),
+        // Whoever took over has closed the run so.
+        Interrupted::LeaseLost => (Outcome::Abandoned, None),
     }
 }
 

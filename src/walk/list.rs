@@ -105,9 +105,16 @@ impl Progress {
             return Course::On(next.step_back(page.received));
         }
         let overlap = u32::from(self.edge.is_some());
-        // Certain: nothing follows the last row, or as many as the vendor said were seen.
-        if page.received <= overlap || expected.and_then(|count| u32::try_from(count).ok()) == Some(next.distinct + next.unreadable) {
+        let (expected, shown) = (expected.and_then(|count| u64::try_from(count).ok()), u64::from(next.distinct + next.unreadable));
+        // Certain: as many as the vendor said were seen, or nothing follows the last row.
+        if expected == Some(shown) {
             return next.end();
+        }
+        if page.received <= overlap {
+            return match expected {
+                Some(stated) => Course::Unproven(next, Doubt::Count { stated, shown }),
+                None => next.end(),
+            };
         }
         next.offset = self.offset + page.received - 1;
         next.edge = page.keys.last().cloned();
@@ -196,6 +203,14 @@ mod tests {
         assert!(matches!(end, Course::Proven(progress) if progress.distinct == 250));
         let (_, end) = read(250, 100, 40, None);
         assert!(matches!(end, Course::Proven(progress) if progress.distinct == 250));
+    }
+
+    #[test]
+    fn an_end_that_the_count_denies_proves_nothing() {
+        for (rows, cap, expected) in [(5, 1, 5), (5, 100, 6), (6, 100, 5)] {
+            let (_, end) = read(rows, 100, cap, Some(expected));
+            assert!(matches!(end, Course::Unproven(_, Doubt::Count { .. })), "{end:?}");
+        }
     }
 
     #[test]
