@@ -4,8 +4,11 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
+use sqlx::PgPool;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,7 +18,6 @@ use crate::{
         secrets::{self, SecretError, Secrets},
     },
     embedded::{self, Embedded, error::EmbeddedError},
-    model::run::Outcome,
     store::{
         connect::{self, ConnectError},
         ledger::PgLedger,
@@ -28,14 +30,18 @@ use crate::{
     vendor::{capillary, error::VendorError, leadsquared},
 };
 
+/// How long a clean end waits for the embedded server's.
+const EMBEDDED_STOP: Duration = Duration::from_secs(3);
+
 /// An open application.
 pub struct App {
     /// The config.
     pub config: Config,
     /// Secrets by name.
     pub secrets: Secrets,
-    /// The database, and who we are there.
-    pub shared: Shared,
+    /// The database.
+    pub pool: PgPool,
+    shared: OnceCell<Shared>,
     embedded: Option<Embedded>,
     purses: Mutex<HashMap<String, Arc<Purse<PgLedger>>>>,
 }
@@ -101,10 +107,7 @@ impl App {
         };
         let password = if embedded.is_some() { None } else { password };
         let pool = connect::open(&url, password.as_ref(), config.database.max_connections).await?;
-        let identity = Identity::own();
-        let process_id = process::register(&mut *pool.acquire().await?, &identity).await?;
-        let shared = Shared { pool, process_id, identity };
-        Ok(Self { config, secrets, shared, embedded, purses: Mutex::default() })
+        Ok(Self { config, secrets, pool, shared: OnceCell::new(), embedded, purses: Mutex::default() })
     }
 
     /// Runs a source once. There is no other way to run one.
@@ -123,11 +126,22 @@ impl App {
         }
         let client = self.client(source)?;
         let purse = self.purse(source).await?;
+        let shared = self.shared().await?;
         let report = match client {
-            Client::Capillary(vendor) => run::run(&self.shared, source, vendor, purse, wanted, stop, progress).await?,
-            Client::LeadSquared(vendor) => run::run(&self.shared, source, vendor, purse, wanted, stop, progress).await?,
+            Client::Capillary(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
+            Client::LeadSquared(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
         };
         Ok(report)
+    }
+
+    /// The database, and who we are there: written down when it first matters.
+    async fn shared(&self) -> sqlx::Result<&Shared> {
+        let register = || async {
+            let identity = Identity::own();
+            let process_id = process::register(&mut *self.pool.acquire().await?, &identity).await?;
+            Ok(Shared { pool: self.pool.clone(), process_id, identity })
+        };
+        self.shared.get_or_try_init(register).await
     }
 
     /// A source's client.
@@ -158,7 +172,7 @@ impl App {
         // The longest call of all that share the budget bounds how long one may be under way.
         let sharing = self.config.sources.iter().filter(|other| other.budget == source.budget);
         let timeout = sharing.map(|other| other.timeout).max().unwrap_or(source.timeout);
-        let shared = &self.shared;
+        let shared = self.shared().await?;
         let ledger = PgLedger::open(&shared.pool, shared.process_id, &source.budget, &source.limits, source.headroom, timeout).await?;
         let purse = Arc::new(Purse::new(ledger));
         Ok(Arc::clone(self.purses().entry(source.budget.clone()).or_insert(purse)))
@@ -175,14 +189,10 @@ impl App {
 
     /// Closes the database; the embedded one stops if nobody else uses it.
     pub async fn close(self) {
-        self.shared.pool.close().await;
+        self.pool.close().await;
         if let Some(embedded) = self.embedded {
-            embedded.stop().await;
+            // Its supervisor ends it by itself if that takes longer.
+            let _ = tokio::time::timeout(EMBEDDED_STOP, embedded.stop()).await;
         }
     }
-}
-
-/// Whether the outcome lets the next run go on by itself.
-pub fn goes_on(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Throttled | Outcome::Stopped)
 }

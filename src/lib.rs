@@ -15,6 +15,7 @@ pub mod simulator;
 pub mod store;
 pub mod sync;
 pub mod telemetry;
+pub mod text;
 pub mod vendor;
 pub mod walk;
 pub mod web;

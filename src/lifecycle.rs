@@ -1,5 +1,4 @@
 //! Signals, spawning and systemd. Knows no domain.
-#![expect(clippy::disallowed_methods, reason = "everybody else spawns here")]
 
 use std::{future::Future, io, time::Duration};
 

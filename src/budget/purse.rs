@@ -113,7 +113,7 @@ impl<L: Ledger> Purse<L> {
             () = stop.cancelled() => return Err(NoPermit::Stopped),
         };
         loop {
-            if let Some(permit) = self.from_stock() {
+            if let Some(permit) = self.next_in_stock() {
                 return Ok(permit);
             }
             // Not inside a select: a purchase that is cut off would be paid for and lost.
@@ -155,7 +155,7 @@ impl<L: Ledger> Purse<L> {
         Ok(())
     }
 
-    fn from_stock(&self) -> Option<Permit> {
+    fn next_in_stock(&self) -> Option<Permit> {
         let mut stock = self.lock_stock();
         stock.retain(|permit| clock::instant().saturating_duration_since(permit.bought) < USE_WITHIN);
         stock.pop_front()

@@ -78,16 +78,6 @@ fn span(limit: Limit) -> TimeDelta {
     TimeDelta::from_std(limit.window).expect("a limit's window is at most a year")
 }
 
-/// What is left of the limits when a share of them is left to other users of the account: at least one call each.
-pub fn with_headroom(limits: &[Limit], headroom: f64) -> Vec<Limit> {
-    let reduce = |limit: &Limit| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32 between 0 and 1 is a u32")]
-        let calls = (f64::from(limit.calls) * (1.0 - headroom)).floor() as u32;
-        Limit { calls: calls.max(1), window: limit.window }
-    };
-    limits.iter().map(reduce).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -135,11 +125,6 @@ mod tests {
     fn a_lowered_limit_waits_until_enough_has_passed() {
         let Grant::At { time, .. } = grant(at(10), &[limit("1/5s")], &[spent(1, 0), spent(1, 3), spent(1, 7)], 1) else { panic!("over") };
         assert_eq!(time, at(5007) + TimeDelta::microseconds(1));
-    }
-
-    #[test]
-    fn headroom_leaves_a_share_and_never_nothing() {
-        assert_eq!(with_headroom(&[limit("25/5s"), limit("1/1d")], 0.2), [limit("20/5s"), limit("1/1d")]);
     }
 
     /// The vendor's door: the most arrivals in any closed span of one window.

@@ -50,6 +50,8 @@ enum Verb {
     Runs(show::RunsArgs),
     /// Lists the latest changes
     Changes(show::ChangesArgs),
+    /// Lists what a person should know: lists that moved, silent changes, rows that could not be read
+    Findings(show::FindingsArgs),
     /// Prints the database URL that BI tools should use
     Url,
     /// Prints completions for a shell
@@ -114,6 +116,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Status(args) => show::status(&args, open(file).await?).await,
         Verb::Runs(args) => show::runs(&args, open(file).await?).await,
         Verb::Changes(args) => show::changes(&args, open(file).await?).await,
+        Verb::Findings(args) => show::findings(&args, open(file).await?).await,
         Verb::Url => show::url(&load(file)?),
         Verb::Completions { shell } => Ok(completions(shell)),
         Verb::EmbeddedSupervisor { .. } => Ok(Exit::Usage),

@@ -1,4 +1,4 @@
-//! `status`, `runs`, `changes` and `url`: what the tables say.
+//! `status`, `runs`, `changes`, `findings` and `url`: what the tables say.
 
 use serde::Serialize;
 use serde_json::json;
@@ -6,9 +6,15 @@ use serde_json::json;
 use super::{
     exit::{Exit, Failure},
     sync::change_line,
-    table::{ago, seconds, table, time},
+    table::table,
 };
-use crate::{app::App, config::Config, embedded, store::report};
+use crate::{
+    app::App,
+    config::Config,
+    embedded,
+    store::{figures, report},
+    text::{ago, seconds, time},
+};
 
 /// `status`.
 #[derive(Debug, clap::Args)]
@@ -50,13 +56,29 @@ pub struct ChangesArgs {
     json: bool,
 }
 
+/// `findings`.
+#[derive(Debug, clap::Args)]
+pub struct FindingsArgs {
+    /// Of this source only
+    source: Option<String>,
+    /// Those that are resolved, too
+    #[arg(long)]
+    all: bool,
+    /// So many at most
+    #[arg(long, default_value_t = 50)]
+    limit: i64,
+    /// As JSON, one a line
+    #[arg(long)]
+    json: bool,
+}
+
 /// Tells how each source and each budget stands.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
-    let health = report::health(&app.shared.pool).await?;
-    let budgets = report::budgets(&app.shared.pool).await?;
+    let health = report::health(&app.pool).await?;
+    let budgets = figures::budgets(&app.pool).await?;
     app.close().await;
     if args.json {
         println!("{}", json!({ "sources": health, "budgets": budgets }));
@@ -85,13 +107,16 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     if health.is_empty() {
         println!("nothing was synced yet: run `hiersync sync`");
     }
-    let mut table = table(&["budget", "limits", "calls in the last minute", "note"]);
+    let mut table = table(&["budget", "window", "used", "free", "note"]);
     for row in &budgets {
-        let note =
+        let paused =
             row.paused_until.map(|until| format!("paused until {}: {}", time(Some(until)), row.paused_why.clone().unwrap_or_default()));
         let learned = row.learned_limit.as_ref().map(|limit| format!("the vendor states {limit}"));
-        let notes: Vec<String> = note.into_iter().chain(learned).collect();
-        table.add_row(vec![row.name.clone(), row.limits.join(" "), row.recent_calls.to_string(), notes.join("; ")]);
+        let notes: Vec<String> = paused.into_iter().chain(learned).collect();
+        for (place, window) in row.windows.iter().enumerate() {
+            let note = if place == 0 { notes.join("; ") } else { String::new() };
+            table.add_row(vec![row.name.clone(), window.limit.clone(), window.used.to_string(), window.free.to_string(), note]);
+        }
     }
     println!("\n{table}");
     Ok(Exit::Complete)
@@ -102,7 +127,7 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
 /// # Errors
 /// When the database fails.
 pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
-    let rows = report::runs(&app.shared.pool, args.source.as_deref(), args.limit).await?;
+    let rows = report::runs(&app.pool, args.source.as_deref(), args.limit).await?;
     app.close().await;
     if args.json {
         return Ok(lines(&rows));
@@ -137,7 +162,7 @@ pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
 /// # Errors
 /// When the database fails.
 pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
-    let mut conn = app.shared.pool.acquire().await?;
+    let mut conn = app.pool.acquire().await?;
     let rows = report::changes(&mut conn, args.source.as_deref(), args.run, args.key.as_deref(), args.limit).await?;
     drop(conn);
     app.close().await;
@@ -149,6 +174,27 @@ pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
     }
     if rows.is_empty() {
         println!("no changes");
+    }
+    Ok(Exit::Complete)
+}
+
+/// Lists what a person should know.
+///
+/// # Errors
+/// When the database fails.
+pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
+    let rows = report::findings(&app.pool, args.source.as_deref(), args.all, args.limit).await?;
+    app.close().await;
+    if args.json {
+        return Ok(lines(&rows));
+    }
+    for row in &rows {
+        let say = row.detail["say"].as_str().unwrap_or_default();
+        let resolved = row.resolved_at.map(|at| format!(" (resolved {})", time(Some(at)))).unwrap_or_default();
+        println!("{} {} {} {}: {say}{resolved}", time(Some(row.seen_at)), row.source, row.kind, row.key);
+    }
+    if rows.is_empty() {
+        println!("no findings");
     }
     Ok(Exit::Complete)
 }

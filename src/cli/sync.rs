@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::{
     bars::Bars,
     exit::{Exit, Failure},
-    table,
 };
 use crate::{
     app::{App, SourceError},
@@ -16,6 +15,7 @@ use crate::{
     model::run::Trigger,
     store::report::{ChangeRow, RunRow},
     sync::run::{Report, Wanted},
+    text,
 };
 
 /// What people type.
@@ -122,7 +122,7 @@ pub fn change_line(change: &ChangeRow) -> String {
 pub fn run_line(row: &RunRow, dry_run: bool) -> String {
     let what = if dry_run { " (dry run, nothing written)" } else { "" };
     let why = row.error.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-    let resume = row.resume_at.map(|time| format!(", goes on from {}", table::time(Some(time)))).unwrap_or_default();
+    let resume = row.resume_at.map(|time| format!(", goes on from {}", text::time(Some(time)))).unwrap_or_default();
     format!(
         "{}: {}{what}{why}{resume}: {} calls, {} rows; {} new, {} changed, {} unchanged, {} gone, {} back; waited {} for the budget",
         row.source,
@@ -134,6 +134,6 @@ pub fn run_line(row: &RunRow, dry_run: bool) -> String {
         row.unchanged,
         row.retired,
         row.restored,
-        table::seconds(row.wait_ms),
+        text::seconds(row.wait_ms),
     )
 }

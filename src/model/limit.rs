@@ -11,6 +11,16 @@ pub struct Limit {
     pub window: Duration,
 }
 
+impl Limit {
+    /// What is left when a share of it is left to other users of the account: at least one call.
+    #[must_use]
+    pub fn with_headroom(self, headroom: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32 between 0 and 1 is a u32")]
+        let calls = (f64::from(self.calls) * (1.0 - headroom)).floor() as u32;
+        Self { calls: calls.max(1), ..self }
+    }
+}
+
 /// Why a text is not a limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a limit: write calls/window, such as `25/5s` or `10000/1d`")]
@@ -56,6 +66,12 @@ mod tests {
             assert_eq!(limit.to_string(), text);
         }
         assert_eq!("10000/1d".parse::<Limit>().expect("a limit").window, Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn headroom_leaves_a_share_and_never_nothing() {
+        let left = |text: &str| text.parse::<Limit>().expect("a limit").with_headroom(0.2).to_string();
+        assert_eq!((left("25/5s"), left("1/1m")), ("20/5s".into(), "1/1m".into()));
     }
 
     #[test]

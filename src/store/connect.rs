@@ -4,13 +4,17 @@ use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    PgPool,
+    ConnectOptions, Connection, PgPool,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::net::TcpStream;
 
 /// Guards the migrations between processes; transaction-level, so that a pooling proxy in front works.
 const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
+
+/// A connection that takes longer is none.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +63,20 @@ fn options(url: &str, password: Option<&SecretString>) -> Result<PgConnectOption
     })
 }
 
+async fn reach(options: &PgConnectOptions) -> sqlx::Result<()> {
+    if options.get_socket().is_none() {
+        // sqlx tries a refused connection again and again: this one tells at once.
+        let address = (options.get_host().to_owned(), options.get_port());
+        tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    }
+    match tokio::time::timeout(PATIENCE, options.connect()).await {
+        Ok(connected) => connected?.close().await,
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
+
 fn pool(max_connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(max_connections.max(2)).acquire_timeout(Duration::from_secs(10))
+    PgPoolOptions::new().max_connections(max_connections.max(2)).acquire_timeout(PATIENCE)
 }
 
 fn place(options: &PgConnectOptions) -> String {

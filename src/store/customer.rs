@@ -1,17 +1,15 @@
 //! Customers with their profiles, identifiers and channels, and who is whose child.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sqlx::{PgConnection, types::Json};
 
 use super::{
-    mirror::{At, Edge, Held, Known, Linked, Mirror, Mirrored, RootRow},
-    retire,
+    mirror::{At, Edge, Known, Linked, Mirror, Mirrored, RootRow, RosterKnown},
+    profile, retire, source,
 };
 use crate::model::{
-    customer::{Channel, Customer, Identifier, Profile},
+    customer::{Customer, Profile},
     digest::Digest,
     node::{Node, NodeKey},
     reading::Reading,
@@ -46,7 +44,7 @@ impl Mirror for Customers {
 
     async fn load(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<Vec<Customer>> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        let mut profiles = load_profiles(&mut *conn, source_id, &ids).await?;
+        let mut profiles = profile::load(&mut *conn, source_id, &ids).await?;
         let found = sqlx::query!(
             r#"select customer_id, role_code, no_of_children, default_child, created_at,
                    extended_fields as "extended_fields: JsonMap", extra as "extra: JsonMap"
@@ -95,7 +93,7 @@ impl Mirror for Customers {
         )
         .execute(&mut *conn)
         .await?;
-        insert_profiles(conn, at.source_id, rows).await
+        profile::insert(conn, at.source_id, rows).await
     }
 
     async fn update(conn: &mut PgConnection, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
@@ -123,8 +121,8 @@ impl Mirror for Customers {
         )
         .execute(&mut *conn)
         .await?;
-        delete_profiles(&mut *conn, at.source_id, &columns.ids).await?;
-        insert_profiles(conn, at.source_id, rows).await
+        profile::delete(&mut *conn, at.source_id, &columns.ids).await?;
+        profile::insert(conn, at.source_id, rows).await
     }
 
     async fn touch(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
@@ -139,7 +137,7 @@ impl Mirror for Customers {
         )
         .execute(&mut *conn)
         .await?;
-        touch_profiles(conn, source_id, rows).await
+        profile::touch(conn, source_id, rows).await
     }
 
     async fn restore(conn: &mut PgConnection, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
@@ -156,7 +154,7 @@ impl Mirror for Customers {
         Ok(())
     }
 
-    async fn root(conn: &mut PgConnection, at: At, root: &NodeKey, node_no: i32) -> sqlx::Result<RootRow> {
+    async fn root(conn: &mut PgConnection, at: At, root: &NodeKey) -> sqlx::Result<RootRow> {
         let before = sqlx::query_scalar!(
             r#"select retired_at is not null as "retired!" from hiersync.customer where source_id = $1 and customer_id = $2"#,
             at.source_id,
@@ -164,23 +162,11 @@ impl Mirror for Customers {
         )
         .fetch_optional(&mut *conn)
         .await?;
-        sqlx::query!(
-            "insert into hiersync.customer as c (source_id, customer_id, node_no, is_placeholder, first_seen_at, changed_at)
-             values ($1, $2, $3, true, $4, $4)
-             on conflict (source_id, customer_id) do update
-             set retired_at = null, retired_walk_id = null, changed_at = $4 where c.retired_at is not null",
-            at.source_id,
-            id(root),
-            node_no,
-            at.now
-        )
-        .execute(conn)
-        .await?;
-        Ok(match before {
-            None => RootRow::Inserted,
-            Some(true) => RootRow::Restored,
-            Some(false) => RootRow::Known,
-        })
+        match before {
+            None => insert_root(conn, at, id(root)).await.map(|()| RootRow::Inserted),
+            Some(true) => restore_root(conn, at, id(root)).await.map(|()| RootRow::Restored),
+            Some(false) => Ok(RootRow::Known),
+        }
     }
 
     async fn link(conn: &mut PgConnection, at: At, edges: &[Edge]) -> sqlx::Result<Linked> {
@@ -213,9 +199,13 @@ impl Mirror for Customers {
         retire::customers(conn, at).await
     }
 
-    async fn hold(_: &mut PgConnection, _: At, _: &[Customer]) -> sqlx::Result<Held> {
+    async fn ask_roster(_: &mut PgConnection, _: At, _: &[Customer]) -> sqlx::Result<Vec<RosterKnown>> {
         // Customers come in lists of children only.
-        Ok(Held::default())
+        Ok(Vec::new())
+    }
+
+    async fn hold(_: &mut PgConnection, _: At, _: &[&Customer]) -> sqlx::Result<()> {
+        Ok(())
     }
 
     async fn held(_: &mut PgConnection, _: At) -> sqlx::Result<Vec<Customer>> {
@@ -233,6 +223,35 @@ impl Mirror for Customers {
 
 impl Mirrored for Customer {
     type Tables = Customers;
+}
+
+/// A root's row, until a list shows it: only its id is known.
+async fn insert_root(conn: &mut PgConnection, at: At, id: i64) -> sqlx::Result<()> {
+    let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
+    sqlx::query!(
+        "insert into hiersync.customer (source_id, customer_id, node_no, is_placeholder, first_seen_at, changed_at)
+         values ($1, $2, $3, true, $4, $4)",
+        at.source_id,
+        id,
+        node_no,
+        at.now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn restore_root(conn: &mut PgConnection, at: At, id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.customer set retired_at = null, retired_walk_id = null, changed_at = $3
+         where source_id = $1 and customer_id = $2",
+        at.source_id,
+        id,
+        at.now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// A customer's key is its id in decimal; that of anything else would be a fault of ours, and matches nobody.
@@ -282,176 +301,4 @@ impl<'a> Columns<'a> {
             extras: rows.iter().map(|row| Json(&row.extra)).collect(),
         }
     }
-}
-
-/// Places in `profiles[]`, `identifiers[]` and `commChannels[]` are numbered from 1.
-fn number(place: usize) -> i32 {
-    i32::try_from(place + 1).unwrap_or(i32::MAX)
-}
-
-async fn insert_profiles(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
-    let profiles: Vec<(i64, i32, &Profile)> =
-        rows.iter().flat_map(|row| row.profiles.iter().enumerate().map(|(place, profile)| (row.id, number(place), profile))).collect();
-    sqlx::query!(
-        "insert into hiersync.customer_profile
-             (source_id, customer_id, profile_no, profile_source, account_id, first_name, last_name, auto_update_time, fields)
-         select $1, * from unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::jsonb[])",
-        source_id,
-        &profiles.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
-        &profiles.iter().map(|(_, no, _)| *no).collect::<Vec<i32>>(),
-        &profiles.iter().map(|(.., profile)| profile.profile_source.as_deref()).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| profile.account_id.as_deref()).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| profile.first_name.as_deref()).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| profile.last_name.as_deref()).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| profile.auto_update_time).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| Json(&profile.fields)).collect::<Vec<_>>() as _
-    )
-    .execute(&mut *conn)
-    .await?;
-    insert_identifiers(&mut *conn, source_id, &profiles).await?;
-    insert_channels(conn, source_id, &profiles).await
-}
-
-async fn insert_identifiers(conn: &mut PgConnection, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
-    let rows: Vec<(i64, i32, i32, &Identifier)> = profiles
-        .iter()
-        .flat_map(|(id, no, profile)| profile.identifiers.iter().enumerate().map(|(place, entry)| (*id, *no, number(place), entry)))
-        .collect();
-    sqlx::query!(
-        "insert into hiersync.customer_identifier (source_id, customer_id, profile_no, identifier_no, type, value)
-         select $1, * from unnest($2::bigint[], $3::int[], $4::int[], $5::text[], $6::text[])",
-        source_id,
-        &rows.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
-        &rows.iter().map(|(_, no, ..)| *no).collect::<Vec<i32>>(),
-        &rows.iter().map(|(.., place, _)| *place).collect::<Vec<i32>>(),
-        &rows.iter().map(|(.., entry)| entry.kind.as_deref()).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| entry.value.as_deref()).collect::<Vec<_>>() as _
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn insert_channels(conn: &mut PgConnection, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
-    let rows: Vec<(i64, i32, i32, &Channel)> = profiles
-        .iter()
-        .flat_map(|(id, no, profile)| profile.channels.iter().enumerate().map(|(place, entry)| (*id, *no, number(place), entry)))
-        .collect();
-    sqlx::query!(
-        "insert into hiersync.customer_channel
-             (source_id, customer_id, profile_no, channel_no, type, value, is_primary, is_verified, meta, attributes)
-         select $1, * from unnest($2::bigint[], $3::int[], $4::int[], $5::text[], $6::text[], $7::bool[], $8::bool[], $9::jsonb[], $10::jsonb[])",
-        source_id,
-        &rows.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
-        &rows.iter().map(|(_, no, ..)| *no).collect::<Vec<i32>>(),
-        &rows.iter().map(|(.., place, _)| *place).collect::<Vec<i32>>(),
-        &rows.iter().map(|(.., entry)| entry.kind.as_deref()).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| entry.value.as_deref()).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| entry.is_primary).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| entry.is_verified).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| Json(&entry.meta)).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| Json(&entry.attributes)).collect::<Vec<_>>() as _
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn delete_profiles(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -> sqlx::Result<()> {
-    sqlx::query!(
-        "with channels as (delete from hiersync.customer_channel where source_id = $1 and customer_id = any($2)),
-              identifiers as (delete from hiersync.customer_identifier where source_id = $1 and customer_id = any($2))
-         delete from hiersync.customer_profile where source_id = $1 and customer_id = any($2)",
-        source_id,
-        ids
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn touch_profiles(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
-    let profiles: Vec<(i64, i32, Option<DateTime<Utc>>)> = rows
-        .iter()
-        .flat_map(|row| row.profiles.iter().enumerate().map(|(place, profile)| (row.id, number(place), profile.auto_update_time)))
-        .collect();
-    sqlx::query!(
-        "update hiersync.customer_profile p set auto_update_time = n.stamp
-         from unnest($2::bigint[], $3::int[], $4::timestamptz[]) as n (id, profile_no, stamp)
-         where p.source_id = $1 and p.customer_id = n.id and p.profile_no = n.profile_no
-           and p.auto_update_time is distinct from n.stamp",
-        source_id,
-        &profiles.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
-        &profiles.iter().map(|(_, no, _)| *no).collect::<Vec<i32>>(),
-        &profiles.iter().map(|(.., stamp)| *stamp).collect::<Vec<_>>() as _
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn load_profiles(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -> sqlx::Result<HashMap<i64, Vec<Profile>>> {
-    let mut parts = load_parts(&mut *conn, source_id, ids).await?;
-    let rows = sqlx::query!(
-        r#"select customer_id, profile_no, profile_source, account_id, first_name, last_name, auto_update_time, fields as "fields: JsonMap"
-           from hiersync.customer_profile where source_id = $1 and customer_id = any($2) order by customer_id, profile_no"#,
-        source_id,
-        ids
-    )
-    .fetch_all(conn)
-    .await?;
-    let mut profiles: HashMap<i64, Vec<Profile>> = HashMap::new();
-    for row in rows {
-        let (identifiers, channels) = parts.remove(&(row.customer_id, row.profile_no)).unwrap_or_default();
-        profiles.entry(row.customer_id).or_default().push(Profile {
-            profile_source: row.profile_source,
-            account_id: row.account_id,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            auto_update_time: row.auto_update_time,
-            fields: row.fields.0,
-            identifiers,
-            channels,
-        });
-    }
-    Ok(profiles)
-}
-
-type Parts = HashMap<(i64, i32), (Vec<Identifier>, Vec<Channel>)>;
-
-async fn load_parts(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -> sqlx::Result<Parts> {
-    let mut parts = Parts::new();
-    let identifiers = sqlx::query!(
-        "select customer_id, profile_no, type as kind, value from hiersync.customer_identifier
-         where source_id = $1 and customer_id = any($2) order by customer_id, profile_no, identifier_no",
-        source_id,
-        ids
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    for row in identifiers {
-        let entry = Identifier { kind: row.kind, value: row.value };
-        parts.entry((row.customer_id, row.profile_no)).or_default().0.push(entry);
-    }
-    let channels = sqlx::query!(
-        r#"select customer_id, profile_no, type as kind, value, is_primary, is_verified,
-               meta as "meta: JsonMap", attributes as "attributes: JsonMap"
-           from hiersync.customer_channel where source_id = $1 and customer_id = any($2) order by customer_id, profile_no, channel_no"#,
-        source_id,
-        ids
-    )
-    .fetch_all(conn)
-    .await?;
-    for row in channels {
-        let entry = Channel {
-            kind: row.kind,
-            value: row.value,
-            is_primary: row.is_primary,
-            is_verified: row.is_verified,
-            meta: row.meta.0,
-            attributes: row.attributes.0,
-        };
-        parts.entry((row.customer_id, row.profile_no)).or_default().1.push(entry);
-    }
-    Ok(parts)
 }

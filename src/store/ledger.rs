@@ -19,6 +19,9 @@ use crate::{
 /// First half of the advisory lock's key; the second is the budget's id.
 const LEDGER_LOCK: i32 = 0x6869_6572;
 
+/// What a process had sent when it died reaches the vendor within this time.
+const STRAGGLING: TimeDelta = TimeDelta::milliseconds(500);
+
 /// One budget's ledger.
 pub struct PgLedger {
     pool: PgPool,
@@ -62,7 +65,7 @@ impl PgLedger {
             process_id,
             budget_id,
             name: name.to_owned(),
-            limits: window::with_headroom(limits, headroom),
+            limits: limits.iter().map(|limit| limit.with_headroom(headroom)).collect(),
             longest: TimeDelta::from_std(longest).unwrap_or(TimeDelta::MAX),
         })
     }
@@ -109,7 +112,7 @@ impl PgLedger {
         Ok(State { now: row.now, limits, pause, spent })
     }
 
-    /// What the ledger holds; calls of processes that are surely dead are taken to have ended now.
+    /// What the ledger holds; calls of processes that are surely dead end soon: what was on its way may still arrive.
     async fn spent(&self, conn: &mut PgConnection, now: DateTime<Utc>, memory: TimeDelta) -> sqlx::Result<Vec<Spent>> {
         let rows = sqlx::query_file!("src/store/sql/ledger_read.sql", self.budget_id, now - memory, now).fetch_all(&mut *conn).await?;
         let mut spent = Vec::with_capacity(rows.len());
@@ -121,16 +124,16 @@ impl PgLedger {
                 && (Identity { machine, pid, start_ticks }).is_dead()
             {
                 orphans.push(row.batch_id);
-                ended_at = now;
+                ended_at = ended_at.min(now + STRAGGLING);
             }
             spent.push(Spent { calls: row.calls.unsigned_abs(), ended_at });
         }
         if !orphans.is_empty() {
             sqlx::query!(
-                "update hiersync.budget_ledger set ended_at = $3 where budget_id = $1 and batch_id = any($2)",
+                "update hiersync.budget_ledger set ended_at = $3 where budget_id = $1 and batch_id = any($2) and ended_at > $3",
                 self.budget_id,
                 &orphans,
-                now
+                now + STRAGGLING
             )
             .execute(conn)
             .await?;

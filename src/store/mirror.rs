@@ -65,13 +65,23 @@ pub struct Linked {
     pub retired: Vec<Edge>,
 }
 
-/// What became of a roster's rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Numbers of the nodes that are as known.
-    pub numbers: Vec<i32>,
-    /// How many of them the roster had not shown before.
-    pub unchanged: i64,
+/// What the store knows of a roster's row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RosterKnown {
+    /// Its number; `None`: not in the mirror.
+    pub node_no: Option<i32>,
+    /// Digest of its content.
+    pub digest: Option<Digest>,
+    /// The vendor's stamp.
+    pub stamp: Option<DateTime<Utc>>,
+    /// It is live.
+    pub live: bool,
+    /// It is a root of this walk.
+    pub is_root: bool,
+    /// The roster has shown it in this walk already.
+    pub shown: bool,
+    /// Its live parents.
+    pub parents: Vec<NodeKey>,
 }
 
 /// One vendor's mirror tables.
@@ -101,9 +111,8 @@ pub trait Mirror: Send + Sync + 'static {
     /// Makes retired nodes live that are otherwise as known.
     fn restore(conn: &mut PgConnection, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Makes sure that a root has a live row; a new one is a placeholder with the number `node_no`.
-    /// Gives whether it is new, and whether it was counted in this walk already.
-    fn root(conn: &mut PgConnection, at: At, root: &NodeKey, node_no: i32) -> impl Future<Output = sqlx::Result<RootRow>> + Send;
+    /// Makes sure that a root has a live row; a new one is a placeholder.
+    fn root(conn: &mut PgConnection, at: At, root: &NodeKey) -> impl Future<Output = sqlx::Result<RootRow>> + Send;
 
     /// Makes sure that these links live.
     fn link(conn: &mut PgConnection, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
@@ -125,8 +134,11 @@ pub trait Mirror: Send + Sync + 'static {
     /// Retires the nodes that no live link holds, roots excepted.
     fn retire_nodes(conn: &mut PgConnection, at: At) -> impl Future<Output = sqlx::Result<Vec<NodeKey>>> + Send;
 
-    /// Of a roster's rows: marks those that are as known, and holds the others back until the roster is read.
-    fn hold(conn: &mut PgConnection, at: At, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Held>> + Send;
+    /// What is known of a roster's rows, in their order.
+    fn ask_roster(conn: &mut PgConnection, at: At, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<RosterKnown>>> + Send;
+
+    /// Holds rows back until the whole roster is read.
+    fn hold(conn: &mut PgConnection, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// The rows held back that lie below the roots.
     fn held(conn: &mut PgConnection, at: At) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;

@@ -3,12 +3,14 @@
 pub mod change;
 pub mod connect;
 pub mod customer;
+pub mod figures;
 pub mod finding;
 pub mod frontier;
 pub mod lease;
 pub mod ledger;
 pub mod mirror;
 pub mod process;
+mod profile;
 pub mod report;
 pub mod retire;
 pub mod root;

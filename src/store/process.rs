@@ -2,6 +2,7 @@
 
 use std::{fs, sync::OnceLock};
 
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use sqlx::PgConnection;
 
 /// A process as it can be told apart from all others, past and present.
@@ -24,7 +25,14 @@ impl Identity {
 
     /// Whether the process is surely dead: it ran where we can see, and is not there any more.
     pub fn is_dead(&self) -> bool {
-        self.machine == machine() && start_ticks(self.pid) != Some(self.start_ticks)
+        if self.machine != machine() {
+            return false;
+        }
+        match start_ticks(self.pid) {
+            Some(ticks) => ticks != self.start_ticks,
+            // A system may hide other users' processes: only what the kernel does not know at all is dead.
+            None => is_zombie(self.pid) || kill(Pid::from_raw(self.pid), None) == Err(Errno::ESRCH),
+        }
     }
 }
 
@@ -36,6 +44,12 @@ fn machine() -> &'static str {
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
         format!("{} {}", boot.trim(), namespace.display())
     })
+}
+
+/// Dead, and not yet collected by its parent.
+fn is_zombie(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| matches!(fields.split_whitespace().next(), Some("Z" | "X")))
 }
 
 /// Field 22 of `/proc/PID/stat` (proc(5)); `None` when there is no such process or it is a zombie.
@@ -55,6 +69,13 @@ fn start_ticks(pid: i32) -> Option<i64> {
 /// # Errors
 /// When the database fails.
 pub async fn register(conn: &mut PgConnection, own: &Identity) -> sqlx::Result<i64> {
+    // Old ones are of no use: what they held has run out.
+    sqlx::query!(
+        "delete from hiersync.process p where started_at < clock_timestamp() - interval '30 days'
+           and not exists (select 1 from hiersync.lease l where l.process_id = p.process_id)"
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query_scalar!(
         "insert into hiersync.process (machine, pid, start_ticks) values ($1, $2, $3) returning process_id",
         own.machine,

@@ -102,25 +102,6 @@ pub struct ChangeRow {
     pub seen_at: DateTime<Utc>,
 }
 
-/// One budget, as it stands.
-#[derive(Debug, Clone, Serialize)]
-pub struct BudgetRow {
-    /// Its name.
-    pub name: String,
-    /// Its limits.
-    pub limits: Vec<String>,
-    /// Share left to others.
-    pub headroom: f64,
-    /// No call before this time.
-    pub paused_until: Option<DateTime<Utc>>,
-    /// Why.
-    pub paused_why: Option<String>,
-    /// A lower limit that the vendor stated.
-    pub learned_limit: Option<String>,
-    /// Calls under way, or ended within the last minute.
-    pub recent_calls: i64,
-}
-
 /// Every source's health.
 ///
 /// # Errors
@@ -194,26 +175,6 @@ pub async fn changes(
     .await
 }
 
-/// Every budget.
-///
-/// # Errors
-/// When the database fails.
-pub async fn budgets(pool: &PgPool) -> sqlx::Result<Vec<BudgetRow>> {
-    sqlx::query_as!(
-        BudgetRow,
-        r#"select b.name, b.limits, b.headroom,
-               case when b.paused_until > clock_timestamp() then b.paused_until end as paused_until,
-               case when b.paused_until > clock_timestamp() then b.paused_why end as paused_why, b.learned_limit,
-               coalesce((
-                   select sum(l.calls) from hiersync.budget_ledger l
-                   where l.budget_id = b.budget_id and l.ended_at > clock_timestamp() - interval '1 minute'
-               ), 0)::bigint as "recent_calls!"
-           from hiersync.budget b order by b.name"#
-    )
-    .fetch_all(pool)
-    .await
-}
-
 /// When the last run of each source began, for the timetable.
 ///
 /// # Errors
@@ -228,66 +189,40 @@ pub async fn last_starts(pool: &PgPool) -> sqlx::Result<Vec<(String, Option<Date
     Ok(rows.into_iter().map(|row| (row.name, row.started_at)).collect())
 }
 
-/// What all ended runs of a source with one outcome come to.
-#[derive(Debug, Clone)]
-pub struct Totals {
+/// One row of `finding`.
+#[derive(Debug, Clone, Serialize)]
+pub struct FindingRow {
+    /// Its number.
+    pub finding_id: i64,
     /// The source.
     pub source: String,
-    /// The outcome.
-    pub outcome: String,
-    /// How many runs.
-    pub runs: i64,
-    /// Calls made.
-    pub requests: i64,
-    /// Calls refused for the budget's sake.
-    pub throttled: i64,
-    /// Rows as received.
-    pub rows_seen: i64,
-    /// Nodes inserted, updated, retired or restored.
-    pub changed: i64,
+    /// What kind of thing.
+    pub kind: String,
+    /// Contains the id that it is about.
+    pub key: String,
+    /// In plain words, under `say`, and what else is known.
+    pub detail: Value,
+    /// When it was first seen.
+    pub seen_at: DateTime<Utc>,
+    /// When a later walk no longer saw it.
+    pub resolved_at: Option<DateTime<Utc>>,
 }
 
-/// Totals by source and outcome.
+/// Findings, newest first: those that are open, or all.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn totals(pool: &PgPool) -> sqlx::Result<Vec<Totals>> {
+pub async fn findings(pool: &PgPool, source: Option<&str>, all: bool, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
     sqlx::query_as!(
-        Totals,
-        r#"select s.name as source, r.outcome as "outcome!", count(*) as "runs!", sum(r.requests)::bigint as "requests!",
-               sum(r.throttled)::bigint as "throttled!", sum(r.rows_seen)::bigint as "rows_seen!",
-               sum(r.inserted + r.updated + r.retired + r.restored)::bigint as "changed!"
-           from hiersync.sync_run r join hiersync.source s using (source_id)
-           where r.outcome is not null group by s.name, r.outcome order by s.name, r.outcome"#
+        FindingRow,
+        "select f.finding_id, s.name as source, f.kind, f.key, f.detail, f.seen_at, f.resolved_at
+         from hiersync.finding f join hiersync.source s using (source_id)
+         where ($1::text is null or s.name = $1) and ($2 or f.resolved_at is null)
+         order by f.finding_id desc limit $3",
+        source,
+        all,
+        limit
     )
     .fetch_all(pool)
     .await
-}
-
-/// One node of a tree.
-#[derive(Debug, Clone)]
-pub struct TreeLine {
-    /// Its id.
-    pub key: String,
-    /// Levels below the root.
-    pub depth: i32,
-    /// How people call it.
-    pub name: Option<String>,
-}
-
-/// The first lines of a source's tree, drawn from the top.
-///
-/// # Errors
-/// When the database fails.
-pub async fn top_of_tree(pool: &PgPool, source: &str, limit: i64) -> sqlx::Result<Vec<TreeLine>> {
-    sqlx::query_file_as!(TreeLine, "src/store/sql/report_tree.sql", source, limit).fetch_all(pool).await
-}
-
-/// How many rows the published tables hold.
-///
-/// # Errors
-/// When the database fails.
-pub async fn sizes(pool: &PgPool) -> sqlx::Result<Vec<(String, i64)>> {
-    let rows = sqlx::query_file!("src/store/sql/report_sizes.sql").fetch_all(pool).await?;
-    Ok(rows.into_iter().map(|row| (row.name, row.rows)).collect())
 }

@@ -5,47 +5,28 @@ use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::mirror::At;
+use super::mirror::{At, RosterKnown};
 use crate::model::{
     digest::Digest,
-    node::Node,
+    node::{Node, NodeKey},
     user::{Manager, User},
 };
-
-/// What is known of a roster's row.
-#[derive(Debug, Clone)]
-pub struct Known {
-    /// Its number; `None`: not in the mirror.
-    pub node_no: Option<i32>,
-    /// Digest of its content.
-    pub digest: Option<Digest>,
-    /// The vendor's stamp.
-    pub stamp: Option<chrono::DateTime<chrono::Utc>>,
-    /// It is live.
-    pub live: bool,
-    /// It is a root of this walk.
-    pub is_root: bool,
-    /// The roster has shown it in this walk already.
-    pub shown: bool,
-    /// Its live managers.
-    pub managers: Vec<Uuid>,
-}
 
 /// What is known of these rows, in their order.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn ask(conn: &mut PgConnection, at: At, rows: &[User]) -> sqlx::Result<Vec<Known>> {
+pub async fn ask(conn: &mut PgConnection, at: At, rows: &[User]) -> sqlx::Result<Vec<RosterKnown>> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let found = sqlx::query_file!("src/store/sql/roster_ask.sql", at.source_id, at.walk_id, &ids).fetch_all(conn).await?;
-    let known = found.into_iter().map(|row| Known {
+    let known = found.into_iter().map(|row| RosterKnown {
         node_no: row.node_no,
         digest: row.digest.map(Digest),
         stamp: row.auto_update_time,
         live: row.live,
         is_root: row.is_root,
         shown: row.shown,
-        managers: row.managers,
+        parents: row.managers.into_iter().map(|manager| NodeKey(manager.to_string())).collect(),
     });
     Ok(known.collect())
 }

@@ -6,17 +6,14 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
-    mirror::{At, Edge, Held, Known, Linked, Mirror, Mirrored, RootRow},
-    retire, roster,
+    mirror::{At, Edge, Known, Linked, Mirror, Mirrored, RootRow, RosterKnown},
+    retire, roster, source,
 };
-use crate::{
-    model::{
-        digest::Digest,
-        node::{Node, NodeKey},
-        reading::Reading,
-        user::{Manager, User},
-    },
-    walk::decide::{Decision, Version, decide},
+use crate::model::{
+    digest::Digest,
+    node::{Node, NodeKey},
+    reading::Reading,
+    user::{Manager, User},
 };
 
 /// The mirror of LeadSquared's users.
@@ -137,7 +134,7 @@ impl Mirror for Users {
         Ok(())
     }
 
-    async fn root(conn: &mut PgConnection, at: At, root: &NodeKey, node_no: i32) -> sqlx::Result<RootRow> {
+    async fn root(conn: &mut PgConnection, at: At, root: &NodeKey) -> sqlx::Result<RootRow> {
         let before = sqlx::query_scalar!(
             r#"select retired_at is not null as "retired!" from hiersync.reporting_user where source_id = $1 and user_id = $2"#,
             at.source_id,
@@ -145,23 +142,11 @@ impl Mirror for Users {
         )
         .fetch_optional(&mut *conn)
         .await?;
-        sqlx::query!(
-            "insert into hiersync.reporting_user as u (source_id, user_id, node_no, is_placeholder, first_seen_at, changed_at)
-             values ($1, $2, $3, true, $4, $4)
-             on conflict (source_id, user_id) do update
-             set retired_at = null, retired_walk_id = null, changed_at = $4 where u.retired_at is not null",
-            at.source_id,
-            id(root),
-            node_no,
-            at.now
-        )
-        .execute(conn)
-        .await?;
-        Ok(match before {
-            None => RootRow::Inserted,
-            Some(true) => RootRow::Restored,
-            Some(false) => RootRow::Known,
-        })
+        match before {
+            None => insert_root(conn, at, id(root)).await.map(|()| RootRow::Inserted),
+            Some(true) => restore_root(conn, at, id(root)).await.map(|()| RootRow::Restored),
+            Some(false) => Ok(RootRow::Known),
+        }
     }
 
     async fn link(conn: &mut PgConnection, at: At, edges: &[Edge]) -> sqlx::Result<Linked> {
@@ -210,21 +195,12 @@ impl Mirror for Users {
         retire::users(conn, at).await
     }
 
-    async fn hold(conn: &mut PgConnection, at: At, rows: &[User]) -> sqlx::Result<Held> {
-        let known = roster::ask(&mut *conn, at, rows).await?;
-        let mut held = Held::default();
-        let mut differing = Vec::new();
-        for (row, known) in rows.iter().zip(&known) {
-            match known.node_no {
-                Some(number) if is_as_known(row, known) => {
-                    held.numbers.push(number);
-                    held.unchanged += i64::from(!known.shown && !known.is_root);
-                }
-                _ => differing.push(row),
-            }
-        }
-        roster::stage(conn, at, &differing).await?;
-        Ok(held)
+    async fn ask_roster(conn: &mut PgConnection, at: At, rows: &[User]) -> sqlx::Result<Vec<RosterKnown>> {
+        roster::ask(conn, at, rows).await
+    }
+
+    async fn hold(conn: &mut PgConnection, at: At, rows: &[&User]) -> sqlx::Result<()> {
+        roster::stage(conn, at, rows).await
     }
 
     async fn held(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<User>> {
@@ -244,12 +220,33 @@ impl Mirrored for User {
     type Tables = Users;
 }
 
-/// Whether a roster's row adds nothing: same content and stamp, and the one live manager that it states.
-fn is_as_known(row: &User, known: &roster::Known) -> bool {
-    let same = decide(Version { digest: Some(row.digest()), stamp: row.stamp() }, Version { digest: known.digest, stamp: known.stamp })
-        == Decision::Same;
-    let managers: Vec<Manager> = known.managers.iter().copied().map(Manager::Is).collect();
-    same && known.live && (managers == [row.manager] || (known.is_root && managers.is_empty()))
+/// A root's row, until a list shows it: only its id is known.
+async fn insert_root(conn: &mut PgConnection, at: At, id: Uuid) -> sqlx::Result<()> {
+    let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
+    sqlx::query!(
+        "insert into hiersync.reporting_user (source_id, user_id, node_no, is_placeholder, first_seen_at, changed_at)
+         values ($1, $2, $3, true, $4, $4)",
+        at.source_id,
+        id,
+        node_no,
+        at.now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn restore_root(conn: &mut PgConnection, at: At, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.reporting_user set retired_at = null, retired_walk_id = null, changed_at = $3
+         where source_id = $1 and user_id = $2",
+        at.source_id,
+        id,
+        at.now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Manager and report for everybody whom the walk's lists have shown, list by list.

@@ -1,7 +1,7 @@
 //! The walk is at its end: what was put off is linked, what is gone is retired, walk and run are closed, all in one
 //! transaction.
 
-use super::{Interrupted, caller::millis, page, roster, run::Context};
+use super::{Interrupted, caller::millis, context::Context, page, roster};
 use crate::{
     clock,
     model::{

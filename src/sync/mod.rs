@@ -2,6 +2,7 @@
 //! transaction. Whoever asks for a run comes through here.
 
 pub mod caller;
+pub mod context;
 pub mod finish;
 pub mod page;
 pub mod progress;

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Interrupted, caller::millis, rows, run::Context};
+use super::{Interrupted, caller::millis, context::Context, rows};
 use crate::{
     clock,
     model::{

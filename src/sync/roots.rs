@@ -5,7 +5,7 @@ use futures::FutureExt;
 use super::{
     Interrupted,
     caller::{CallError, millis},
-    run::Context,
+    context::Context,
 };
 use crate::{
     clock,
@@ -15,7 +15,7 @@ use crate::{
         finding::{self, Finding},
         frontier::{self, Work},
         mirror::{Mirror, Mirrored, RootRow},
-        root, source,
+        root,
     },
     vendor::hierarchy::{Hierarchy, Root},
 };
@@ -71,8 +71,7 @@ where
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
     let is_first = root::write(step.conn(), &context.open, &root.asked_by, key).await?;
-    let node_no = source::take_numbers(step.conn(), at.source_id, 1).await?;
-    let became = <V::Row as Mirrored>::Tables::root(step.conn(), at, key, node_no).await?;
+    let became = <V::Row as Mirrored>::Tables::root(step.conn(), at, key).await?;
     let change = |op| Change { entity: <V::Row as Mirrored>::Tables::NODE, key: key.0.clone(), op, fields: None, vendor_time: None };
     let mut counters = Counters::default();
     match became {

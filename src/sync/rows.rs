@@ -6,12 +6,13 @@ use sqlx::PgConnection;
 
 use crate::{
     model::{
+        digest::Digest,
         node::{Node, NodeKey},
         run::Counters,
     },
     store::{
         change::{self, Change},
-        finding::Finding,
+        finding::{self, Finding},
         mirror::{At, Known, Mirror},
         source,
     },
@@ -35,6 +36,7 @@ struct Plan<'a, R> {
     changed: Vec<(&'a R, &'a Known)>,
     touched: Vec<&'a R>,
     back: Vec<&'a R>,
+    stale: Vec<(&'a R, &'a Known)>,
     counters: Counters,
     findings: Vec<Finding>,
 }
@@ -44,7 +46,8 @@ struct Plan<'a, R> {
 /// # Errors
 /// When the database fails.
 pub async fn take_in<M: Mirror>(conn: &mut PgConnection, at: At, rows: &[M::Row], known: &[Known]) -> sqlx::Result<Taken> {
-    let plan = plan(rows, known);
+    let mut plan = plan(rows, known);
+    plan.take_confirmed(conn, at).await?;
     let mut changes = Vec::new();
     let first_no = insert::<M>(conn, at, &plan.new, &mut changes).await?;
     update::<M>(conn, at, &plan.changed, &mut changes).await?;
@@ -65,6 +68,7 @@ fn plan<'a, R: Node>(rows: &'a [R], known: &'a [Known]) -> Plan<'a, R> {
         changed: Vec::new(),
         touched: Vec::new(),
         back: Vec::new(),
+        stale: Vec::new(),
         counters: Counters::default(),
         findings: Vec::new(),
     };
@@ -94,16 +98,38 @@ impl<'a, R: Node> Plan<'a, R> {
                 self.findings.push(silent_change(&row.key()));
                 self.changed.push((row, known));
             }
-            Decision::Stale => {
-                self.findings.push(stale_read(&row.key()));
-                self.back_if_retired(row, known);
-            }
+            Decision::Stale => self.stale.push((row, known)),
             Decision::Touch => {
                 self.touched.push(row);
                 self.back_if_retired(row, known);
             }
             Decision::Same => self.back_if_retired(row, known),
         }
+    }
+
+    /// A stale read is taken when an earlier complete walk said the same; else it is ignored, with a finding.
+    async fn take_confirmed(&mut self, conn: &mut PgConnection, at: At) -> sqlx::Result<()> {
+        if self.stale.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<NodeKey> = self.stale.iter().map(|(row, _)| row.key()).collect();
+        let digests: Vec<String> = self.stale.iter().map(|(row, _)| row.digest().0.to_string()).collect();
+        let texts: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
+        let confirmed = finding::stale_before(conn, at, &texts, &digests).await?;
+        for (row, known) in std::mem::take(&mut self.stale) {
+            let key = row.key();
+            if confirmed.contains(&key.0) {
+                if !known.counted && !known.retired {
+                    self.counters.unchanged -= 1;
+                    self.counters.updated += 1;
+                }
+                self.changed.push((row, known));
+            } else {
+                self.findings.push(stale_read(&key, &row.digest()));
+                self.back_if_retired(row, known);
+            }
+        }
+        Ok(())
     }
 
     fn back_if_retired(&mut self, row: &'a R, known: &Known) {
@@ -117,9 +143,10 @@ fn silent_change(key: &NodeKey) -> Finding {
     Finding::new("silent_change", key.0.clone(), "the vendor changed this node without a newer autoUpdateTime; the change was taken")
 }
 
-fn stale_read(key: &NodeKey) -> Finding {
+fn stale_read(key: &NodeKey, digest: &Digest) -> Finding {
     let say = "the vendor showed other content under an older autoUpdateTime; ignored as a stale read, taken if the next complete walk says the same";
-    Finding::new("stale_read", key.0.clone(), say)
+    let more = serde_json::Map::from_iter([("digest".to_owned(), serde_json::json!(digest.0))]);
+    Finding { more, ..Finding::new("stale_read", key.0.clone(), say) }
 }
 
 fn change_of<M: Mirror>(row: &M::Row, op: &'static str) -> Change {

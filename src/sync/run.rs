@@ -1,7 +1,7 @@
 //! One run, from the lease to the closed row.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use super::{
     Interrupted,
     caller::{Caller, Terms},
+    context::Context,
     finish,
     progress::Progress,
     queue::Queue,
@@ -22,16 +23,16 @@ use crate::{
     config::Source,
     model::{
         reading::Reading,
-        run::{Counters, Outcome, Trigger},
+        run::{Outcome, Trigger},
     },
     store::{
         lease::{self, Holder},
         ledger::PgLedger,
-        mirror::{At, Mirrored},
+        mirror::Mirrored,
         process::Identity,
         report::{self, ChangeRow, RunRow},
         run::{self, OpenRun},
-        session::{Session, Step},
+        session::Session,
         source,
     },
     vendor::{error::VendorError, hierarchy::Hierarchy},
@@ -62,30 +63,6 @@ pub struct Wanted {
     pub dry_run: bool,
     /// `--accept-retire`.
     pub accept_retire: bool,
-}
-
-/// Everything that the parts of one run share.
-pub struct Context<V> {
-    /// Makes its calls.
-    pub caller: Caller<V>,
-    /// Its transactions.
-    pub session: Session,
-    /// Its rows.
-    pub open: OpenRun,
-    /// The lists to be read.
-    pub queue: Queue,
-    /// One transaction at a time: the run's row would order them anyhow.
-    pub writing: tokio::sync::Mutex<()>,
-    /// Levels below a root.
-    pub max_depth: i32,
-    /// Share of live nodes that the walk may retire.
-    pub retire_guard: f64,
-    /// Whatever the guard says.
-    pub accept_retire: bool,
-    /// The source's name.
-    pub source_name: String,
-    progress: Arc<Progress>,
-    reading: Mutex<Option<Reading>>,
 }
 
 /// How a run ended.
@@ -309,67 +286,6 @@ impl<V: Hierarchy> Context<V> {
         let renewed = lease::renew(step.conn(), self.open.lease).await?;
         step.commit().await?;
         Ok(renewed)
-    }
-
-    /// How this walk's lists are read, as far as it is known.
-    pub fn reading(&self) -> Option<Reading> {
-        *self.reading.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Now it is known.
-    pub fn set_reading(&self, reading: Option<Reading>) {
-        *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading;
-    }
-
-    /// Where and when a step writes.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn at(&self, step: &mut Step) -> sqlx::Result<At> {
-        let now = run::clock(step.conn()).await?;
-        Ok(At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now })
-    }
-
-    /// Adds the counters and commits; the run's row is the fence.
-    ///
-    /// # Errors
-    /// When the database fails or the lease is lost.
-    pub async fn commit(&self, mut step: Step, counters: Counters) -> Result<(), Interrupted> {
-        let calls = self.caller.take_counters();
-        let mut all = calls;
-        all += counters;
-        let result = async {
-            if !run::count(step.conn(), &self.open, &all).await? {
-                return Err(Interrupted::LeaseLost);
-            }
-            Ok(step.commit().await?)
-        }
-        .await;
-        if result.is_err() {
-            self.caller.put_back(calls);
-        }
-        result
-    }
-
-    /// The same, and closes the run.
-    ///
-    /// # Errors
-    /// When the database fails or the lease is lost.
-    pub async fn commit_closed(&self, mut step: Step, counters: Counters, outcome: Outcome) -> Result<(), Interrupted> {
-        let mut all = self.caller.take_counters();
-        all += counters;
-        let fenced = run::count(step.conn(), &self.open, &all).await? && run::close(step.conn(), &self.open, outcome, None, None).await?;
-        if !fenced {
-            return Err(Interrupted::LeaseLost);
-        }
-        lease::release(step.conn(), self.open.lease).await?;
-        Ok(step.commit().await?)
-    }
-
-    /// For whoever looks.
-    pub fn tell_page(&self, rows: u32) {
-        Progress::add(&self.progress.pages, 1);
-        Progress::add(&self.progress.rows, rows.into());
     }
 
     /// Closes what is open and tells how it ended.

@@ -6,8 +6,8 @@ use tracing::warn;
 use super::{
     Interrupted,
     caller::{CallError, millis},
+    context::Context,
     page, roster,
-    run::Context,
 };
 use crate::{
     clock,

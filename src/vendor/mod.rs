@@ -48,7 +48,7 @@ pub trait Vendor: Send + Sync {
 pub struct Ask {
     /// Whose list.
     pub list: List,
-    /// Rows to skip. For a roster a multiple of `limit`.
+    /// Rows to skip. For a roster, whose pages are numbered: the first page that begins at or after it.
     pub offset: u32,
     /// Rows wanted at most; ignored by vendors that do not page this list.
     pub limit: u32,

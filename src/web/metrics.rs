@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::store::report::{Health, Totals};
+use crate::store::{figures::Totals, report::Health};
 
 /// The numbers as `/metrics` shows them.
 pub fn render(health: &[Health], totals: &[Totals]) -> String {

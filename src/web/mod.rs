@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::store::report;
+use crate::store::{figures, report};
 
 /// Runs shown on the page.
 const RUNS: i64 = 20;
@@ -49,7 +49,7 @@ pub async fn serve(listener: TcpListener, pool: PgPool, stop: CancellationToken)
 }
 
 async fn status(State(pool): State<PgPool>) -> Response {
-    let read = async { Ok((report::health(&pool).await?, report::runs(&pool, None, RUNS).await?, report::budgets(&pool).await?)) };
+    let read = async { Ok((report::health(&pool).await?, report::runs(&pool, None, RUNS).await?, figures::budgets(&pool).await?)) };
     match read.await {
         Ok((health, runs, budgets)) => Html(page::render(&health, &runs, &budgets)).into_response(),
         Err(error) => unavailable(&error),
@@ -57,7 +57,7 @@ async fn status(State(pool): State<PgPool>) -> Response {
 }
 
 async fn numbers(State(pool): State<PgPool>) -> Response {
-    let read = async { Ok((report::health(&pool).await?, report::totals(&pool).await?)) };
+    let read = async { Ok((report::health(&pool).await?, figures::totals(&pool).await?)) };
     match read.await {
         Ok((health, totals)) => {
             let text = metrics::render(&health, &totals);

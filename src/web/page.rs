@@ -3,8 +3,11 @@
 use std::fmt::Write;
 
 use crate::{
-    cli::table::{ago, seconds, time},
-    store::report::{BudgetRow, Health, RunRow},
+    store::{
+        figures::BudgetRow,
+        report::{Health, RunRow},
+    },
+    text::{ago, seconds, time},
 };
 
 const HEAD: &str = r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">
@@ -36,11 +39,11 @@ pub fn render(health: &[Health], runs: &[RunRow], budgets: &[BudgetRow]) -> Stri
         ]
     });
     table(&mut page, "Sources", &["source", "vendor", "#live nodes", "complete", "last run", "#findings", "note"], sources);
-    let budgets = budgets.iter().map(|row| {
+    let windows = budgets.iter().flat_map(|row| row.windows.iter().map(move |window| (row, window))).map(|(row, window)| {
         let paused = row.paused_until.map(|until| format!("paused until {}", time(Some(until)))).unwrap_or_default();
-        vec![text(&row.name), text(&row.limits.join(", ")), number(row.recent_calls), why(Some(&paused))]
+        vec![text(&row.name), text(&window.limit), number(window.used), number(window.free), why(Some(&paused))]
     });
-    table(&mut page, "Budgets", &["budget", "limits", "#calls in the last minute", "note"], budgets);
+    table(&mut page, "Budgets", &["budget", "window", "#used", "#free", "note"], windows);
     let runs = runs.iter().map(|row| {
         vec![
             number(row.run_id),

@@ -1,5 +1,4 @@
 //! All integration tests, in one binary: real Postgres, simulated vendors over HTTP, the real program.
-#![expect(missing_docs, reason = "tests are sentences")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod harness;

@@ -44,21 +44,10 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
     let folder = Folder::new()?;
-    let shown = tokio::select! {
-        shown = show(&args, &folder, &stop) => shown,
-        () = stopped_early(&args, &stop) => Ok(Exit::Later),
-    };
+    let shown = show(&args, &folder, &stop).await;
     stop.cancel();
     crew.dismiss(Duration::from_secs(1)).await;
     shown
-}
-
-/// A signal ends the demo at once; one that is kept ends as a daemon does.
-async fn stopped_early(args: &Args, stop: &CancellationToken) {
-    stop.cancelled().await;
-    if args.keep {
-        std::future::pending::<()>().await;
-    }
 }
 
 async fn show(args: &Args, folder: &Folder, stop: &CancellationToken) -> Result<Exit, Failure> {
@@ -73,6 +62,10 @@ async fn show(args: &Args, folder: &Folder, stop: &CancellationToken) -> Result<
     let first = sync(&app, stop).await?;
     tell::mirrored(&app).await?;
 
+    if stop.is_cancelled() {
+        app.close().await;
+        return Ok(Exit::Later);
+    }
     println!("\n== The vendors' data changes ==");
     for change in stage.change() {
         println!("  {change}");

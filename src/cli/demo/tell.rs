@@ -5,7 +5,10 @@ use crate::{
     app::App,
     cli::{exit::Failure, sync::change_line, table::table},
     embedded,
-    store::report::{self, TreeLine},
+    store::{
+        figures::{self, TreeLine},
+        report,
+    },
     sync::run::Report,
 };
 
@@ -26,9 +29,9 @@ pub fn setting(stage: &Stage) {
 /// # Errors
 /// When the database fails.
 pub async fn mirrored(app: &App) -> Result<(), Failure> {
-    for row in report::health(&app.shared.pool).await? {
+    for row in report::health(&app.pool).await? {
         println!("\n{} ({}): {} live nodes", row.name, row.vendor, row.live_nodes);
-        for line in report::top_of_tree(&app.shared.pool, &row.name, LINES).await? {
+        for line in figures::top_of_tree(&app.pool, &row.name, LINES).await? {
             println!("  {}", drawn(&line));
         }
         println!("  …");
@@ -48,7 +51,7 @@ fn drawn(line: &TreeLine) -> String {
 /// When the database fails.
 pub async fn changed(app: &App, reports: &[Report]) -> Result<(), Failure> {
     println!("\nEvery difference is a row in hiersync.change:");
-    let mut conn = app.shared.pool.acquire().await?;
+    let mut conn = app.pool.acquire().await?;
     for run_id in reports.iter().filter_map(|report| report.row.as_ref()).map(|row| row.run_id) {
         let rows = report::changes(&mut conn, None, Some(run_id), None, 1000).await?;
         for row in rows.iter().rev().take(SHOWN) {
@@ -91,7 +94,7 @@ pub async fn how_to_query(app: &App, keep: bool) -> Result<(), Failure> {
         );
     }
     let mut table = table(&["table", "rows"]);
-    for (name, rows) in report::sizes(&app.shared.pool).await? {
+    for (name, rows) in figures::sizes(&app.pool).await? {
         table.add_row(vec![name, rows.to_string()]);
     }
     println!("\n{table}");

@@ -100,7 +100,7 @@ fn roster_body(ask: &Ask, columns: &[String]) -> Value {
         "GroupConditions": [{"Condition": [everybody], "GroupOperator": null}],
         "GroupOperator": null,
         "Sorting": [{"ColumnName": "UserId", "Direction": 0}],
-        "Paging": {"PageIndex": ask.offset / size + 1, "PageSize": size},
+        "Paging": {"PageIndex": ask.offset.div_ceil(size) + 1, "PageSize": size},
     })
 }
 

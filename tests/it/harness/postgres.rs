@@ -103,7 +103,10 @@ async fn container() -> Result<String, String> {
 /// What a static holds is never dropped: a shell waits for this process to end and removes the container.
 fn remove_at_exit(id: &str) {
     let script = format!("while kill -0 {} 2>/dev/null; do sleep 1; done; docker rm -fv {id}", std::process::id());
-    Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // It outlives this process, whose children nobody waits for any more.
+    let watcher =
+        Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::mem::forget(watcher);
 }
 
 /// A cluster of our own, which ends with this process.

@@ -1,0 +1,187 @@
+//! The profiles of customers, with their identifiers and channels.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use sqlx::{PgConnection, types::Json};
+
+use crate::model::customer::{Channel, Customer, Identifier, Profile};
+
+type JsonMap = Json<Map<String, Value>>;
+
+/// Places in `profiles[]`, `identifiers[]` and `commChannels[]` are numbered from 1.
+fn number(place: usize) -> i32 {
+    i32::try_from(place + 1).unwrap_or(i32::MAX)
+}
+
+/// Writes the profiles of customers that have none.
+pub(super) async fn insert(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
+    let profiles: Vec<(i64, i32, &Profile)> =
+        rows.iter().flat_map(|row| row.profiles.iter().enumerate().map(|(place, profile)| (row.id, number(place), profile))).collect();
+    sqlx::query!(
+        "insert into hiersync.customer_profile
+             (source_id, customer_id, profile_no, profile_source, account_id, first_name, last_name, auto_update_time, fields)
+         select $1, * from unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::jsonb[])",
+        source_id,
+        &profiles.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
+        &profiles.iter().map(|(_, no, _)| *no).collect::<Vec<i32>>(),
+        &profiles.iter().map(|(.., profile)| profile.profile_source.as_deref()).collect::<Vec<_>>() as _,
+        &profiles.iter().map(|(.., profile)| profile.account_id.as_deref()).collect::<Vec<_>>() as _,
+        &profiles.iter().map(|(.., profile)| profile.first_name.as_deref()).collect::<Vec<_>>() as _,
+        &profiles.iter().map(|(.., profile)| profile.last_name.as_deref()).collect::<Vec<_>>() as _,
+        &profiles.iter().map(|(.., profile)| profile.auto_update_time).collect::<Vec<_>>() as _,
+        &profiles.iter().map(|(.., profile)| Json(&profile.fields)).collect::<Vec<_>>() as _
+    )
+    .execute(&mut *conn)
+    .await?;
+    insert_identifiers(&mut *conn, source_id, &profiles).await?;
+    insert_channels(conn, source_id, &profiles).await
+}
+
+async fn insert_identifiers(conn: &mut PgConnection, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
+    let rows: Vec<(i64, i32, i32, &Identifier)> = profiles
+        .iter()
+        .flat_map(|(id, no, profile)| profile.identifiers.iter().enumerate().map(|(place, entry)| (*id, *no, number(place), entry)))
+        .collect();
+    sqlx::query!(
+        "insert into hiersync.customer_identifier (source_id, customer_id, profile_no, identifier_no, type, value)
+         select $1, * from unnest($2::bigint[], $3::int[], $4::int[], $5::text[], $6::text[])",
+        source_id,
+        &rows.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
+        &rows.iter().map(|(_, no, ..)| *no).collect::<Vec<i32>>(),
+        &rows.iter().map(|(.., place, _)| *place).collect::<Vec<i32>>(),
+        &rows.iter().map(|(.., entry)| entry.kind.as_deref()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|(.., entry)| entry.value.as_deref()).collect::<Vec<_>>() as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn insert_channels(conn: &mut PgConnection, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
+    let rows: Vec<(i64, i32, i32, &Channel)> = profiles
+        .iter()
+        .flat_map(|(id, no, profile)| profile.channels.iter().enumerate().map(|(place, entry)| (*id, *no, number(place), entry)))
+        .collect();
+    sqlx::query!(
+        "insert into hiersync.customer_channel
+             (source_id, customer_id, profile_no, channel_no, type, value, is_primary, is_verified, meta, attributes)
+         select $1, * from unnest($2::bigint[], $3::int[], $4::int[], $5::text[], $6::text[], $7::bool[], $8::bool[], $9::jsonb[], $10::jsonb[])",
+        source_id,
+        &rows.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
+        &rows.iter().map(|(_, no, ..)| *no).collect::<Vec<i32>>(),
+        &rows.iter().map(|(.., place, _)| *place).collect::<Vec<i32>>(),
+        &rows.iter().map(|(.., entry)| entry.kind.as_deref()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|(.., entry)| entry.value.as_deref()).collect::<Vec<_>>() as _,
+        &rows.iter().map(|(.., entry)| entry.is_primary).collect::<Vec<_>>() as _,
+        &rows.iter().map(|(.., entry)| entry.is_verified).collect::<Vec<_>>() as _,
+        &rows.iter().map(|(.., entry)| Json(&entry.meta)).collect::<Vec<_>>() as _,
+        &rows.iter().map(|(.., entry)| Json(&entry.attributes)).collect::<Vec<_>>() as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes all profiles of these customers.
+pub(super) async fn delete(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with channels as (delete from hiersync.customer_channel where source_id = $1 and customer_id = any($2)),
+              identifiers as (delete from hiersync.customer_identifier where source_id = $1 and customer_id = any($2))
+         delete from hiersync.customer_profile where source_id = $1 and customer_id = any($2)",
+        source_id,
+        ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes the profiles' stamps only.
+pub(super) async fn touch(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
+    let profiles: Vec<(i64, i32, Option<DateTime<Utc>>)> = rows
+        .iter()
+        .flat_map(|row| row.profiles.iter().enumerate().map(|(place, profile)| (row.id, number(place), profile.auto_update_time)))
+        .collect();
+    sqlx::query!(
+        "update hiersync.customer_profile p set auto_update_time = n.stamp
+         from unnest($2::bigint[], $3::int[], $4::timestamptz[]) as n (id, profile_no, stamp)
+         where p.source_id = $1 and p.customer_id = n.id and p.profile_no = n.profile_no
+           and p.auto_update_time is distinct from n.stamp",
+        source_id,
+        &profiles.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
+        &profiles.iter().map(|(_, no, _)| *no).collect::<Vec<i32>>(),
+        &profiles.iter().map(|(.., stamp)| *stamp).collect::<Vec<_>>() as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The profiles of these customers.
+pub(super) async fn load(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -> sqlx::Result<HashMap<i64, Vec<Profile>>> {
+    let mut parts = load_parts(&mut *conn, source_id, ids).await?;
+    let rows = sqlx::query!(
+        r#"select customer_id, profile_no, profile_source, account_id, first_name, last_name, auto_update_time, fields as "fields: JsonMap"
+           from hiersync.customer_profile where source_id = $1 and customer_id = any($2) order by customer_id, profile_no"#,
+        source_id,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut profiles: HashMap<i64, Vec<Profile>> = HashMap::new();
+    for row in rows {
+        let (identifiers, channels) = parts.remove(&(row.customer_id, row.profile_no)).unwrap_or_default();
+        profiles.entry(row.customer_id).or_default().push(Profile {
+            profile_source: row.profile_source,
+            account_id: row.account_id,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            auto_update_time: row.auto_update_time,
+            fields: row.fields.0,
+            identifiers,
+            channels,
+        });
+    }
+    Ok(profiles)
+}
+
+type Parts = HashMap<(i64, i32), (Vec<Identifier>, Vec<Channel>)>;
+
+async fn load_parts(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -> sqlx::Result<Parts> {
+    let mut parts = Parts::new();
+    let identifiers = sqlx::query!(
+        "select customer_id, profile_no, type as kind, value from hiersync.customer_identifier
+         where source_id = $1 and customer_id = any($2) order by customer_id, profile_no, identifier_no",
+        source_id,
+        ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in identifiers {
+        let entry = Identifier { kind: row.kind, value: row.value };
+        parts.entry((row.customer_id, row.profile_no)).or_default().0.push(entry);
+    }
+    let channels = sqlx::query!(
+        r#"select customer_id, profile_no, type as kind, value, is_primary, is_verified,
+               meta as "meta: JsonMap", attributes as "attributes: JsonMap"
+           from hiersync.customer_channel where source_id = $1 and customer_id = any($2) order by customer_id, profile_no, channel_no"#,
+        source_id,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    for row in channels {
+        let entry = Channel {
+            kind: row.kind,
+            value: row.value,
+            is_primary: row.is_primary,
+            is_verified: row.is_verified,
+            meta: row.meta.0,
+            attributes: row.attributes.0,
+        };
+        parts.entry((row.customer_id, row.profile_no)).or_default().1.push(entry);
+    }
+    Ok(parts)
+}
