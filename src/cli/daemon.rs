@@ -15,7 +15,7 @@ use crate::{
     model::run::Trigger,
     runner::Runner,
     schedule::{self, Timetable},
-    store::report,
+    store::report::{self, RunRow},
     web,
 };
 
@@ -88,7 +88,8 @@ async fn live(stop: &CancellationToken, runner: &Runner) {
     }
 }
 
-/// The schedules. A source whose last firing has no run after it is triggered once: it was missed.
+/// The schedules. A source whose last firing has no run after it is triggered once: it was missed. So is one whose last
+/// run was cut short: its walk goes on.
 async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Timetable, Failure> {
     let starts: HashMap<String, Option<DateTime<Utc>>> = report::last_starts(&app.pool).await?.into_iter().collect();
     let mut timetable = Timetable::default();
@@ -100,6 +101,9 @@ async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Tim
         if is_missed(last_firing, last_start) {
             info!(source = source.name, "a firing was missed while nobody was up: made up now");
             runner.trigger(&source.name, Trigger::Startup);
+        } else if was_cut_short(&report::runs(&app.pool, Some(&source.name), 1).await?) {
+            info!(source = source.name, "the last run was cut short: its walk goes on now");
+            runner.trigger(&source.name, Trigger::Startup);
         }
     }
     Ok(timetable)
@@ -108,6 +112,11 @@ async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Tim
 /// Whether the last firing has no run after it. A source that never ran has missed it.
 fn is_missed(last_firing: Option<DateTime<Utc>>, last_start: Option<DateTime<Utc>>) -> bool {
     last_firing.is_some() && last_start < last_firing
+}
+
+/// Whether the last run left its walk to the next one. One that is still open is its process's, or a dead one's.
+fn was_cut_short(last: &[RunRow]) -> bool {
+    last.first().is_some_and(|run| !matches!(run.outcome.as_deref(), Some("complete" | "partial" | "failed")))
 }
 
 #[cfg(test)]

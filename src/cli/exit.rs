@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::{
     app::{OpenError, SourceError},
+    embedded::error::EmbeddedError,
     model::run::Outcome,
     store::connect::ConnectError,
     sync::run::{Cause, NoRun, Report},
@@ -99,7 +100,9 @@ impl Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let exit = match &error {
-            OpenError::Secret(_) | OpenError::Connect(ConnectError::Url(_)) => Exit::Config,
+            OpenError::Secret(_) | OpenError::Connect(ConnectError::Url(_)) | OpenError::Embedded(EmbeddedError::NotBinaries { .. }) => {
+                Exit::Config
+            }
             OpenError::Embedded(_) | OpenError::Connect(_) | OpenError::Database(_) => Exit::Unavailable,
         };
         Self::new(exit, error)

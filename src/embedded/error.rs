@@ -35,7 +35,7 @@ pub enum EmbeddedError {
         found: String,
     },
     /// `pg_bin` is not a folder of a server's programs.
-    #[error("[database].pg_bin {} has no {program} that runs: name the folder with initdb and postgres, or leave it out", folder.display())]
+    #[error("[database].pg_bin {} has no {program} that runs: name the folder with initdb and postgres, or leave it out, or set [database].url to a server you have", folder.display())]
     NotBinaries {
         /// What was configured.
         folder: PathBuf,

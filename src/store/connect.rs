@@ -49,8 +49,9 @@ pub enum ConnectError {
 pub async fn open(url: &str, password: Option<&SecretString>, max_connections: u32) -> Result<PgPool, ConnectError> {
     let options = options(url, password)?;
     let place = place(&options);
-    let pool =
-        pool(max_connections).connect_with(options).await.map_err(|source| ConnectError::Unreachable { place: place.clone(), source })?;
+    // A pool tries again until its time is up, and then does not say why: one connection by itself does.
+    reach(&options).await.map_err(|source| ConnectError::Unreachable { place: place.clone(), source })?;
+    let pool = pool(max_connections).connect_lazy_with(options);
     migrate(&pool).await.map_err(|source| ConnectError::Migrate { place, source })?;
     Ok(pool)
 }

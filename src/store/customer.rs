@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sqlx::{PgConnection, types::Json};
 
 use super::{
-    mirror::{At, Edge, Known, Linked, Mirror, Mirrored, RootRow, RosterKnown},
+    mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
     profile, retire, source,
 };
 use crate::model::{
@@ -214,6 +214,11 @@ impl Mirror for Customers {
 
     async fn release(_: &mut PgConnection, _: i32) -> sqlx::Result<()> {
         Ok(())
+    }
+
+    async fn oddities(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Oddity>> {
+        let rows = sqlx::query_file!("src/store/sql/customer_oddities.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
+        Ok(rows.into_iter().map(|row| Oddity { kind: row.kind, key: NodeKey(row.key), parents: row.parents }).collect())
     }
 
     async fn live(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<i64> {

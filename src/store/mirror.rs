@@ -65,6 +65,17 @@ pub struct Linked {
     pub retired: Vec<Edge>,
 }
 
+/// A node that does not hang in the tree as a tree's nodes do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oddity {
+    /// `self_parent`, `second_parent` or `cycle`.
+    pub kind: String,
+    /// Which node.
+    pub key: NodeKey,
+    /// How many live parents it has.
+    pub parents: i64,
+}
+
 /// What the store knows of a roster's row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RosterKnown {
@@ -145,6 +156,9 @@ pub trait Mirror: Send + Sync + 'static {
 
     /// Forgets the rows held back.
     fn release(conn: &mut PgConnection, source_id: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// What is odd about the tree as it stands.
+    fn oddities(conn: &mut PgConnection, at: At) -> impl Future<Output = sqlx::Result<Vec<Oddity>>> + Send;
 
     /// Live nodes of the source.
     fn live(conn: &mut PgConnection, source_id: i32) -> impl Future<Output = sqlx::Result<i64>> + Send;

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
-    mirror::{At, Edge, Known, Linked, Mirror, Mirrored, RootRow, RosterKnown},
+    mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
     retire, roster, source,
 };
 use crate::model::{
@@ -209,6 +209,11 @@ impl Mirror for Users {
 
     async fn release(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<()> {
         roster::clear(conn, source_id).await
+    }
+
+    async fn oddities(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Oddity>> {
+        let rows = sqlx::query_file!("src/store/sql/user_oddities.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
+        Ok(rows.into_iter().map(|row| Oddity { kind: row.kind, key: NodeKey(row.key), parents: row.parents }).collect())
     }
 
     async fn live(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<i64> {

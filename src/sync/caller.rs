@@ -34,6 +34,9 @@ const PATIENCE_FOR_PERMIT: Duration = Duration::from_secs(10 * 60);
 /// Time that a request under way gets when a stop is asked for.
 const GRACE: Duration = Duration::from_secs(4);
 
+/// Tokens that end before their call gets its permit: after so many the call goes with what is left of the last.
+const OUTWAITED: u32 = 3;
+
 /// Makes one run's calls.
 pub struct Caller<V> {
     /// The vendor.
@@ -101,11 +104,19 @@ impl<V: Vendor> Caller<V> {
     pub async fn call<'r, T>(&self, request: &Request<'r, T>) -> Result<T, CallError> {
         let mut tried = Tried { shortest_window: self.shortest_window, ..Tried::default() };
         let others = self.successes.load(Ordering::Relaxed);
+        let mut outwaited = 0;
         loop {
             if self.vendor.must_sign_in() {
                 self.sign_in(&mut tried).await?;
             }
-            let error = match self.once(&mut tried, request).await? {
+            let permit = self.permit().await?;
+            if self.vendor.must_sign_in() && outwaited < OUTWAITED {
+                // The token ended while we waited for the permit, which goes back.
+                outwaited += 1;
+                self.give_call_back();
+                continue;
+            }
+            let error = match self.once(permit, &mut tried, request).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -118,7 +129,8 @@ impl<V: Vendor> Caller<V> {
         let _one = self.signing_in.lock().await;
         let others = self.successes.load(Ordering::Relaxed);
         while self.vendor.must_sign_in() {
-            let result = self.once(tried, &|within| self.vendor.sign_in(within).boxed()).await?;
+            let permit = self.permit().await?;
+            let result = self.once(permit, tried, &|within| self.vendor.sign_in(within).boxed()).await?;
             tried.token_is_new = true;
             if let Err(error) = result {
                 self.after(error, tried, others).await?;
@@ -128,8 +140,12 @@ impl<V: Vendor> Caller<V> {
     }
 
     /// One call. The outer result is for the run, the inner one for the call.
-    async fn once<'r, T>(&self, tried: &mut Tried, request: &Request<'r, T>) -> Result<Result<T, VendorError>, CallError> {
-        let mut permit = self.permit().await?;
+    async fn once<'r, T>(
+        &self,
+        mut permit: Permit,
+        tried: &mut Tried,
+        request: &Request<'r, T>,
+    ) -> Result<Result<T, VendorError>, CallError> {
         let within = self.timeout.min(retry::PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1)));
         permit.used();
         Progress::add(&self.progress.calls, 1);
@@ -231,6 +247,12 @@ impl<V: Vendor> Caller<V> {
     fn may_call(&self) -> bool {
         let Some(left) = &self.calls_left else { return true };
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    fn give_call_back(&self) {
+        if let Some(left) = &self.calls_left {
+            left.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The request's result; `None` when a stop was asked for and it did not end in time.

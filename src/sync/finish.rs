@@ -89,6 +89,7 @@ where
         is_complete = false;
         finding::open(step.conn(), at, &[guarded(context)]).await?;
     }
+    tell_oddities::<Tables<V>>(&mut step, at).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     counters.write_ms = millis(begun.elapsed());
     close(context, step, outcome, counters).await?;
@@ -117,6 +118,22 @@ where
     }
     let linked = Tables::<V>::link(step.conn(), at, &edges).await?;
     page::write_link_changes::<Tables<V>>(step, at, &linked).await
+}
+
+/// Cycles and second parents are mirrored as the vendor shows them; a person should know.
+async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
+    let told = M::oddities(step.conn(), at).await?.into_iter().filter_map(|oddity| {
+        let (kind, say) = match oddity.kind.as_str() {
+            "self_parent" => ("self_parent", "the vendor shows this node as its own parent".to_owned()),
+            "second_parent" => {
+                ("second_parent", format!("the vendor shows this node below {} parents; all links are mirrored", oddity.parents))
+            }
+            "cycle" => ("cycle", "this node is below itself: the links are mirrored as the vendor shows them".to_owned()),
+            _ => return None,
+        };
+        Some(Finding::new(kind, oddity.key.0, say))
+    });
+    finding::open(step.conn(), at, &told.collect::<Vec<_>>()).await
 }
 
 async fn retire<V>(step: &mut Step, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Gone>

@@ -93,7 +93,7 @@ where
 /// Brings the roster's course forward. A short page is its end, unless its length smells of a silent cap: then the
 /// next page must be empty.
 fn course(progress: &mut Progress, received: u32, page_size: u32) -> State {
-    let after_short_page = progress.offset % page_size != 0;
+    let after_short_page = !progress.offset.is_multiple_of(page_size);
     progress.offset += received;
     let may_be_capped = progress.offset == received && CAPS.contains(&received);
     if received == page_size || (may_be_capped && received > 0) {

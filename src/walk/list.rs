@@ -116,6 +116,10 @@ impl Progress {
                 None => next.end(),
             };
         }
+        // A vendor that ignores the offset shows the same rows for ever.
+        if self.repairs >= REPAIRS && page.fresh == 0 {
+            return next.end();
+        }
         next.offset = self.offset + page.received - 1;
         next.edge = page.keys.last().cloned();
         Course::On(next)
@@ -228,6 +232,23 @@ mod tests {
         let page = Shown { keys: &[], received: 0, fresh: 0, whole: true, stated: Some(3) };
         let Course::Unproven(_, doubt) = Progress::default().take(page, None) else { panic!("it proves nothing") };
         assert_eq!(doubt, Doubt::Count { stated: 3, shown: 0 });
+    }
+
+    #[test]
+    fn a_vendor_that_ignores_the_offset_does_not_go_on_for_ever() {
+        let rows: Vec<NodeKey> = ["a", "b", "c"].map(|name| NodeKey(name.into())).into();
+        let mut progress = Progress::default();
+        let end = (0..20).find_map(|call| {
+            let page = Shown { keys: &rows, received: 3, fresh: if call == 0 { 3 } else { 0 }, whole: false, stated: None };
+            match progress.take(page, None) {
+                Course::On(next) => {
+                    progress = next;
+                    None
+                }
+                end => Some(end),
+            }
+        });
+        assert!(matches!(end, Some(Course::Unproven(_, Doubt::Moved))), "{end:?}");
     }
 
     #[test]

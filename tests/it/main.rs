@@ -1,6 +1,16 @@
 //! All integration tests, in one binary: real Postgres, simulated vendors over HTTP, the real program.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod changes;
+mod cli;
+mod crash;
+mod daemon;
+mod documented;
 mod harness;
+mod lists;
 mod mirror;
+mod own_postgres;
+mod readings;
+mod refusals;
+mod runs;
 mod tidy;

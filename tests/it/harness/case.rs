@@ -1,10 +1,15 @@
 //! One test's database and config, run through the library as the program would.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use hiersync::{
     app::App,
     config::{read, secrets::Secrets},
+    embedded,
     model::run::{Outcome, Trigger},
     simulator::{capillary::CapillarySim, leadsquared::LeadSquaredSim},
     store::report::RunRow,
@@ -16,12 +21,14 @@ use hiersync::{
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::postgres;
+use super::{postgres, tables};
 
 /// A database and a config.
 pub struct Case {
     /// The database's URL.
     pub url: String,
+    /// The lines below `[database]`.
+    database: String,
     sources: String,
     secrets: HashMap<String, String>,
 }
@@ -29,7 +36,19 @@ pub struct Case {
 impl Case {
     /// A fresh database and no sources.
     pub async fn new() -> Self {
-        Self { url: postgres::fresh_database().await, sources: String::new(), secrets: HashMap::new() }
+        Self::at(&postgres::fresh_database().await)
+    }
+
+    /// The database at this URL, whatever is there.
+    pub fn at(url: &str) -> Self {
+        let database = format!("url = \"{url}\"\nmax_connections = 6");
+        Self { url: url.to_owned(), database, sources: String::new(), secrets: HashMap::new() }
+    }
+
+    /// The embedded Postgres with its home in `dir`, which runs while a program uses it.
+    pub fn own(dir: &Path) -> Self {
+        let database = format!("dir = \"{}\"", dir.display());
+        Self { url: embedded::url(dir), database, sources: String::new(), secrets: HashMap::new() }
     }
 
     /// A source called `customers`, of the simulated Capillary, mirrored from its first root. `more`: further keys.
@@ -42,12 +61,30 @@ impl Case {
     }
 
     /// The same, below the customer with this identifier.
-    pub fn customers_below(mut self, vendor: &CapillarySim, kind: &str, value: &str, more: &str) -> Self {
-        let keys = format!("roots = [{{ type = \"{kind}\", value = \"{value}\" }}]\n{more}");
-        self.add("customers", "capillary", &vendor.base_url(), &format!("auth = \"basic\"\ntill = \"demo.till\"\n{keys}"), &keys);
-        self.secret("HIERSYNC_CUSTOMERS_PASSWORD", "till-pass");
-        self.secret("HIERSYNC_CUSTOMERS_KEY", "demo-client");
-        self.secret("HIERSYNC_CUSTOMERS_SECRET", "client-secret");
+    pub fn customers_below(self, vendor: &CapillarySim, kind: &str, value: &str, more: &str) -> Self {
+        self.customers_as("customers", vendor, &[(kind, value)], more)
+    }
+
+    /// The same under a name, below the customers with these identifiers.
+    pub fn customers_as(mut self, name: &str, vendor: &CapillarySim, roots: &[(&str, &str)], more: &str) -> Self {
+        let roots: Vec<String> = roots.iter().map(|(kind, value)| format!("{{ type = \"{kind}\", value = \"{value}\" }}")).collect();
+        let keys = format!("roots = [{}]\n{more}", roots.join(", "));
+        self.add(name, "capillary", &vendor.base_url(), &format!("auth = \"basic\"\ntill = \"demo.till\"\n{keys}"), &keys);
+        for (secret, value) in [("PASSWORD", "till-pass"), ("KEY", "demo-client"), ("SECRET", "client-secret")] {
+            self.secret(&format!("HIERSYNC_{}_{secret}", name.to_uppercase()), value);
+        }
+        self
+    }
+
+    /// A further source, of the simulated Capillary, mirrored from the root of this number. `more`: further keys.
+    pub fn customers_of_root(mut self, name: &str, vendor: &CapillarySim, root: usize, more: &str) -> Self {
+        let world = vendor.world();
+        let (kind, value) =
+            world.identifier(world.roots()[root], &["mobile", "externalId", "cardnumber"]).expect("the root can be asked for");
+        drop(world);
+        let keys = format!("auth = \"basic\"\ntill = \"demo.till\"\nroots = [{{ type = \"{kind}\", value = \"{value}\" }}]\n{more}");
+        self.add(name, "capillary", &vendor.base_url(), "", &keys);
+        self.secret(&format!("HIERSYNC_{}_PASSWORD", name.to_uppercase()), "till-pass");
         self
     }
 
@@ -80,7 +117,7 @@ impl Case {
 
     /// The config file's text.
     pub fn config(&self) -> String {
-        format!("[database]\nurl = \"{}\"\nmax_connections = 6\n\n[daemon]\nlisten = \"\"\n{}", self.url, self.sources)
+        format!("[database]\n{}\n\n[daemon]\nlisten = \"\"\n{}", self.database, self.sources)
     }
 
     /// The secrets as variables.
@@ -104,16 +141,20 @@ impl Case {
         report
     }
 
-    /// Syncs the one source.
-    pub async fn sync(&self) -> RunRow {
-        self.sync_with(WANTED).await.row.expect("the run's row")
-    }
-
     /// Syncs the one source, which must be complete.
     pub async fn complete(&self) -> RunRow {
         let report = self.sync_with(WANTED).await;
         assert_eq!(report.outcome, Outcome::Complete, "{report:?}");
         report.row.expect("the run's row")
+    }
+
+    /// Syncs the one source again when nothing has changed: the run is complete and leaves every mirrored row where it is.
+    pub async fn quiet(&self, pool: &PgPool) -> RunRow {
+        let before = tables::places(pool).await;
+        let run = self.complete().await;
+        assert_eq!((run.inserted, run.updated, run.retired, run.restored), (0, 0, 0, 0), "{run:?}");
+        assert_eq!(tables::places(pool).await, before, "rows were written though nothing had changed");
+        run
     }
 
     /// The database, to look into.
@@ -124,6 +165,11 @@ impl Case {
 
 /// A plain run by hand.
 pub const WANTED: Wanted = Wanted { trigger: Trigger::Manual, max_calls: None, dry_run: false, accept_retire: false };
+
+/// A run by hand with at most so many calls.
+pub fn with_calls(max_calls: u32) -> Wanted {
+    Wanted { max_calls: Some(max_calls), ..WANTED }
+}
 
 /// Runs one of the application's sources.
 pub async fn run(app: &App, source: usize, wanted: Wanted) -> Report {

@@ -3,4 +3,7 @@
 pub mod case;
 pub mod postgres;
 pub mod program;
+pub mod running;
 pub mod tables;
+pub mod until;
+pub mod vendors;

@@ -40,15 +40,6 @@ pub async fn fresh_database() -> String {
     named(&server.admin, &name).to_string()
 }
 
-/// A database without the schema.
-pub async fn empty_database() -> String {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let server = SERVER.get_or_init(start).await;
-    let name = format!("e{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    admin(&server.admin, &format!("create database {name} template template0")).await;
-    named(&server.admin, &name).to_string()
-}
-
 async fn start() -> Server {
     let (admin_url, kind) = match std::env::var("HIERSYNC_TEST_DATABASE_URL") {
         Ok(url) => (url, "HIERSYNC_TEST_DATABASE_URL"),

@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -39,6 +39,26 @@ impl Program {
         Self { folder, variables }
     }
 
+    /// With the case's config, changed.
+    pub fn edited(case: &Case, edit: impl FnOnce(String) -> String) -> Self {
+        let program = Self::of(case);
+        std::fs::write(program.config_file(), edit(case.config())).unwrap();
+        program
+    }
+
+    /// With a further variable, or another value of one.
+    pub fn with(mut self, variable: &str, value: &str) -> Self {
+        self = self.without(variable);
+        self.variables.push((variable.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Without a variable.
+    pub fn without(mut self, variable: &str) -> Self {
+        self.variables.retain(|(name, _)| name != variable);
+        self
+    }
+
     /// The config file.
     pub fn config_file(&self) -> PathBuf {
         self.folder.path().join("hiersync.toml")
@@ -46,39 +66,33 @@ impl Program {
 
     /// The program with its config and an environment of its own.
     pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.bare_command();
+        command.arg("--config").arg(self.config_file()).args(args);
+        command
+    }
+
+    /// The program in its folder, without arguments.
+    pub fn bare_command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hiersync"));
         command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("HOME", self.folder.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.arg("--config").arg(self.config_file()).args(args).stdin(Stdio::null()).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).current_dir(self.folder.path());
         command
     }
 
     /// Runs it to its end, while the simulated vendors go on answering.
     pub async fn run(&self, args: &[&str]) -> Ended {
-        let mut command = tokio::process::Command::from(self.command(args));
-        let output = command.output().await.unwrap();
-        ended(&output)
-    }
-
-    /// Starts it.
-    pub fn spawn(&self, args: &[&str]) -> Child {
-        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        run(self.command(args)).await
     }
 }
 
-/// Waits for a child's end.
-pub async fn wait(child: Child) -> Ended {
-    let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
+/// Runs a command to its end.
+pub async fn run(command: Command) -> Ended {
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output().await.unwrap();
     ended(&output)
 }
 
 fn ended(output: &Output) -> Ended {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ended { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
-}
-
-/// Sends a signal, such as `-9`.
-pub fn signal(child: &Child, signal: &str) {
-    let status = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hiersync::simulator::truth::Truth;
+use hiersync::simulator::{capillary::CapillarySim, leadsquared::LeadSquaredSim, truth::Truth};
 use serde_json::{Map, Value, json};
 use sqlx::{PgPool, Row};
 
@@ -99,4 +99,62 @@ pub async fn everything(pool: &PgPool) -> Value {
     .await
     .unwrap();
     json!({ "customers": customers, "links": links, "users": users, "lines": lines, "changes": changes, "counters": counters })
+}
+
+/// What a mirror of all the vendor's roots must hold now.
+pub fn customers_now(vendor: &CapillarySim) -> Truth {
+    let world = vendor.world();
+    world.truth(world.roots())
+}
+
+/// What a mirror of all the vendor's roots must hold now.
+pub fn users_now(vendor: &LeadSquaredSim) -> Truth {
+    let world = vendor.world();
+    world.truth(world.roots())
+}
+
+/// Where each mirrored row and change lies and which transaction wrote it: the same twice means that nothing was written.
+pub async fn places(pool: &PgPool) -> String {
+    sqlx::query_scalar(
+        "select coalesce(string_agg(t || ' ' || place || ' ' || writer, ',' order by t, place), '') from (
+             select 'customer' as t, ctid::text as place, xmin::text as writer from hiersync.customer
+             union all select 'profile', ctid::text, xmin::text from hiersync.customer_profile
+             union all select 'identifier', ctid::text, xmin::text from hiersync.customer_identifier
+             union all select 'channel', ctid::text, xmin::text from hiersync.customer_channel
+             union all select 'link', ctid::text, xmin::text from hiersync.customer_link
+             union all select 'user', ctid::text, xmin::text from hiersync.reporting_user
+             union all select 'line', ctid::text, xmin::text from hiersync.reporting_line
+             union all select 'change', ctid::text, xmin::text from hiersync.change
+         ) rows",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap()
+}
+
+/// Entity, key and op of what the latest run changed.
+pub async fn latest_changes(pool: &PgPool) -> Vec<(String, String, String)> {
+    sqlx::query_as(
+        "select entity, key, op from hiersync.change where run_id = (select max(run_id) from hiersync.sync_run) order by 1, 2, 3",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
+/// The fields that the latest run changed in one node: old and new value of each column.
+pub async fn latest_fields(pool: &PgPool, key: impl ToString) -> Value {
+    let fields =
+        "select fields from hiersync.change where run_id = (select max(run_id) from hiersync.sync_run) and key = $1 and op = 'update'";
+    sqlx::query_scalar(fields).bind(key.to_string()).fetch_one(pool).await.unwrap()
+}
+
+/// Kind and key of the open findings.
+pub async fn findings(pool: &PgPool) -> Vec<(String, String)> {
+    sqlx::query_as("select kind, key from hiersync.finding where resolved_at is null order by 1, 2").fetch_all(pool).await.unwrap()
+}
+
+/// One row as JSON, of a query that gives one column of it.
+pub async fn row(pool: &PgPool, sql: &'static str) -> Value {
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }

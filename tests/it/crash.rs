@@ -1,0 +1,189 @@
+//! Processes that die, freeze or share: what the next one finds, and what the vendor counts meanwhile.
+
+use std::time::Duration;
+
+use hiersync::{
+    clock,
+    simulator::{
+        door::{Door, Latency},
+        shape::{Shape, Tree},
+    },
+};
+use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::harness::{
+    case::Case,
+    program::{Ended, Program},
+    running::Running,
+    tables::{count, everything},
+    until::{millis, seconds, until},
+    vendors::{capillary, capillary_of, leadsquared},
+};
+
+/// Of every source here: what a crash may cost, in calls.
+const CONCURRENCY: usize = 4;
+
+/// What an undisturbed sync leaves, and its calls at the door.
+async fn undisturbed(case: &Case, door: &Door) -> (Value, usize) {
+    let ended = Program::of(case).run(&["sync"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let calls = door.calls();
+    door.clear_log();
+    (everything(&case.pool().await).await, calls)
+}
+
+/// Kills a sync each time the door has seen so many calls in all, then syncs to the end.
+async fn killed_at(program: &Program, door: &Door, moments: &[usize]) -> Ended {
+    for &moment in moments {
+        let before = door.calls();
+        assert!(before < moment, "{before} calls already at the kill after {moment}");
+        let running = Running::start(program, &["sync"]);
+        // A lease that had to run out would take 10 s.
+        until("a sync goes on at once", seconds(6), async || door.calls() > before).await;
+        until(&format!("call {moment}"), seconds(20), async || door.calls() >= moment).await;
+        running.kill().await;
+    }
+    program.run(&["sync"]).await
+}
+
+async fn runs_that(pool: &PgPool, outcome: &'static str) -> i64 {
+    let runs = "select count(*) from hiersync.sync_run where coalesce(outcome, 'open') = $1";
+    sqlx::query_scalar(runs).bind(outcome).fetch_one(pool).await.unwrap()
+}
+
+/// Asserts that the kills left nothing behind but closed rows and a few calls.
+async fn is_as_if_nothing_had_happened(case: &Case, ended: &Ended, truth: &(Value, usize), door: &Door, kills: usize) {
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let pool = case.pool().await;
+    let found = everything(&pool).await;
+    for (part, value) in truth.0.as_object().unwrap() {
+        assert_eq!(&found[part], value, "{part}");
+    }
+    let dead = i64::try_from(kills).unwrap();
+    assert_eq!((runs_that(&pool, "abandoned").await, runs_that(&pool, "complete").await), (dead, 1));
+    assert_eq!(count(&pool, "select count(*) from hiersync.sync_run").await, dead + 1);
+    assert_eq!(count(&pool, "select count(distinct walk_id) from hiersync.sync_run").await, 1);
+    let extra = door.calls() - truth.1;
+    assert!(extra <= kills * CONCURRENCY, "{extra} extra calls for {kills} kills");
+    // What is known is known: the next walk changes nothing.
+    let next = Program::of(case).run(&["sync"]).await;
+    assert!(next.code == 0 && next.out.contains(" 0 new, 0 changed,") && next.out.contains(" 0 gone, 0 back"), "{next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_of_customers_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
+    let vendor = capillary(400).await;
+    let truth = undisturbed(&Case::new().await.customers(&vendor, "page_size = 6"), vendor.door()).await;
+    assert!(truth.1 > 75, "too few calls to kill at: {}", truth.1);
+    vendor.door().set_latency(Latency::Between(millis(10), millis(30)));
+    let case = Case::new().await.customers(&vendor, "page_size = 6");
+    let ended = killed_at(&Program::of(&case), vendor.door(), &[1, 2, 9, 20, 38, 63]).await;
+    is_as_if_nothing_had_happened(&case, &ended, &truth, vendor.door(), 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_of_users_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
+    let vendor = leadsquared(120).await;
+    let truth = undisturbed(&Case::new().await.users(&vendor, ""), vendor.door()).await;
+    assert!(truth.1 > 75, "too few calls to kill at: {}", truth.1);
+    vendor.door().set_latency(Latency::Between(millis(10), millis(30)));
+    let case = Case::new().await.users(&vendor, "");
+    let ended = killed_at(&Program::of(&case), vendor.door(), &[1, 2, 7, 21, 40, 66]).await;
+    is_as_if_nothing_had_happened(&case, &ended, &truth, vendor.door(), 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_walk_that_is_killed_retires_and_updates_once() {
+    let vendor = capillary(200).await;
+    let keys = "page_size = 8\nretire_guard = 1.0";
+    let (case, other) = (Case::new().await.customers(&vendor, keys), Case::new().await.customers(&vendor, keys));
+    undisturbed(&case, vendor.door()).await;
+    undisturbed(&other, vendor.door()).await;
+    vendor.world().mutate(0.2, 3);
+    let truth = undisturbed(&other, vendor.door()).await;
+    vendor.door().set_latency(Latency::Between(millis(10), millis(30)));
+    let ended = killed_at(&Program::of(&case), vendor.door(), &[1, 6, 15, 28]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let found = everything(&case.pool().await).await;
+    for (part, value) in truth.0.as_object().unwrap() {
+        assert_eq!(&found[part], value, "{part}");
+    }
+    assert!(found["counters"][3].as_i64().unwrap() > 0, "nothing was retired: the test shows nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_vendor_counts_no_call_too_many_however_often_a_process_dies() {
+    let vendor = capillary(400).await;
+    vendor.door().set_limits(&["25/1s".parse().unwrap()]);
+    vendor.door().set_latency(Latency::Between(millis(10), millis(30)));
+    let case = Case::new().await.customers(&vendor, "page_size = 8\nlimits = [\"25/1s\"]");
+    let ended = killed_at(&Program::of(&case), vendor.door(), &[3, 24, 26, 49, 60]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    within_limit(vendor.door());
+}
+
+/// Nothing was refused, and the limit of 25/1s was held.
+fn within_limit(door: &Door) {
+    assert_eq!(door.refused(), 0);
+    let most = door.most_in_any(seconds(1));
+    assert!(most <= 25, "{most} calls in one second");
+    assert!(door.calls() > 50, "too few calls to show anything: {}", door.calls());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_with_sources_of_their_own_share_one_budget() {
+    let tree = |seed| Tree { nodes: 80, levels: 3, seed }.shape();
+    let vendor = capillary_of(&[tree(1), tree(2), tree(3)]).await;
+    vendor.door().set_limits(&["25/1s".parse().unwrap()]);
+    vendor.door().set_latency(Latency::Between(millis(10), millis(30)));
+    let keys = "page_size = 5\nlimits = [\"25/1s\"]\nbudget = \"account\"";
+    let case = (0..3).fold(Case::new().await, |case, root| case.customers_of_root(["north", "south", "west"][root], &vendor, root, keys));
+    let program = Program::of(&case);
+    let [north, south, west] = ["north", "south", "west"].map(|source| Running::start(&program, &["sync", source]));
+    until("all are at work", seconds(20), async || vendor.door().calls() > 30).await;
+    // One of them dies with calls under way.
+    south.kill().await;
+    let again = Running::start(&program, &["sync", "south"]);
+    for running in [north, again, west] {
+        let ended = running.end(seconds(40)).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    within_limit(vendor.door());
+    assert_eq!(count(&case.pool().await, "select count(*) from hiersync.customer where retired_at is null").await, 3 * 81);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_process_is_not_dead_until_its_lease_is_over_and_then_writes_nothing_more() {
+    let vendor = capillary_of(&[Shape::even(5, 3)]).await;
+    let truth = undisturbed(&Case::new().await.customers(&vendor, ""), vendor.door()).await;
+    let case = Case::new().await.customers(&vendor, "");
+    let program = Program::of(&case);
+    let pool = case.pool().await;
+    vendor.door().set_latency(Latency::Fixed(millis(150)));
+    let frozen = Running::start(&program, &["sync"]);
+    until("the walk is under way", seconds(10), async || vendor.door().calls() > 9).await;
+    frozen.signal("-STOP");
+    let began = clock::instant();
+    let refused = program.run(&["sync"]).await;
+    assert_eq!(refused.code, 75, "{refused:?}");
+    assert!(refused.err.contains(&frozen.pid().to_string()), "{refused:?}");
+
+    vendor.door().set_latency(Latency::Fixed(Duration::ZERO));
+    let free = "select count(*) from hiersync.lease where until < clock_timestamp()";
+    until("the lease is over", seconds(12), async || count(&pool, free).await == 1).await;
+    assert!(began.elapsed() > seconds(4), "{:?}", began.elapsed());
+    let other = program.run(&["sync"]).await;
+    assert_eq!(other.code, 0, "{other:?}");
+    let all = "select coalesce(sum(requests + pages + rows_seen), 0)::bigint from hiersync.sync_run";
+    let (before, counted) = (everything(&pool).await, count(&pool, all).await);
+
+    frozen.signal("-CONT");
+    let ended = frozen.end(seconds(20)).await;
+    assert_eq!(ended.code, 75, "{ended:?}");
+    assert_eq!((everything(&pool).await, count(&pool, all).await), (before.clone(), counted));
+    assert_eq!((runs_that(&pool, "abandoned").await, runs_that(&pool, "complete").await, runs_that(&pool, "open").await), (1, 1, 0));
+    for (part, value) in truth.0.as_object().unwrap() {
+        assert_eq!(&before[part], value, "{part}");
+    }
+}

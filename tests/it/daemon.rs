@@ -1,0 +1,290 @@
+//! The daemon: schedules, signals, systemd and the status page.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::TcpListener,
+    os::unix::net::UnixDatagram,
+};
+
+use hiersync::simulator::{
+    capillary::{CapillarySim, refusals},
+    door::Latency,
+};
+use sqlx::PgPool;
+
+use crate::harness::{
+    case::Case,
+    program::Program,
+    running::Running,
+    tables::{assert_customers, count},
+    until::{millis, seconds, until},
+    vendors::{capillary, leadsquared},
+};
+
+/// Every second.
+const ALWAYS: &str = "schedule = \"* * * * * *\"";
+/// Once a year: within a test it has always fired and never fires.
+const RARELY: &str = "schedule = \"0 0 1 1 *\"";
+
+async fn customers(vendor: &CapillarySim, keys: &str) -> (Case, Program, PgPool) {
+    let case = Case::new().await.customers(vendor, keys);
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    (case, program, pool)
+}
+
+async fn ended_runs(pool: &PgPool) -> i64 {
+    count(pool, "select count(*) from hiersync.sync_run where outcome is not null").await
+}
+
+async fn no_two_runs_at_once(pool: &PgPool) {
+    let pairs = "select count(*) from hiersync.sync_run a join hiersync.sync_run b
+                 on a.source_id = b.source_id and a.run_id < b.run_id and (a.finished_at is null or b.started_at < a.finished_at)";
+    assert_eq!(count(pool, pairs).await, 0);
+}
+
+async fn told(pool: &PgPool) -> Vec<(String, String)> {
+    let runs = "select trigger, coalesce(outcome, 'open') from hiersync.sync_run order by run_id";
+    sqlx::query_as(runs).fetch_all(pool).await.unwrap()
+}
+
+fn are(told: &[(String, String)], expected: &[(&str, &str)]) {
+    let told: Vec<(&str, &str)> = told.iter().map(|(trigger, outcome)| (trigger.as_str(), outcome.as_str())).collect();
+    assert_eq!(told, expected);
+}
+
+/// Stops the daemon, which must be at once.
+async fn stopped(running: Running, signal: &str) {
+    let (ended, took) = running.stop(signal, seconds(15)).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(took < seconds(10), "{took:?}");
+    assert_eq!(ended.out, "");
+}
+
+// Schedules.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_runs_again_and_again() {
+    let (vendor, users) = (capillary(10).await, leadsquared(5).await);
+    let case = Case::new().await.customers(&vendor, ALWAYS).users(&users, "");
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    let daemon = Running::start(&program, &["daemon"]);
+    let scheduled = "select count(*) from hiersync.sync_run where trigger = 'schedule' and outcome = 'complete'";
+    until("three scheduled runs", seconds(15), async || count(&pool, scheduled).await >= 3).await;
+    stopped(daemon, "-TERM").await;
+    no_two_runs_at_once(&pool).await;
+    // The other source has no schedule.
+    assert_eq!(users.door().calls(), 0);
+    let bad = "select count(*) from hiersync.sync_run where coalesce(outcome, 'open') not in ('complete', 'stopped')";
+    assert_eq!(count(&pool, bad).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn firings_during_a_run_are_one_run_after_it() {
+    let vendor = capillary(40).await;
+    let (case, program, pool) = customers(&vendor, &format!("{ALWAYS}\nconcurrency = 1\npage_size = 5")).await;
+    let quick = Program::of(&case).run(&["sync"]).await;
+    assert_eq!(quick.code, 0, "{quick:?}");
+    let calls = vendor.door().calls();
+    // A walk takes about three seconds.
+    vendor.door().set_latency(Latency::Fixed(seconds(3) / u32::try_from(calls).unwrap()));
+    let daemon = Running::start(&program, &["daemon"]);
+    until("two runs of the daemon", seconds(20), async || ended_runs(&pool).await >= 3).await;
+    assert!(daemon.err().contains("coalesced"), "{}", daemon.err());
+    stopped(daemon, "-TERM").await;
+    no_two_runs_at_once(&pool).await;
+    // Of at least six firings.
+    assert!(told(&pool).await.len() <= 5, "{:?}", told(&pool).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_firing_that_was_missed_is_made_up_once() {
+    let vendor = capillary(10).await;
+    let (_case, program, pool) = customers(&vendor, RARELY).await;
+    let daemon = Running::start(&program, &["daemon"]);
+    until("the missed run", seconds(15), async || ended_runs(&pool).await == 1).await;
+    stopped(daemon, "-TERM").await;
+    are(&told(&pool).await, &[("startup", "complete")]);
+
+    // The last run is younger than the last firing.
+    let daemon = Running::start(&program, &["daemon"]);
+    daemon.says("INFO ready", seconds(10)).await;
+    stopped(daemon, "-TERM").await;
+    are(&told(&pool).await, &[("startup", "complete")]);
+
+    // Now it is not.
+    sqlx::query("update hiersync.sync_run set started_at = '2001-01-01', finished_at = '2001-01-02'").execute(&pool).await.unwrap();
+    let daemon = Running::start(&program, &["daemon"]);
+    until("the missed run", seconds(15), async || ended_runs(&pool).await == 2).await;
+    stopped(daemon, "-TERM").await;
+    are(&told(&pool).await, &[("startup", "complete"), ("startup", "complete")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_walk_goes_on_by_itself() {
+    let vendor = capillary(40).await;
+    let (_case, program, pool) = customers(&vendor, &format!("{RARELY}\npage_size = 5\nlimits = [\"1000/1s\"]")).await;
+    let form = vendor.settings().throttle;
+    vendor.faults().after(5, 12, refusals::throttled(&form, seconds(1)));
+    let daemon = Running::start(&program, &["daemon"]);
+    let complete = "select count(*) from hiersync.sync_run where outcome = 'complete'";
+    until("the walk is complete", seconds(30), async || count(&pool, complete).await == 1).await;
+    stopped(daemon, "-TERM").await;
+    let runs = told(&pool).await;
+    assert_eq!(runs[0], ("startup".to_owned(), "throttled".to_owned()), "{runs:?}");
+    assert_eq!(count(&pool, "select count(distinct walk_id) from hiersync.sync_run").await, 1);
+}
+
+// Signals.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_in_mid_run_stops_the_daemon_and_the_next_one_goes_on() {
+    for (signal, schedule) in [("-TERM", ALWAYS), ("-INT", RARELY)] {
+        let vendor = capillary(60).await;
+        let (_case, program, pool) = customers(&vendor, &format!("{schedule}\npage_size = 5")).await;
+        vendor.door().set_latency(Latency::Fixed(millis(20)));
+        let daemon = Running::start(&program, &["daemon"]);
+        until("some answers", seconds(10), async || vendor.door().calls() > 8).await;
+        vendor.door().set_latency(Latency::Fixed(seconds(25)));
+        let before = vendor.door().calls();
+        until("a slow answer", seconds(10), async || vendor.door().calls() > before).await;
+        stopped(daemon, signal).await;
+        are(&told(&pool).await, &[("startup", "stopped")]);
+
+        vendor.door().set_latency(Latency::Fixed(millis(0)));
+        let daemon = Running::start(&program, &["daemon"]);
+        until(&format!("the next daemon goes on ({schedule})"), seconds(8), async || ended_runs(&pool).await >= 2).await;
+        stopped(daemon, "-TERM").await;
+        let walks = "select count(distinct walk_id) from (select * from hiersync.sync_run order by run_id limit 2) first";
+        assert_eq!(count(&pool, walks).await, 1);
+        let truth = {
+            let world = vendor.world();
+            world.truth(world.roots())
+        };
+        assert_customers(&pool, &truth).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_at_rest_stops_at_once() {
+    let vendor = capillary(5).await;
+    let (_case, program, _pool) = customers(&vendor, "").await;
+    for signal in ["-TERM", "-INT"] {
+        let daemon = Running::start(&program, &["daemon"]);
+        daemon.says("nothing will run by itself", seconds(10)).await;
+        daemon.says("INFO ready", seconds(10)).await;
+        let (ended, took) = daemon.stop(signal, seconds(15)).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(took < seconds(2), "{took:?}");
+    }
+    assert_eq!(vendor.door().calls(), 0);
+}
+
+// systemd.
+
+#[tokio::test(flavor = "multi_thread")]
+async fn systemd_is_told_of_readiness_life_and_the_end() {
+    let vendor = capillary(10).await;
+    let (_case, program, _pool) = customers(&vendor, RARELY).await;
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&place).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let program = program.with("NOTIFY_SOCKET", place.to_str().unwrap()).with("WATCHDOG_USEC", "400000");
+    let daemon = Running::start(&program, &["daemon"]);
+    let mut said: Vec<String> = Vec::new();
+    let mut hears = async |word: &str, times: usize| {
+        until(&format!("systemd is told {word}"), seconds(10), async || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = socket.recv(&mut buffer) {
+                said.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
+            }
+            said.iter().filter(|line| line.starts_with(word)).count() >= times
+        })
+        .await;
+    };
+    hears("READY=1", 1).await;
+    hears("STATUS=customers: ", 2).await;
+    hears("WATCHDOG=1", 4).await;
+    stopped(daemon, "-TERM").await;
+    hears("STOPPING=1", 1).await;
+    let at = |word: &str| said.iter().position(|line| line.starts_with(word));
+    assert!(at("READY=1") < at("STOPPING=1"), "{said:?}");
+    assert_eq!(said.iter().filter(|line| *line == "READY=1").count(), 1);
+}
+
+// The status page.
+
+fn with_page(case: &Case, port: u16) -> Program {
+    Program::edited(case, |config| config.replace("listen = \"\"", &format!("listen = \"127.0.0.1:{port}\"")))
+}
+
+async fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let response = reqwest::get(format!("http://127.0.0.1:{port}{path}")).await.ok()?;
+    Some((response.status().as_u16(), response.text().await.ok()?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_sources_runs_and_numbers() {
+    let vendor = capillary(10).await;
+    let (case, _, pool) = customers(&vendor, RARELY).await;
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let program = with_page(&case, port);
+    let daemon = Running::start(&program, &["daemon"]);
+    until("the run", seconds(15), async || ended_runs(&pool).await == 1).await;
+
+    let (status, page) = get(port, "/").await.unwrap();
+    assert_eq!(status, 200);
+    for word in ["<!doctype html>", "customers", "complete", "startup", "100000/1s"] {
+        assert!(page.contains(word), "{word}: {page}");
+    }
+    assert_eq!(get(port, "/healthz").await.unwrap(), (200, "ok\n".to_owned()));
+    let (status, text) = get(port, "/metrics").await.unwrap();
+    assert_eq!(status, 200);
+    let series = parsed(&text);
+    assert_eq!(series["hiersync_live_nodes{source=\"customers\"}"], 11.0);
+    assert_eq!(series["hiersync_runs_total{source=\"customers\",outcome=\"complete\"}"], 1.0);
+    assert_eq!(series["hiersync_requests_total{source=\"customers\",outcome=\"complete\"}"] as usize, vendor.door().calls());
+    assert_eq!(get(port, "/nothing").await.unwrap().0, 404);
+    for secret in case.variables().values().map(String::as_str).chain(["demo.till"]) {
+        assert!(!page.contains(secret) && !text.contains(secret), "{secret}");
+    }
+    stopped(daemon, "-TERM").await;
+    assert!(get(port, "/healthz").await.is_none());
+}
+
+/// Prometheus' text format, version 0.0.4: every series has a type above it and stands there once.
+fn parsed(text: &str) -> BTreeMap<String, f64> {
+    assert!(text.ends_with('\n'));
+    let (mut types, mut helped, mut series) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(["counter", "gauge", "histogram", "summary", "untyped"].contains(&kind) && types.insert(name), "{line}");
+        } else if let Some(rest) = line.strip_prefix("# HELP ") {
+            assert!(helped.insert(rest.split_once(' ').unwrap().0), "{line}");
+        } else {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            let (metric, labels) = name.split_once('{').unwrap();
+            assert!(types.contains(metric) && helped.contains(metric), "{line}");
+            let pairs = labels.strip_suffix('}').unwrap().split(',').map(|pair| pair.split_once("=\"").unwrap());
+            assert!(pairs.clone().count() > 0 && pairs.clone().all(|(label, value)| !label.is_empty() && value.ends_with('"')), "{line}");
+            assert!(series.insert(name.to_owned(), value.parse().unwrap()).is_none(), "{line}");
+        }
+    }
+    series
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_somebody_has_is_told_and_left_to_systemd() {
+    let vendor = capillary(5).await;
+    let (case, _, _) = customers(&vendor, RARELY).await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let ended = Running::start(&with_page(&case, port), &["daemon"]).end(seconds(10)).await;
+    // Not 78, after which systemd does not start it again: whoever has the port may be on the way out.
+    assert_eq!(ended.code, 69, "{ended:?}");
+    for word in [&format!("127.0.0.1:{port}"), "[daemon].listen", "in use"] {
+        assert!(ended.err.contains(word), "{word}: {ended:?}");
+    }
+    assert_eq!(vendor.door().calls(), 0);
+}

@@ -1,0 +1,384 @@
+//! However LeadSquared's answers are to be read, the mirror is the account's tree, and it follows what moves in it.
+
+use hiersync::{
+    simulator::{
+        change::Stamp,
+        forest::Place,
+        leadsquared::{
+            LeadSquaredSim,
+            make::Flavour,
+            settings::{Booleans, DefaultKeys, KeysIn, LeadSquaredSettings, ManagerColumn, Reach, Total, UserOrder},
+            world::LeadSquaredWorld,
+        },
+        shape::{Shape, Tree},
+    },
+    store::report::RunRow,
+};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::harness::{
+    case::Case,
+    tables::{assert_users, count, findings, latest_changes, latest_fields, row, users, users_now},
+};
+
+const UNSTAMPED: &[&str] = &["auto_update_time"];
+const WITH_MANAGERS: &str = "columns = [\"ManagerUserId\", \"ModifiedOn\"]";
+
+/// A vendor with a mirror of it.
+struct Account {
+    vendor: LeadSquaredSim,
+    case: Case,
+    pool: PgPool,
+    root: Uuid,
+}
+
+impl Account {
+    async fn open(shape: &Shape, settings: LeadSquaredSettings, more: &str) -> Self {
+        let mut world = LeadSquaredWorld::new(31, Flavour { no_email: 0.0, ..Flavour::default() });
+        world.plant(shape);
+        Self::of(world, settings, more).await
+    }
+
+    async fn of(world: LeadSquaredWorld, settings: LeadSquaredSettings, more: &str) -> Self {
+        let root = world.roots()[0];
+        let vendor = LeadSquaredSim::start(world, settings).await.unwrap();
+        let case = Case::new().await.users(&vendor, more);
+        let pool = case.pool().await;
+        Self { vendor, case, pool, root }
+    }
+
+    fn tree() -> Shape {
+        Tree { nodes: 20, levels: 4, seed: 31 }.shape()
+    }
+
+    fn report(&self, of: Uuid, place: usize) -> Uuid {
+        self.vendor.world().reports(of)[place]
+    }
+
+    /// Somebody with a manager below the root and nobody below.
+    fn leaf(&self) -> Uuid {
+        *self.vendor.world().below(self.root).last().unwrap()
+    }
+
+    /// Syncs, which must be complete and true, and again, which must write nothing.
+    async fn settle(&self, unasked: &[&str]) -> RunRow {
+        let run = self.case.complete().await;
+        assert_users(&self.pool, &self.below_the_root(), unasked).await;
+        assert_eq!(findings(&self.pool).await, []);
+        self.case.quiet(&self.pool).await;
+        run
+    }
+
+    fn below_the_root(&self) -> hiersync::simulator::truth::Truth {
+        self.vendor.world().truth(&[self.root])
+    }
+}
+
+fn reaching(reach: Reach) -> LeadSquaredSettings {
+    LeadSquaredSettings { reach, ..LeadSquaredSettings::default() }
+}
+
+async fn reads(reach: Reach, more: &str, unasked: &[&str]) -> (Account, RunRow) {
+    let account = Account::open(&Account::tree(), reaching(reach), more).await;
+    let run = account.settle(unasked).await;
+    assert_eq!(run.inserted, 21);
+    (account, run)
+}
+
+async fn reading_of(pool: &PgPool) -> Value {
+    row(pool, "select to_jsonb(array_agg(distinct reach)) from hiersync.walk").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_reports_are_asked_for_user_by_user() {
+    let (account, run) = reads(Reach::Direct, "reach = \"direct\"", UNSTAMPED).await;
+    assert_eq!(run.requests, 21, "nobody says who has reports, so everybody is asked");
+    assert_eq!(usize::try_from(run.requests).unwrap() * 2, account.vendor.door().calls());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subtree_without_managers_is_worked_out_from_all_lists() {
+    reads(Reach::Subtree, "reach = \"subtree\"", UNSTAMPED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subtree_with_managers_costs_one_call() {
+    let (_, run) = reads(Reach::Subtree, &format!("reach = \"subtree\"\n{WITH_MANAGERS}"), &[]).await;
+    assert_eq!((run.requests, run.rows_seen), (1, 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_reports_with_managers_are_the_same_tree() {
+    reads(Reach::Direct, &format!("reach = \"direct\"\n{WITH_MANAGERS}"), &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_reports_are_found_out_from_the_answers() {
+    let (account, _) = reads(Reach::Direct, "", UNSTAMPED).await;
+    assert_eq!(reading_of(&account.pool).await, json!(["direct"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_reports_with_managers_are_found_out_from_the_answers() {
+    let (account, _) = reads(Reach::Direct, WITH_MANAGERS, &[]).await;
+    assert_eq!(reading_of(&account.pool).await, json!(["direct"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subtree_is_found_out_from_the_answers() {
+    let (account, _) = reads(Reach::Subtree, "", UNSTAMPED).await;
+    assert_eq!(reading_of(&account.pool).await, json!(["subtree"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subtree_with_managers_is_found_out_from_one_answer() {
+    let (account, run) = reads(Reach::Subtree, WITH_MANAGERS, &[]).await;
+    assert_eq!((reading_of(&account.pool).await, run.requests), (json!(["stated"]), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_level_of_reports_is_found_out_too() {
+    for reach in [Reach::Direct, Reach::Subtree] {
+        let account = Account::open(&Shape::list(3), reaching(reach), "").await;
+        assert_eq!(account.settle(UNSTAMPED).await.inserted, 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_to_whom_nobody_reports_is_a_mirror_of_one() {
+    let account = Account::open(&Shape::list(0), reaching(Reach::Direct), "").await;
+    let run = account.case.complete().await;
+    assert_eq!((run.inserted, run.requests), (1, 1));
+    account.case.quiet(&account.pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_roster_gives_those_below_the_root_and_nobody_else() {
+    let mut world = LeadSquaredWorld::new(32, Flavour { no_email: 0.0, null_names: 0.0, ..Flavour::default() });
+    world.plant(&Account::tree());
+    world.plant(&Shape::list(5));
+    let account = Account::of(world, LeadSquaredSettings::default(), "edges = \"advanced_search\"\ncolumns = [\"PhoneMobile\"]").await;
+    let run = account.case.complete().await;
+    let (nodes, lines) = users(&account.pool).await;
+    let truth = account.below_the_root();
+    assert_eq!(lines, truth.links);
+    // The search shows the root itself, and names in two parts.
+    let others = nodes.keys().filter(|id| **id != account.root.to_string());
+    assert!(others.eq(truth.nodes.keys()));
+    for (id, row) in &truth.nodes {
+        assert_eq!((&nodes[id]["email"], &nodes[id]["is_active"]), (&row["email"], &row["is_active"]));
+    }
+    assert_eq!((run.inserted, run.requests, run.rows_seen), (21, 1, 27));
+    account.case.quiet(&account.pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_of_2500_users_costs_three_calls() {
+    let account = Account::open(&Shape::list(2499), LeadSquaredSettings::default(), "edges = \"advanced_search\"").await;
+    let run = account.case.complete().await;
+    assert_eq!((run.inserted, run.requests, account.vendor.door().calls_of("search")), (2500, 3, 3));
+    let lines = "select count(*) from hiersync.reporting_line where retired_at is null";
+    assert_eq!(count(&account.pool, lines).await, 2499);
+    assert_eq!(account.case.quiet(&account.pool).await.requests, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_that_fills_its_pages_exactly_is_read_to_its_end() {
+    let account = Account::open(&Shape::list(999), LeadSquaredSettings::default(), "edges = \"advanced_search\"").await;
+    let run = account.case.complete().await;
+    assert_eq!((run.inserted, run.requests), (1000, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queried_user_in_its_own_list_is_no_report_of_its_own() {
+    for (reach, more) in [
+        (Reach::Direct, "reach = \"direct\""),
+        (Reach::Subtree, "reach = \"subtree\""),
+        (Reach::Direct, ""),
+        (Reach::Subtree, ""),
+        (Reach::Subtree, WITH_MANAGERS),
+    ] {
+        let settings = LeadSquaredSettings { includes_queried: true, ..reaching(reach) };
+        let account = Account::open(&Account::tree(), settings, more).await;
+        let run = account.case.complete().await;
+        let (nodes, lines) = users(&account.pool).await;
+        let truth = account.below_the_root();
+        assert_eq!(lines, truth.links, "{reach:?} {more}");
+        assert_eq!((nodes.len(), run.inserted), (21, 21), "the root's row is there now: {reach:?} {more}");
+        let root = account.vendor.world().user(account.root).unwrap().clone();
+        assert_eq!(nodes[&account.root.to_string()]["email"], json!(root.email));
+        account.case.quiet(&account.pool).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_go_in_the_query_where_the_vendor_wants_them_there() {
+    let settings = LeadSquaredSettings { keys_in: KeysIn::Query, ..reaching(Reach::Subtree) };
+    let account = Account::open(&Shape::list(4), settings, "keys_in = \"query\"").await;
+    account.settle(UNSTAMPED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_booleans_are_read_as_the_texts_are() {
+    let settings = LeadSquaredSettings { booleans: Booleans::Plain, ..reaching(Reach::Direct) };
+    let account = Account::open(&Account::tree(), settings, "").await;
+    account.settle(UNSTAMPED).await;
+    // The vendor turns to texts: the same truth, so nothing has changed.
+    account.vendor.settings().booleans = Booleans::Strings;
+    account.case.quiet(&account.pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_in_another_order_at_each_call_are_the_same_users() {
+    let settings = LeadSquaredSettings { order: UserOrder::Shuffled, total: Total::Absent, milliseconds: true, ..reaching(Reach::Subtree) };
+    let account = Account::open(&Account::tree(), settings, WITH_MANAGERS).await;
+    account.settle(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_push_out_the_usual_ones_are_asked_for_by_name() {
+    let settings = LeadSquaredSettings { default_keys: DefaultKeys::Gone, ..reaching(Reach::Subtree) };
+    let columns =
+        "columns = [\"UserId\", \"Name\", \"Mobile\", \"Email\", \"CheckedIn\", \"IsActive\", \"ManagerUserId\", \"Designation\"]";
+    let account = Account::open(&Account::tree(), settings, columns).await;
+    account.settle(UNSTAMPED).await;
+    let designations = "select count(*) from hiersync.reporting_user where extra ? 'Designation'";
+    assert_eq!(count(&account.pool, designations).await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn managers_that_are_never_told_leave_the_lists_to_tell() {
+    for manager_column in [ManagerColumn::Null, ManagerColumn::Ignored] {
+        let settings = LeadSquaredSettings { manager_column, ..reaching(Reach::Direct) };
+        let account = Account::open(&Account::tree(), settings, WITH_MANAGERS).await;
+        account.settle(&[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_active_users_are_mirrored_when_only_they_are_asked_for() {
+    let mut world = LeadSquaredWorld::new(33, Flavour::PLAIN);
+    world.plant(&Account::tree());
+    let account = Account::of(world, reaching(Reach::Direct), "include = \"Active\"").await;
+    let id = account.leaf();
+    assert_eq!(account.settle(UNSTAMPED).await.inserted, 21);
+
+    account.vendor.world().set_active(id, false, Stamp::Bump);
+    assert_eq!(account.case.complete().await.retired, 1);
+    account.case.quiet(&account.pool).await;
+
+    account.vendor.world().set_active(id, true, Stamp::Bump);
+    assert_eq!(account.settle(UNSTAMPED).await.restored, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deactivated_user_stays_and_is_updated_when_all_are_asked_for() {
+    let mut world = LeadSquaredWorld::new(33, Flavour::PLAIN);
+    world.plant(&Account::tree());
+    let account = Account::of(world, reaching(Reach::Direct), "include = \"All\"").await;
+    account.case.complete().await;
+    let id = account.leaf();
+    account.vendor.world().set_active(id, false, Stamp::Bump);
+    let run = account.case.complete().await;
+    assert_eq!((run.updated, run.retired), (1, 0));
+    assert_eq!(latest_fields(&account.pool, id).await, json!({"is_active": [true, false]}));
+    account.case.quiet(&account.pool).await;
+}
+
+/// The ways in which an account can be read: what the vendor does, and the keys for it.
+fn ways() -> [(Reach, String); 5] {
+    [
+        (Reach::Direct, "reach = \"direct\"".into()),
+        (Reach::Subtree, "reach = \"subtree\"".into()),
+        (Reach::Direct, WITH_MANAGERS.into()),
+        (Reach::Subtree, WITH_MANAGERS.into()),
+        (Reach::Direct, "edges = \"advanced_search\"".into()),
+    ]
+}
+
+async fn lines_changed(pool: &PgPool) -> Vec<(String, String)> {
+    let changes = latest_changes(pool).await.into_iter();
+    let mut lines: Vec<_> = changes.filter(|(entity, ..)| entity == "reporting_line").map(|(_, key, op)| (op, key)).collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_manager_is_one_line_more_and_one_less_in_one_run() {
+    for (reach, more) in ways() {
+        let account = Account::open(&Shape::even(2, 3), reaching(reach), &more).await;
+        account.case.complete().await;
+        let (from, to) = (account.report(account.root, 0), account.report(account.root, 1));
+        let id = account.report(from, 1);
+        account.vendor.world().change_manager(id, to, Place::First, Stamp::Bump);
+        let run = account.case.complete().await;
+        assert_eq!((run.inserted, run.retired, run.restored), (0, 0, 0), "{more}");
+        let expected = [("insert".to_owned(), format!("{to}/{id}")), ("retire".to_owned(), format!("{from}/{id}"))];
+        assert_eq!(lines_changed(&account.pool).await, expected, "{reach:?} {more}");
+        assert_eq!(users(&account.pool).await.1, account.below_the_root().links, "{more}");
+        account.case.quiet(&account.pool).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_is_retired_with_everybody_below_and_restored_on_return() {
+    for (reach, more) in ways() {
+        let account = Account::open(&Shape::even(2, 3), reaching(reach), &more).await;
+        account.case.complete().await;
+        let manager = account.report(account.root, 0);
+        let id = account.report(manager, 1);
+        account.vendor.world().detach(id, Stamp::Bump);
+        let run = account.case.complete().await;
+        assert_eq!((run.inserted, run.retired, run.restored), (0, 3, 0), "{reach:?} {more}");
+        assert_eq!(users(&account.pool).await.1, account.below_the_root().links, "{more}");
+        account.case.quiet(&account.pool).await;
+
+        account.vendor.world().change_manager(id, manager, Place::Last, Stamp::Bump);
+        let run = account.case.complete().await;
+        assert_eq!((run.inserted, run.retired, run.restored), (0, 0, 3), "{reach:?} {more}");
+        assert_eq!(users(&account.pool).await.1, account.below_the_root().links, "{more}");
+        account.case.quiet(&account.pool).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_name_is_one_update_however_it_is_read() {
+    for (reach, more) in ways() {
+        let account = Account::open(&Shape::even(3, 2), reaching(reach), &more).await;
+        account.case.complete().await;
+        let id = account.report(account.report(account.root, 1), 1);
+        account.vendor.world().rename(id, "Zoë Quinn", Stamp::Bump);
+        let run = account.case.complete().await;
+        assert_eq!((run.updated, run.unchanged), (1, 12), "{reach:?} {more}");
+        assert_eq!(latest_fields(&account.pool, id).await["name"][1], json!("Zoë Quinn"));
+        account.case.quiet(&account.pool).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_modified_on_alone_is_written_without_a_change() {
+    let account = Account::open(&Shape::even(3, 2), reaching(Reach::Subtree), WITH_MANAGERS).await;
+    account.case.complete().await;
+    let (id, later) = (account.leaf(), account.vendor.world().now());
+    account.vendor.world().set_modified_on(id, later);
+    let run = account.settle(&[]).await;
+    assert_eq!((run.updated, run.unchanged), (0, 13));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_each_batch_of_random_changes_the_lines_are_true() {
+    for (reach, more) in
+        [(Reach::Direct, "retire_guard = 1.0".to_owned()), (Reach::Subtree, format!("retire_guard = 1.0\n{WITH_MANAGERS}"))]
+    {
+        let account = Account::open(&Account::tree(), reaching(reach), &more).await;
+        account.case.complete().await;
+        for seed in 1..=3 {
+            account.vendor.world().mutate(0.3, seed);
+            account.case.complete().await;
+            assert_users(&account.pool, &users_now(&account.vendor), UNSTAMPED).await;
+            account.case.quiet(&account.pool).await;
+        }
+    }
+}
