@@ -1,12 +1,15 @@
 //! `hiersync daemon`: runs the schedules, for systemd.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::exit::{Exit, Failure};
+use super::{
+    exit::{Exit, Failure},
+    open_unless_stopped,
+};
 use crate::{
     app::App,
     clock,
@@ -29,9 +32,10 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the database fails at the start, or the page cannot be served.
-pub async fn run(app: App) -> Result<Exit, Failure> {
+pub async fn run(file: Option<&Path>) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
+    let Some(app) = open_unless_stopped(file, &stop).await? else { return Ok(Exit::Complete) };
     until_stopped(Arc::new(app), &stop, crew).await
 }
 

@@ -12,6 +12,7 @@ pub mod table;
 use std::{io::Write, path::PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 use self::exit::{Exit, Failure};
 use crate::{
@@ -111,8 +112,8 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Demo(args) => demo::run(args).await,
         Verb::Init(args) => init(&args),
         Verb::Check(args) => check::run(&args, load(file)?).await,
-        Verb::Sync(args) => sync::run(&args, open(file).await?).await,
-        Verb::Daemon => daemon::run(open(file).await?).await,
+        Verb::Sync(args) => sync::run(&args, file).await,
+        Verb::Daemon => daemon::run(file).await,
         Verb::Status(args) => show::status(&args, open(file).await?).await,
         Verb::Runs(args) => show::runs(&args, open(file).await?).await,
         Verb::Changes(args) => show::changes(&args, open(file).await?).await,
@@ -131,6 +132,14 @@ fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
 async fn open(file: Option<&std::path::Path>) -> Result<App, Failure> {
     let config = load(file)?;
     App::open(config, Secrets::from_env(), own_program()?).await.map_err(Failure::from)
+}
+
+/// The same, or nothing when a stop is asked for meanwhile: a first start or a migration may take a while.
+async fn open_unless_stopped(file: Option<&std::path::Path>, stop: &CancellationToken) -> Result<Option<App>, Failure> {
+    tokio::select! {
+        app = open(file) => app.map(Some),
+        () = stop.cancelled() => Ok(None),
+    }
 }
 
 /// This program, which also watches over the embedded Postgres.

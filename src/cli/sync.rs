@@ -1,12 +1,14 @@
 //! `hiersync sync`: brings sources forward once.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     bars::Bars,
     exit::{Exit, Failure},
+    open_unless_stopped,
 };
 use crate::{
     app::{App, SourceError},
@@ -42,27 +44,28 @@ pub struct Args {
 ///
 /// # Errors
 /// When a source is not known, or the signals cannot be listened to.
-pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
-    let result = sync(args, &app).await;
+pub async fn run(args: &Args, file: Option<&Path>) -> Result<Exit, Failure> {
+    let mut crew = Crew::default();
+    let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
+    let Some(app) = open_unless_stopped(file, &stop).await? else { return Ok(Exit::Later) };
+    let result = sync(args, &app, &stop).await;
     app.close().await;
+    stop.cancel();
+    crew.dismiss(std::time::Duration::from_secs(1)).await;
     result
 }
 
-async fn sync(args: &Args, app: &App) -> Result<Exit, Failure> {
+async fn sync(args: &Args, app: &App, stop: &CancellationToken) -> Result<Exit, Failure> {
     let sources = chosen(args, app)?;
-    let mut crew = Crew::default();
-    let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
     let wanted = Wanted { trigger: Trigger::Manual, max_calls: args.max_calls, dry_run: args.dry_run, accept_retire: args.accept_retire };
     let mut bars = Bars::default();
     let runs: Vec<_> = sources.iter().map(|source| (*source, bars.add(&source.name))).collect();
-    let runs = runs.into_iter().map(|(source, progress)| app.run(source, wanted, &stop, progress));
+    let runs = runs.into_iter().map(|(source, progress)| app.run(source, wanted, stop, progress));
     let ended = tokio::select! {
         ended = futures::future::join_all(runs) => ended,
         never = bars.draw() => match never {},
     };
     bars.clear();
-    stop.cancel();
-    crew.dismiss(std::time::Duration::from_secs(1)).await;
     Ok(Exit::worst(sources.iter().zip(ended).map(|(source, ended)| tell(args, source, ended))))
 }
 

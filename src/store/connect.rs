@@ -16,6 +16,10 @@ const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
 /// A connection that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Begins a transaction that the server ends when we fall silent in it: a process that froze, or whose machine has gone
+/// without a word, would keep its locks for hours. Set anew each time, so that a transaction-pooling proxy works.
+pub const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '8s'";
+
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {

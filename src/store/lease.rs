@@ -103,13 +103,14 @@ async fn holder(conn: &mut PgConnection, source_id: i32, own: &Identity) -> sqlx
     Ok(held.and_then(|(dead, holder)| (!dead).then_some(holder)))
 }
 
-/// Renews the lease. `false`: somebody else has it.
+/// Renews the lease. `false`: somebody else has it, or it was given back while this was under way.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn renew(conn: &mut PgConnection, lease: Lease) -> sqlx::Result<bool> {
     let renewed = sqlx::query!(
-        "update hiersync.lease set until = clock_timestamp() + make_interval(secs => $3) where source_id = $1 and epoch = $2",
+        "update hiersync.lease set until = clock_timestamp() + make_interval(secs => $3)
+         where source_id = $1 and epoch = $2 and until > '-infinity'",
         lease.source_id,
         lease.epoch,
         LASTS.as_secs_f64()
@@ -124,7 +125,7 @@ pub async fn renew(conn: &mut PgConnection, lease: Lease) -> sqlx::Result<bool> 
 /// # Errors
 /// When the database fails; it runs out then.
 pub async fn release(conn: &mut PgConnection, lease: Lease) -> sqlx::Result<()> {
-    sqlx::query!("update hiersync.lease set until = clock_timestamp() where source_id = $1 and epoch = $2", lease.source_id, lease.epoch)
+    sqlx::query!("update hiersync.lease set until = '-infinity' where source_id = $1 and epoch = $2", lease.source_id, lease.epoch)
         .execute(conn)
         .await?;
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
 
-use super::process::Identity;
+use super::{connect::BEGIN, process::Identity};
 use crate::{
     budget::{
         ledger::{Ledger, LedgerError, Pause, Settlement, Trade, Wait},
@@ -71,7 +71,7 @@ impl PgLedger {
     }
 
     async fn try_trade(&self, settle: &[Settlement], wants: u32) -> sqlx::Result<Trade> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool.begin_with(BEGIN).await?;
         let conn = &mut *transaction;
         // A lock first and a read after it: one statement would read as of before the wait for the lock.
         sqlx::query!("select pg_advisory_xact_lock($1, $2)", LEDGER_LOCK, self.budget_id).execute(&mut *conn).await?;

@@ -36,6 +36,8 @@ pub struct RunRow {
     /// Its number.
     pub run_id: i64,
     /// The source.
+    pub source_id: i32,
+    /// The source's name.
     pub source: String,
     /// The walk that it brought forward.
     pub walk_id: i64,
@@ -117,7 +119,7 @@ pub async fn health(pool: &PgPool) -> sqlx::Result<Vec<Health>> {
 pub async fn runs(pool: &PgPool, source: Option<&str>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as!(
         RunRow,
-        r#"select r.run_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
+        r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
                r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored, r.wait_ms, r.fetch_ms,
                r.write_ms, r.error, r.resume_at
            from hiersync.sync_run r join hiersync.source s using (source_id)
@@ -137,7 +139,7 @@ pub async fn runs(pool: &PgPool, source: Option<&str>, limit: i64) -> sqlx::Resu
 pub async fn run(conn: &mut sqlx::PgConnection, source_id: i32, run_id: i64) -> sqlx::Result<RunRow> {
     sqlx::query_as!(
         RunRow,
-        r#"select r.run_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
+        r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
                r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored, r.wait_ms, r.fetch_ms,
                r.write_ms, r.error, r.resume_at
            from hiersync.sync_run r join hiersync.source s using (source_id)

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::connect::BEGIN;
+
 /// Where a run's transactions come from.
 #[derive(Clone)]
 pub enum Session {
@@ -46,7 +48,7 @@ impl Session {
     /// When the database fails.
     pub async fn begin(&self) -> sqlx::Result<Step> {
         match self {
-            Self::Lasting(pool) => Ok(Step::Lasting(pool.begin().await?)),
+            Self::Lasting(pool) => Ok(Step::Lasting(pool.begin_with(BEGIN).await?)),
             Self::Dry(connection) => {
                 let mut dry = Arc::clone(connection).lock_owned().await;
                 if dry.dirty {

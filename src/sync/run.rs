@@ -227,7 +227,8 @@ where
             ended
         };
         let (ended, kept) = tokio::join!(work, self.keep_lease(inner));
-        kept.and(ended)
+        // Work that is done has closed its run under the fence: a renewal that came too late says nothing then.
+        ended.or_else(|why| kept.and(Err(why)))
     }
 
     async fn work(&self, concurrency: u32) -> Result<Outcome, Interrupted> {

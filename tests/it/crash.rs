@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use hiersync::{
-    clock,
     simulator::{
         door::{Door, Latency},
         shape::{Shape, Tree},
+    },
+    store::{
+        lease,
+        process::{self, Identity},
+        source,
     },
 };
 use serde_json::Value;
@@ -153,6 +157,31 @@ async fn processes_with_sources_of_their_own_share_one_budget() {
     assert_eq!(count(&case.pool().await, "select count(*) from hiersync.customer where retired_at is null").await, 3 * 81);
 }
 
+/// Freezes a process at a moment when it has written in a transaction that is still open, or at one when it has none.
+async fn freeze(running: &Running, pool: &PgPool, in_transaction: bool) {
+    let ours = "from pg_stat_activity where datname = current_database() and application_name = 'hiersync'";
+    let written = if in_transaction { "and backend_xid is not null" } else { "" };
+    let (busy, waiting) =
+        (format!("select count(*) {ours} and state = 'active'"), format!("select count(*) {ours} and state like 'idle in%' {written}"));
+    let counted = async |sql: &str| sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.unwrap();
+    until("it is frozen at the right moment", seconds(20), async || {
+        running.signal("-STOP");
+        until("the server has done what it was told", seconds(5), async || counted(&busy).await == 0).await;
+        let is_right = (counted(&waiting).await > 0) == in_transaction;
+        if !is_right {
+            running.signal("-CONT");
+        }
+        is_right
+    })
+    .await;
+}
+
+/// Waits until the frozen process has lost its lease.
+async fn lease_is_over(pool: &PgPool) {
+    let free = "select count(*) from hiersync.lease where until < clock_timestamp()";
+    until("the lease is over", seconds(12), async || count(pool, free).await == 1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_process_is_not_dead_until_its_lease_is_over_and_then_writes_nothing_more() {
     let vendor = capillary_of(&[Shape::even(5, 3)]).await;
@@ -163,17 +192,14 @@ async fn a_frozen_process_is_not_dead_until_its_lease_is_over_and_then_writes_no
     vendor.door().set_latency(Latency::Fixed(millis(150)));
     let frozen = Running::start(&program, &["sync"]);
     until("the walk is under way", seconds(10), async || vendor.door().calls() > 9).await;
-    frozen.signal("-STOP");
-    let began = clock::instant();
+    freeze(&frozen, &pool, false).await;
     let refused = program.run(&["sync"]).await;
     assert_eq!(refused.code, 75, "{refused:?}");
     assert!(refused.err.contains(&frozen.pid().to_string()), "{refused:?}");
 
     vendor.door().set_latency(Latency::Fixed(Duration::ZERO));
-    let free = "select count(*) from hiersync.lease where until < clock_timestamp()";
-    until("the lease is over", seconds(12), async || count(&pool, free).await == 1).await;
-    assert!(began.elapsed() > seconds(4), "{:?}", began.elapsed());
-    let other = program.run(&["sync"]).await;
+    lease_is_over(&pool).await;
+    let other = Running::start(&program, &["sync"]).end(seconds(20)).await;
     assert_eq!(other.code, 0, "{other:?}");
     let all = "select coalesce(sum(requests + pages + rows_seen), 0)::bigint from hiersync.sync_run";
     let (before, counted) = (everything(&pool).await, count(&pool, all).await);
@@ -186,4 +212,46 @@ async fn a_frozen_process_is_not_dead_until_its_lease_is_over_and_then_writes_no
     for (part, value) in truth.0.as_object().unwrap() {
         assert_eq!(&before[part], value, "{part}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_froze_inside_a_transaction_keeps_nobody_out() {
+    let vendor = capillary(300).await;
+    let keys = "page_size = 5";
+    let truth = undisturbed(&Case::new().await.customers(&vendor, keys), vendor.door()).await;
+    let case = Case::new().await.customers(&vendor, keys);
+    let program = Program::of(&case);
+    let pool = case.pool().await;
+    vendor.door().set_latency(Latency::Fixed(millis(5)));
+    let frozen = Running::start(&program, &["sync"]);
+    until("the walk is under way", seconds(10), async || vendor.door().calls() > 9).await;
+    freeze(&frozen, &pool, true).await;
+    assert!(vendor.door().calls() < truth.1, "the walk is over already");
+    lease_is_over(&pool).await;
+    let other = Running::start(&program, &["sync"]).end(seconds(25)).await;
+    assert_eq!(other.code, 0, "{other:?}");
+    frozen.signal("-CONT");
+    let ended = frozen.end(seconds(20)).await;
+    // It finds its connection closed, or its lease gone.
+    assert!([69, 75].contains(&ended.code), "{ended:?}");
+    let found = everything(&pool).await;
+    for (part, value) in truth.0.as_object().unwrap() {
+        assert_eq!(&found[part], value, "{part}");
+    }
+    assert_eq!((runs_that(&pool, "abandoned").await, runs_that(&pool, "complete").await, runs_that(&pool, "open").await), (1, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_was_given_back_is_free_whatever_renewal_was_under_way() {
+    let pool = Case::new().await.pool().await;
+    let mut conn = pool.acquire().await.unwrap();
+    let own = Identity::own();
+    let process = process::register(&mut conn, &own).await.unwrap();
+    let source = source::id_of(&mut conn, "customers", "capillary").await.unwrap().unwrap();
+    let lease = lease::take(&mut conn, source, process, &own).await.unwrap().unwrap();
+    assert!(lease::renew(&mut conn, lease).await.unwrap());
+    assert!(lease::take(&mut conn, source, process, &own).await.unwrap().is_err());
+    lease::release(&mut conn, lease).await.unwrap();
+    assert!(!lease::renew(&mut conn, lease).await.unwrap());
+    assert!(lease::take(&mut conn, source, process, &own).await.unwrap().is_ok());
 }
