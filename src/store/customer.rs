@@ -142,16 +142,7 @@ impl Mirror for Customers {
 
     async fn restore(conn: &mut PgConnection, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        sqlx::query!(
-            "update hiersync.customer set retired_at = null, retired_walk_id = null, changed_at = $3
-             where source_id = $1 and customer_id = any($2)",
-            at.source_id,
-            &ids,
-            at.now
-        )
-        .execute(conn)
-        .await?;
-        Ok(())
+        restore_ids(conn, at, &ids).await
     }
 
     async fn root(conn: &mut PgConnection, at: At, root: &NodeKey) -> sqlx::Result<RootRow> {
@@ -164,7 +155,7 @@ impl Mirror for Customers {
         .await?;
         match before {
             None => insert_root(conn, at, id(root)).await.map(|()| RootRow::Inserted),
-            Some(true) => restore_root(conn, at, id(root)).await.map(|()| RootRow::Restored),
+            Some(true) => restore_ids(conn, at, &[id(root)]).await.map(|()| RootRow::Restored),
             Some(false) => Ok(RootRow::Known),
         }
     }
@@ -246,12 +237,13 @@ async fn insert_root(conn: &mut PgConnection, at: At, id: i64) -> sqlx::Result<(
     Ok(())
 }
 
-async fn restore_root(conn: &mut PgConnection, at: At, id: i64) -> sqlx::Result<()> {
+/// Makes retired nodes live that are otherwise as known.
+async fn restore_ids(conn: &mut PgConnection, at: At, ids: &[i64]) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.customer set retired_at = null, retired_walk_id = null, changed_at = $3
-         where source_id = $1 and customer_id = $2",
+         where source_id = $1 and customer_id = any($2)",
         at.source_id,
-        id,
+        ids,
         at.now
     )
     .execute(conn)

@@ -122,16 +122,7 @@ impl Mirror for Users {
     }
 
     async fn restore(conn: &mut PgConnection, at: At, rows: &[&User]) -> sqlx::Result<()> {
-        sqlx::query!(
-            "update hiersync.reporting_user set retired_at = null, retired_walk_id = null, changed_at = $3
-             where source_id = $1 and user_id = any($2)",
-            at.source_id,
-            &ids(rows),
-            at.now
-        )
-        .execute(conn)
-        .await?;
-        Ok(())
+        restore_ids(conn, at, &ids(rows)).await
     }
 
     async fn root(conn: &mut PgConnection, at: At, root: &NodeKey) -> sqlx::Result<RootRow> {
@@ -144,7 +135,7 @@ impl Mirror for Users {
         .await?;
         match before {
             None => insert_root(conn, at, id(root)).await.map(|()| RootRow::Inserted),
-            Some(true) => restore_root(conn, at, id(root)).await.map(|()| RootRow::Restored),
+            Some(true) => restore_ids(conn, at, &[id(root)]).await.map(|()| RootRow::Restored),
             Some(false) => Ok(RootRow::Known),
         }
     }
@@ -241,12 +232,13 @@ async fn insert_root(conn: &mut PgConnection, at: At, id: Uuid) -> sqlx::Result<
     Ok(())
 }
 
-async fn restore_root(conn: &mut PgConnection, at: At, id: Uuid) -> sqlx::Result<()> {
+/// Makes retired nodes live that are otherwise as known.
+async fn restore_ids(conn: &mut PgConnection, at: At, ids: &[Uuid]) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.reporting_user set retired_at = null, retired_walk_id = null, changed_at = $3
-         where source_id = $1 and user_id = $2",
+         where source_id = $1 and user_id = any($2)",
         at.source_id,
-        id,
+        ids,
         at.now
     )
     .execute(conn)
