@@ -38,8 +38,8 @@ pub struct Wait {
     pub wait: Duration,
     /// The same as a time, for people.
     pub until: DateTime<Utc>,
-    /// False when it hangs on calls under way and should be asked again soon.
-    pub firm: bool,
+    /// There is none before this time. Shorter than `wait` when that hangs on calls under way: ask again soon.
+    pub at_least: Duration,
     /// For people.
     pub why: String,
 }
@@ -62,13 +62,15 @@ pub struct LedgerError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// One budget's ledger, shared by all processes.
 pub trait Ledger: Send + Sync {
-    /// Settles what has ended, then buys up to `wants` permits, in one transaction.
+    /// Settles what has ended, then buys up to `wants` permits, in one transaction. Who must wait keeps its place;
+    /// who wants 0 gives it up.
     ///
     /// # Errors
     /// When the database does not answer; nothing is bought then.
     fn trade(&self, settle: &[Settlement], wants: u32) -> impl Future<Output = Result<Trade, LedgerError>> + Send;
 
-    /// Pauses the whole budget, for every process.
+    /// Pauses the whole budget, for every process. A limit that the refusal stated is kept if it says more than those
+    /// configured; a refusal that the limits do not explain slows the pace.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -29,6 +29,8 @@ pub struct Purse<L> {
     ledger: L,
     turn: tokio::sync::Mutex<()>,
     asking: AtomicU32,
+    /// The ledger keeps a place for us among those who wait.
+    queues: AtomicBool,
     stock: Mutex<VecDeque<Permit>>,
     desk: Arc<Desk>,
 }
@@ -97,6 +99,7 @@ impl<L: Ledger> Purse<L> {
             ledger,
             turn: tokio::sync::Mutex::new(()),
             asking: AtomicU32::new(0),
+            queues: AtomicBool::new(false),
             stock: Mutex::new(VecDeque::new()),
             desk: Arc::default(),
         }
@@ -118,10 +121,11 @@ impl<L: Ledger> Purse<L> {
             }
             // Not inside a select: a purchase that is cut off would be paid for and lost.
             let Some(wait) = self.buy().await? else { continue };
-            if wait.firm && wait.wait > patience {
+            if wait.at_least > patience {
                 return Err(NoPermit::Spent(wait));
             }
-            let nap = if wait.firm { wait.wait } else { wait.wait.min(ASK_AGAIN) };
+            let soon = if wait.wait.is_zero() { ASK_AGAIN } else { wait.wait.min(ASK_AGAIN) };
+            let nap = wait.at_least.max(soon);
             tokio::select! {
                 () = tokio::time::sleep(nap) => {}
                 () = self.desk.news.notified() => {}
@@ -139,7 +143,7 @@ impl<L: Ledger> Purse<L> {
         self.ledger.pause(pause).await
     }
 
-    /// Tells the ledger what has ended, and gives unused permits back; for the end of a run.
+    /// Tells the ledger what has ended, gives unused permits back and leaves the queue; for the end of a run.
     ///
     /// # Errors
     /// When the ledger fails; it then takes the calls to have lasted as long as possible.
@@ -147,10 +151,13 @@ impl<L: Ledger> Purse<L> {
         let _turn = self.turn.lock().await;
         self.lock_stock().clear();
         let ended = self.ended();
-        if ended.is_empty() {
+        // Other runs of this process that wait keep its place.
+        let leaves = self.queues.load(Ordering::Relaxed) && self.asking.load(Ordering::Relaxed) == 0;
+        if ended.is_empty() && !leaves {
             return Ok(());
         }
         self.ledger.trade(&ended, 0).await?;
+        self.queues.store(false, Ordering::Relaxed);
         self.forget(&ended);
         Ok(())
     }
@@ -168,6 +175,7 @@ impl<L: Ledger> Purse<L> {
         let bought = clock::instant();
         let trade = self.ledger.trade(&ended, wants).await?;
         self.forget(&ended);
+        self.queues.store(matches!(trade, Trade::Wait(_)), Ordering::Relaxed);
         match trade {
             Trade::Wait(wait) => Ok(Some(wait)),
             Trade::Bought { batch_id, calls } => {

@@ -24,58 +24,76 @@ pub enum Grant {
     Now(u32),
     /// None before this time.
     At {
-        /// The earliest time at which one may.
+        /// The time at which one may, if calls under way last as long as they can. In the past when only those who
+        /// asked before stand in the way.
         time: DateTime<Utc>,
-        /// False when that time hangs on calls still under way, which may end sooner.
-        firm: bool,
+        /// The time before which none may even if the calls under way had never been.
+        earliest: DateTime<Utc>,
     },
 }
 
-/// How many of `wants` calls may go at `now`, given everything that the ledger still holds.
-pub fn grant(now: DateTime<Utc>, limits: &[Limit], spent: &[Spent], wants: u32) -> Grant {
-    let mut free = wants;
-    let mut wait = None;
-    for limit in limits {
-        match free_in(now, *limit, spent) {
-            Ok(calls) => free = free.min(calls),
-            Err(time) => wait = wait.max(Some(time)),
-        }
+/// How many of `wants` calls may go at `now`, given everything that the ledger still holds, once `ahead` calls that
+/// were asked for before are let through.
+pub fn grant(now: DateTime<Utc>, limits: &[Limit], spent: &[Spent], ahead: u32, wants: u32) -> Grant {
+    let now = now.timestamp_micros();
+    let mut by_end: Vec<Held> = spent.iter().map(|batch| (batch.ended_at.timestamp_micros(), u64::from(batch.calls))).collect();
+    by_end.sort_unstable();
+    let free = limits.iter().map(|limit| free_in(now, *limit, &by_end)).min().unwrap_or(u32::MAX);
+    if free > ahead {
+        return Grant::Now(wants.min(free - ahead));
     }
-    match wait {
-        None => Grant::Now(free),
-        Some(time) => Grant::At { time, firm: spent.iter().all(|batch| batch.ended_at <= now) },
-    }
+    let time = opens_at(now, limits, &by_end, ahead);
+    let over = by_end.partition_point(|(end, _)| *end <= now);
+    Grant::At { time: at(time), earliest: at(opens_at(now, limits, &by_end[..over], ahead)) }
 }
 
-/// Free calls of one limit, or the time at which the first one is free.
-fn free_in(now: DateTime<Utc>, limit: Limit, spent: &[Spent]) -> Result<u32, DateTime<Utc>> {
-    let window = span(limit);
-    // `>=`: two calls exactly one window apart share a closed span.
-    let mut held: Vec<Spent> = spent.iter().copied().filter(|batch| batch.ended_at + window >= now).collect();
-    let mut counted: u64 = held.iter().map(|batch| u64::from(batch.calls)).sum();
-    let allowed = u64::from(limit.calls);
-    if counted < allowed {
-        return Ok(u32::try_from(allowed - counted).unwrap_or(u32::MAX));
-    }
-    held.sort_by_key(|batch| batch.ended_at);
-    let mut free_at = now;
-    for batch in held {
-        counted -= u64::from(batch.calls);
-        free_at = batch.ended_at + window + TimeDelta::microseconds(1);
-        if counted < allowed {
-            break;
+/// Calls with their end, in microseconds: arithmetic is done in whole numbers, for speed.
+type Held = (i64, u64);
+
+/// Free calls of one limit.
+fn free_in(now: i64, limit: Limit, by_end: &[Held]) -> u32 {
+    let counted: u64 = held(now, limit, by_end).iter().map(|(_, calls)| calls).sum();
+    u32::try_from(u64::from(limit.calls).saturating_sub(counted)).unwrap_or(u32::MAX)
+}
+
+/// What one limit's window holds. A call that ended exactly one window ago is held: both share a closed span.
+fn held(now: i64, limit: Limit, by_end: &[Held]) -> &[Held] {
+    let since = now - micros(limit);
+    &by_end[by_end.partition_point(|(end, _)| *end < since)..]
+}
+
+/// When one call more than `ahead` is free in all windows. `by_end` is in the order of ends.
+fn opens_at(now: i64, limits: &[Limit], by_end: &[Held], ahead: u32) -> i64 {
+    let opens = limits.iter().map(|limit| {
+        // More than a whole window is never free at once.
+        let needed = u64::from(ahead.min(limit.calls - 1)) + 1;
+        let held = held(now, *limit, by_end);
+        let mut counted: u64 = held.iter().map(|(_, calls)| calls).sum();
+        let mut time = now;
+        for (end, calls) in held {
+            if counted + needed <= u64::from(limit.calls) {
+                break;
+            }
+            counted -= calls;
+            time = end + micros(*limit) + 1;
         }
-    }
-    Err(free_at)
+        time
+    });
+    opens.max().unwrap_or(now)
+}
+
+fn at(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// A limit's window in microseconds.
+pub fn micros(limit: Limit) -> i64 {
+    i64::try_from(limit.window.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
 /// How long the ledger must remember calls that have ended.
 pub fn memory(limits: &[Limit]) -> TimeDelta {
-    limits.iter().map(|limit| span(*limit)).max().unwrap_or_default()
-}
-
-fn span(limit: Limit) -> TimeDelta {
-    TimeDelta::from_std(limit.window).expect("a limit's window is at most a year")
+    TimeDelta::microseconds(limits.iter().map(|limit| micros(*limit)).max().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -84,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    fn at(millis: i64) -> DateTime<Utc> {
+    fn after(millis: i64) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(1_700_000_000_000 + millis).expect("a time")
     }
 
@@ -93,38 +111,52 @@ mod tests {
     }
 
     fn spent(calls: u32, ended: i64) -> Spent {
-        Spent { calls, ended_at: at(ended) }
+        Spent { calls, ended_at: after(ended) }
     }
 
     #[test]
     fn calls_count_until_a_window_after_their_end() {
         let limits = [limit("3/5s")];
-        assert_eq!(grant(at(0), &limits, &[], 9), Grant::Now(3));
-        assert_eq!(grant(at(10), &limits, &[spent(2, 0)], 9), Grant::Now(1));
-        let full = grant(at(10), &limits, &[spent(2, 0), spent(1, 5)], 9);
-        assert_eq!(full, Grant::At { time: at(5000) + TimeDelta::microseconds(1), firm: true });
-        assert_eq!(grant(at(5000), &limits, &[spent(3, 0)], 1), full);
-        assert_eq!(grant(at(5001), &limits, &[spent(3, 0)], 1), Grant::Now(1));
+        assert_eq!(grant(after(0), &limits, &[], 0, 9), Grant::Now(3));
+        assert_eq!(grant(after(10), &limits, &[spent(2, 0)], 0, 9), Grant::Now(1));
+        let full = grant(after(10), &limits, &[spent(2, 0), spent(1, 5)], 0, 9);
+        assert_eq!(full, Grant::At { time: after(5000) + TimeDelta::microseconds(1), earliest: after(5000) + TimeDelta::microseconds(1) });
+        assert_eq!(grant(after(5000), &limits, &[spent(3, 0)], 0, 1), full);
+        assert_eq!(grant(after(5001), &limits, &[spent(3, 0)], 0, 1), Grant::Now(1));
     }
 
     #[test]
     fn all_windows_hold_at_once_and_the_last_to_open_decides() {
         let limits = [limit("2/1s"), limit("3/1d")];
-        assert_eq!(grant(at(2000), &limits, &[spent(2, 0)], 9), Grant::Now(1));
-        let Grant::At { time, .. } = grant(at(2000), &limits, &[spent(3, 0)], 1) else { panic!("the day is spent") };
-        assert_eq!(time, at(86_400_000) + TimeDelta::microseconds(1));
+        assert_eq!(grant(after(2000), &limits, &[spent(2, 0)], 0, 9), Grant::Now(1));
+        let Grant::At { time, .. } = grant(after(2000), &limits, &[spent(3, 0)], 0, 1) else { panic!("the day is spent") };
+        assert_eq!(time, after(86_400_000) + TimeDelta::microseconds(1));
     }
 
     #[test]
-    fn a_wait_on_calls_under_way_is_not_firm() {
-        let Grant::At { firm, .. } = grant(at(0), &[limit("1/5s")], &[spent(1, 30_000)], 1) else { panic!("spent") };
-        assert!(!firm);
+    fn a_wait_on_calls_under_way_may_end_at_any_time() {
+        let Grant::At { time, earliest } = grant(after(0), &[limit("1/5s")], &[spent(1, 30_000)], 0, 1) else { panic!("spent") };
+        assert_eq!((time, earliest), (after(35_000) + TimeDelta::microseconds(1), after(0)));
     }
 
     #[test]
     fn a_lowered_limit_waits_until_enough_has_passed() {
-        let Grant::At { time, .. } = grant(at(10), &[limit("1/5s")], &[spent(1, 0), spent(1, 3), spent(1, 7)], 1) else { panic!("over") };
-        assert_eq!(time, at(5007) + TimeDelta::microseconds(1));
+        let Grant::At { time, .. } = grant(after(10), &[limit("1/5s")], &[spent(1, 0), spent(1, 3), spent(1, 7)], 0, 1) else {
+            panic!("over")
+        };
+        assert_eq!(time, after(5007) + TimeDelta::microseconds(1));
+    }
+
+    #[test]
+    fn those_who_asked_before_come_first() {
+        let limits = [limit("5/5s")];
+        assert_eq!(grant(after(0), &limits, &[], 3, 9), Grant::Now(2));
+        assert_eq!(grant(after(0), &limits, &[], 5, 1), Grant::At { time: after(0), earliest: after(0) });
+        let later = after(5002) + TimeDelta::microseconds(1);
+        let entries = [spent(2, 0), spent(1, 1), spent(2, 2)];
+        assert_eq!(grant(after(10), &limits, &entries, 3, 1), Grant::At { time: later, earliest: later });
+        // Whoever wants more than a window holds cannot keep others out for longer than until it is empty.
+        assert_eq!(grant(after(10), &limits, &entries, 99, 1), Grant::At { time: later, earliest: later });
     }
 
     /// The vendor's door: the most arrivals in any closed span of one window.
@@ -148,10 +180,10 @@ mod tests {
                 loop {
                     // What is under way looks as in the ledger: it may last long.
                     let entries: Vec<_> = ledger.iter().map(|(_, end)| spent(1, if *end > now { now + 40_000 } else { *end })).collect();
-                    match grant(at(now), &limits, &entries, 1) {
+                    match grant(after(now), &limits, &entries, 0, 1) {
                         Grant::Now(_) => break,
-                        Grant::At { time, firm: true } => now = (time - at(0)).num_milliseconds() + 1,
-                        Grant::At { firm: false, .. } => now += 20,
+                        Grant::At { time, earliest } if time == earliest => now = (time - after(0)).num_milliseconds() + 1,
+                        Grant::At { .. } => now += 20,
                     }
                 }
                 ledger.push((now, now + latency));

@@ -111,10 +111,11 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     for row in &budgets {
         let paused =
             row.paused_until.map(|until| format!("paused until {}: {}", time(Some(until)), row.paused_why.clone().unwrap_or_default()));
-        let learned = row.learned_limit.as_ref().map(|limit| format!("the vendor states {limit}"));
-        let notes: Vec<String> = paused.into_iter().chain(learned).collect();
         for (place, window) in row.windows.iter().enumerate() {
-            let note = if place == 0 { notes.join("; ") } else { String::new() };
+            let learned = window.is_learned.then(|| "stated by the vendor".to_owned());
+            let slow = (place == 0 && row.pace < 1.0).then(|| format!("slowed to {:.0} % after refusals", row.pace * 100.0));
+            let notes: Vec<String> = paused.clone().filter(|_| place == 0).into_iter().chain(slow).chain(learned).collect();
+            let note = notes.join("; ");
             table.add_row(vec![row.name.clone(), window.limit.clone(), window.used.to_string(), window.free.to_string(), note]);
         }
     }

@@ -1,5 +1,7 @@
 //! Figures for the status page, `/metrics`, `status` and the demo: budgets, totals, sizes, the top of a tree. Reads only.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -11,27 +13,29 @@ use crate::model::limit::Limit;
 pub struct BudgetRow {
     /// Its name.
     pub name: String,
-    /// Its windows.
+    /// Its windows, the shortest first.
     pub windows: Vec<WindowRow>,
     /// Share left to others.
     pub headroom: f64,
+    /// Share of the shortest window in use: below 1 after refusals that the limits do not explain.
+    pub pace: f64,
     /// No call before this time.
     pub paused_until: Option<DateTime<Utc>>,
     /// Why.
     pub paused_why: Option<String>,
-    /// A lower limit that the vendor stated.
-    pub learned_limit: Option<String>,
 }
 
 /// One window of a budget.
 #[derive(Debug, Clone, Serialize)]
 pub struct WindowRow {
-    /// Calls and window, such as `25/5s`.
+    /// Calls and window as we keep them, after headroom and pace, such as `25/5s`.
     pub limit: String,
     /// Calls that it holds now.
     pub used: i64,
     /// Calls that could go now.
     pub free: i64,
+    /// The vendor stated it in a refusal, and it is lower than configured.
+    pub is_learned: bool,
 }
 
 /// Every budget.
@@ -39,40 +43,32 @@ pub struct WindowRow {
 /// # Errors
 /// When the database fails.
 pub async fn budgets(pool: &PgPool) -> sqlx::Result<Vec<BudgetRow>> {
-    let spent = sqlx::query!(
-        r#"select budget_id, calls::bigint as "calls!", extract(epoch from clock_timestamp() - ended_at)::float8 as "ago!"
-           from hiersync.budget_ledger"#
+    let rows = sqlx::query!(
+        r#"select budget as "name!", (extract(epoch from span) * 1000)::bigint as "window_ms!", origin = 'learned' as "is_learned!",
+               headroom as "headroom!", pace as "pace!", allowed as "allowed!", used as "used!", free as "free!", paused_until,
+               paused_why
+           from hiersync.budget_use order by budget, span"#
     )
     .fetch_all(pool)
     .await?;
-    let budgets = sqlx::query!(
-        r#"select budget_id, name, limits, headroom,
-               case when paused_until > clock_timestamp() then paused_until end as paused_until,
-               case when paused_until > clock_timestamp() then paused_why end as paused_why, learned_limit
-           from hiersync.budget order by name"#
-    )
-    .fetch_all(pool)
-    .await?;
-    let row = budgets.into_iter().map(|budget| {
-        let own = || spent.iter().filter(|batch| batch.budget_id == budget.budget_id);
-        let used = |limit: Limit| own().filter(|batch| batch.ago <= limit.window.as_secs_f64()).map(|batch| batch.calls).sum();
-        let texts = budget.limits.iter().chain(&budget.learned_limit);
-        let configured: Vec<Limit> = texts.filter_map(|text| text.parse().ok()).collect();
-        let windows = configured.into_iter().map(|limit| {
-            let limit = limit.with_headroom(budget.headroom);
-            let used: i64 = used(limit);
-            WindowRow { limit: limit.to_string(), used, free: (i64::from(limit.calls) - used).max(0) }
-        });
-        BudgetRow {
-            name: budget.name,
-            windows: windows.collect(),
-            headroom: budget.headroom,
-            paused_until: budget.paused_until,
-            paused_why: budget.paused_why,
-            learned_limit: budget.learned_limit,
+    let mut budgets: Vec<BudgetRow> = Vec::new();
+    for row in rows {
+        let limit =
+            Limit { calls: u32::try_from(row.allowed).unwrap_or(u32::MAX), window: Duration::from_millis(row.window_ms.unsigned_abs()) };
+        let window = WindowRow { limit: limit.to_string(), used: row.used, free: row.free, is_learned: row.is_learned };
+        match budgets.last_mut() {
+            Some(budget) if budget.name == row.name => budget.windows.push(window),
+            _ => budgets.push(BudgetRow {
+                name: row.name,
+                windows: vec![window],
+                headroom: row.headroom,
+                pace: row.pace,
+                paused_until: row.paused_until,
+                paused_why: row.paused_why,
+            }),
         }
-    });
-    Ok(row.collect())
+    }
+    Ok(budgets)
 }
 
 /// What all ended runs of a source with one outcome come to.

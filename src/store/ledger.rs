@@ -1,16 +1,22 @@
 //! The budget's ledger in Postgres: shared by all processes, ordered by the database's clock, kept over restarts.
+//!
+//! A trade locks the budget, loads its book, lets `budget` decide and writes down what changed, in one transaction.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
-use super::{connect::BEGIN, process::Identity};
+use super::{
+    book::{self, Budget},
+    connect::BEGIN,
+};
 use crate::{
     budget::{
+        book::{Deal, Ended},
         ledger::{Ledger, LedgerError, Pause, Settlement, Trade, Wait},
+        pace,
         purse::USE_WITHIN,
-        window::{self, Grant, Spent},
     },
     clock,
     model::limit::Limit,
@@ -19,18 +25,13 @@ use crate::{
 /// First half of the advisory lock's key; the second is the budget's id.
 const LEDGER_LOCK: i32 = 0x6869_6572;
 
-/// What a process had sent when it died reaches the vendor within this time.
-const STRAGGLING: TimeDelta = TimeDelta::milliseconds(500);
+/// From a request's time being up until its call is surely over.
+const SLACK: Duration = Duration::from_secs(5);
 
 /// One budget's ledger.
 pub struct PgLedger {
     pool: PgPool,
-    process_id: i64,
-    budget_id: i32,
-    name: String,
-    limits: Vec<Limit>,
-    /// The longest that a call can last from its purchase: unused time, the request's own, and some slack.
-    longest: TimeDelta,
+    budget: Budget,
 }
 
 impl PgLedger {
@@ -48,149 +49,94 @@ impl PgLedger {
         headroom: f64,
         timeout: Duration,
     ) -> sqlx::Result<Self> {
-        let written: Vec<String> = limits.iter().map(ToString::to_string).collect();
-        let budget_id = sqlx::query_scalar!(
-            "insert into hiersync.budget as b (name, limits, headroom) values ($1, $2, $3)
-             on conflict (name) do update set limits = excluded.limits, headroom = excluded.headroom
-             returning budget_id",
-            name,
-            &written,
-            headroom
-        )
-        .fetch_one(pool)
-        .await?;
-        let longest = USE_WITHIN + timeout + Duration::from_secs(5);
-        Ok(Self {
-            pool: pool.clone(),
-            process_id,
-            budget_id,
-            name: name.to_owned(),
-            limits: limits.iter().map(|limit| limit.with_headroom(headroom)).collect(),
-            longest: TimeDelta::from_std(longest).unwrap_or(TimeDelta::MAX),
-        })
+        let mut transaction = pool.begin_with(BEGIN).await?;
+        let budget_id = book::write_limits(&mut transaction, name, limits, headroom).await?;
+        transaction.commit().await?;
+        let longest = TimeDelta::from_std(USE_WITHIN + timeout + SLACK).unwrap_or(TimeDelta::MAX);
+        let budget = Budget { budget_id, process_id, name: name.to_owned(), configured: limits.to_vec(), headroom, longest };
+        Ok(Self { pool: pool.clone(), budget })
+    }
+
+    /// Begins a transaction that holds the budget's lock. A read after it sees what the last holder wrote; one statement
+    /// with the lock would read as of before the wait for it.
+    async fn lock(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
+        let begin = format!("{BEGIN}; select pg_advisory_xact_lock({LEDGER_LOCK}, {})", self.budget.budget_id);
+        self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
     async fn try_trade(&self, settle: &[Settlement], wants: u32) -> sqlx::Result<Trade> {
-        let mut transaction = self.pool.begin_with(BEGIN).await?;
-        let conn = &mut *transaction;
-        // A lock first and a read after it: one statement would read as of before the wait for the lock.
-        sqlx::query!("select pg_advisory_xact_lock($1, $2)", LEDGER_LOCK, self.budget_id).execute(&mut *conn).await?;
-        self.settle(conn, settle).await?;
-        let state = self.state(conn).await?;
-        let trade = match state.pause {
-            Some(wait) => Trade::Wait(wait),
-            None => self.decide(conn, &state, wants).await?,
-        };
+        let mut transaction = self.lock().await?;
+        let mut loaded = book::load(&mut transaction, &self.budget).await?;
+        let now = loaded.book.now;
+        let deal = loaded.book.trade(self.budget.process_id, &ended(settle, now), wants, &mut loaded.changes);
+        let calls = if let Deal::Buy(calls) = deal { calls } else { 0 };
+        let batch_id = book::write(&mut transaction, &self.budget, &loaded, calls).await?;
         transaction.commit().await?;
-        Ok(trade)
-    }
-
-    async fn settle(&self, conn: &mut PgConnection, settle: &[Settlement]) -> sqlx::Result<()> {
-        if settle.is_empty() {
-            return Ok(());
-        }
-        let now = clock::instant();
-        let batches: Vec<i64> = settle.iter().map(|entry| entry.batch_id).collect();
-        let used: Vec<i32> = settle.iter().map(|entry| i32::try_from(entry.used).unwrap_or(i32::MAX)).collect();
-        let ago: Vec<f64> = settle.iter().map(|entry| now.saturating_duration_since(entry.ended).as_secs_f64()).collect();
-        sqlx::query_file!("src/store/sql/ledger_settle.sql", self.budget_id, &batches, &used, &ago).execute(conn).await?;
-        Ok(())
-    }
-
-    async fn state(&self, conn: &mut PgConnection) -> sqlx::Result<State> {
-        let row = sqlx::query!(
-            r#"select clock_timestamp() as "now!", paused_until, paused_why, learned_limit from hiersync.budget where budget_id = $1"#,
-            self.budget_id
-        )
-        .fetch_one(&mut *conn)
-        .await?;
-        let mut limits = self.limits.clone();
-        limits.extend(row.learned_limit.and_then(|text| text.parse::<Limit>().ok()));
-        let until = row.paused_until.filter(|until| *until > row.now);
-        let pause = until.map(|until| wait(row.now, until, true, row.paused_why.unwrap_or_default()));
-        let spent = self.spent(conn, row.now, window::memory(&limits)).await?;
-        Ok(State { now: row.now, limits, pause, spent })
-    }
-
-    /// What the ledger holds; calls of processes that are surely dead end soon: what was on its way may still arrive.
-    async fn spent(&self, conn: &mut PgConnection, now: DateTime<Utc>, memory: TimeDelta) -> sqlx::Result<Vec<Spent>> {
-        let rows = sqlx::query_file!("src/store/sql/ledger_read.sql", self.budget_id, now - memory, now).fetch_all(&mut *conn).await?;
-        let mut spent = Vec::with_capacity(rows.len());
-        let mut orphans = Vec::new();
-        for row in rows {
-            let mut ended_at = row.ended_at;
-            if let (Some(machine), Some(pid), Some(start_ticks)) = (row.machine, row.pid, row.start_ticks)
-                && row.process_id != self.process_id
-                && (Identity { machine, pid, start_ticks }).is_dead()
-            {
-                orphans.push(row.batch_id);
-                ended_at = ended_at.min(now + STRAGGLING);
+        Ok(match (deal, batch_id) {
+            (Deal::Buy(calls), Some(batch_id)) => Trade::Bought { batch_id, calls },
+            (Deal::Wait { until, at_least_until, is_pause }, _) => {
+                let why = if is_pause { loaded.paused_why } else { format!("budget {} is spent", self.budget.name) };
+                Trade::Wait(wait(now, until, at_least_until, why))
             }
-            spent.push(Spent { calls: row.calls.unsigned_abs(), ended_at });
-        }
-        if !orphans.is_empty() {
-            sqlx::query!(
-                "update hiersync.budget_ledger set ended_at = $3 where budget_id = $1 and batch_id = any($2) and ended_at > $3",
-                self.budget_id,
-                &orphans,
-                now + STRAGGLING
-            )
-            .execute(conn)
-            .await?;
-        }
-        Ok(spent)
-    }
-
-    async fn decide(&self, conn: &mut PgConnection, state: &State, wants: u32) -> sqlx::Result<Trade> {
-        if wants == 0 {
-            return Ok(Trade::Wait(wait(state.now, state.now, true, String::new())));
-        }
-        match window::grant(state.now, &state.limits, &state.spent, wants) {
-            Grant::At { time, firm } => Ok(Trade::Wait(wait(state.now, time, firm, format!("budget {} is spent", self.name)))),
-            Grant::Now(calls) => {
-                let batch_id = sqlx::query_file_scalar!(
-                    "src/store/sql/ledger_buy.sql",
-                    self.budget_id,
-                    self.process_id,
-                    i32::try_from(calls).unwrap_or(i32::MAX),
-                    state.now,
-                    state.now + self.longest,
-                    state.now - window::memory(&state.limits)
-                )
-                .fetch_one(conn)
-                .await?;
-                Ok(Trade::Bought { batch_id, calls })
-            }
-        }
+            (Deal::Buy(_), None) => return Err(sqlx::Error::RowNotFound),
+        })
     }
 
     async fn try_pause(&self, pause: &Pause) -> sqlx::Result<()> {
-        let lower = |stated: &Limit| self.limits.iter().all(|limit| limit.window != stated.window || limit.calls > stated.calls);
+        let mut transaction = self.lock().await?;
+        let loaded = book::load(&mut transaction, &self.budget).await?;
+        let now = loaded.book.now;
+        let news = pause.stated.filter(|stated| pace::is_news(*stated, &self.budget.configured));
+        if let Some(stated) = pause.stated {
+            book::learn(&mut transaction, &self.budget, stated, news.is_some()).await?;
+        }
+        // Refusals that meet a pause were sent before it: they say nothing new.
+        let is_first = loaded.book.paused_until.is_none_or(|until| until <= now);
+        let shortest = pace::shortest(&self.budget.configured).filter(|_| is_first && news.is_none());
+        let pace = shortest.map_or(loaded.pace, |shortest| loaded.pace.refused(now, shortest));
         sqlx::query!(
             "update hiersync.budget
-             set paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs => $2)), paused_why = $3,
-                 learned_limit = coalesce($4, learned_limit)
-             where budget_id = $1",
-            self.budget_id,
-            pause.wait.as_secs_f64(),
+             set paused_until = greatest(paused_until, $2), paused_why = $3, pace = $4, paced_at = $5 where budget_id = $1",
+            self.budget.budget_id,
+            now + TimeDelta::from_std(pause.wait).unwrap_or(TimeDelta::MAX / 2),
             pause.why,
-            pause.stated.filter(lower).map(|limit| limit.to_string())
+            pace.share,
+            pace.at
         )
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        transaction.commit().await
     }
 }
 
-struct State {
-    now: DateTime<Utc>,
-    limits: Vec<Limit>,
-    pause: Option<Wait>,
-    spent: Vec<Spent>,
+/// Limits of a budget that the vendor stated and that are lower than configured.
+///
+/// # Errors
+/// When the database fails.
+pub async fn stated_limits(conn: &mut PgConnection, budget: &str) -> sqlx::Result<Vec<Limit>> {
+    let rows = sqlx::query!(
+        r#"select (extract(epoch from span) * 1000)::bigint as "window_ms!", calls as "calls!" from hiersync.budget_use
+           where budget = $1 and origin = 'learned'"#,
+        budget
+    )
+    .fetch_all(conn)
+    .await?;
+    let limit = |calls: i32, millis: i64| Limit { calls: calls.unsigned_abs(), window: Duration::from_millis(millis.unsigned_abs()) };
+    Ok(rows.into_iter().map(|row| limit(row.calls, row.window_ms)).collect())
 }
 
-fn wait(now: DateTime<Utc>, until: DateTime<Utc>, firm: bool, why: String) -> Wait {
-    Wait { wait: (until - now).to_std().unwrap_or_default(), until, firm, why }
+fn ended(settle: &[Settlement], now: DateTime<Utc>) -> Vec<Ended> {
+    let here = clock::instant();
+    let ended = settle.iter().map(|settlement| {
+        let ago = TimeDelta::from_std(here.saturating_duration_since(settlement.ended)).unwrap_or_default();
+        Ended { batch_id: settlement.batch_id, used: settlement.used, ended_at: now - ago }
+    });
+    ended.collect()
+}
+
+fn wait(now: DateTime<Utc>, until: DateTime<Utc>, at_least_until: DateTime<Utc>, why: String) -> Wait {
+    let from_now = |time: DateTime<Utc>| (time - now).to_std().unwrap_or_default();
+    Wait { wait: from_now(until), until, at_least: from_now(at_least_until), why }
 }
 
 fn ledger_error(error: sqlx::Error) -> LedgerError {

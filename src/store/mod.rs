@@ -1,5 +1,6 @@
 //! All SQL. Never sees HTTP. One function is one statement; the caller owns the transaction.
 
+pub mod book;
 pub mod change;
 pub mod connect;
 pub mod customer;

@@ -46,6 +46,12 @@ fn machine() -> &'static str {
     })
 }
 
+/// A number for this boot of this machine; `None` where the system does not tell.
+pub fn boot() -> Option<i64> {
+    let boot: uuid::Uuid = machine().split_whitespace().next()?.parse().ok()?;
+    Some(boot.as_u64_pair().0.cast_signed())
+}
+
 /// Dead, and not yet collected by its parent.
 fn is_zombie(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::{
     store::{
         change::{self, Change},
         finding::{self, Finding},
-        frontier,
+        frontier, ledger,
         mirror::{At, Edge, Linked, Mirror, Mirrored},
         root, run,
         session::Step,
@@ -90,6 +90,7 @@ where
         finding::open(step.conn(), at, &[guarded(context)]).await?;
     }
     tell_oddities::<Tables<V>>(&mut step, at).await?;
+    tell_stated_limits(context, &mut step, at).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     counters.write_ms = millis(begun.elapsed());
     close(context, step, outcome, counters).await?;
@@ -134,6 +135,24 @@ async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
         Some(Finding::new(kind, oddity.key.0, say))
     });
     finding::open(step.conn(), at, &told.collect::<Vec<_>>()).await
+}
+
+/// What the vendor stated is kept to; a person should write it into the config.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut Step, at: At) -> sqlx::Result<()> {
+    let stated = ledger::stated_limits(step.conn(), &context.budget_name).await?;
+    if stated.is_empty() {
+        return Ok(());
+    }
+    let stated: Vec<String> = stated.iter().map(ToString::to_string).collect();
+    let say = format!(
+        "the vendor allows only {}, less than the `limits` of budget {}: hiersync keeps to it; write it into the configuration",
+        stated.join(" and "),
+        context.budget_name
+    );
+    finding::open(step.conn(), at, &[Finding::new("limit_learned", context.source_name.clone(), say)]).await
 }
 
 async fn retire<V>(step: &mut Step, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Gone>

@@ -1,6 +1,7 @@
 //! All integration tests, in one binary: real Postgres, simulated vendors over HTTP, the real program.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod budget;
 mod changes;
 mod cli;
 mod crash;
@@ -14,3 +15,4 @@ mod readings;
 mod refusals;
 mod runs;
 mod tidy;
+mod year;

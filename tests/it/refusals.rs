@@ -72,7 +72,10 @@ fn pause_after_refusal(log: &[hiersync::simulator::door::Arrival]) -> Duration {
 }
 
 async fn budget(pool: &PgPool) -> (bool, Option<String>, Option<String>) {
-    sqlx::query_as("select paused_until is not null, paused_why, learned_limit from hiersync.budget").fetch_one(pool).await.unwrap()
+    let sql = "select paused_until is not null, paused_why, (select calls || '/' || window_ms || 'ms' from hiersync.budget_limit l
+                   where l.budget_id = b.budget_id and origin = 'learned')
+               from hiersync.budget b";
+    sqlx::query_as(sql).fetch_one(pool).await.unwrap()
 }
 
 /// A refusal at the third call: the run waits as long as it must, and is complete.
@@ -127,7 +130,7 @@ async fn leadsquared_refuses(form: Form, names_the_limit: bool) {
     assert!(pause_after_refusal(&vendor.door().log()) >= limit.window, "{form:?}");
     let (paused, why, learned) = budget(&pool).await;
     assert!(paused && why.is_some(), "{form:?}");
-    assert_eq!(learned.as_deref(), names_the_limit.then_some("40/1s"), "{form:?}");
+    assert_eq!(learned.as_deref(), names_the_limit.then_some("40/1000ms"), "{form:?}");
     assert_users(&pool, &users_now(&vendor), UNSTAMPED).await;
     case.quiet(&pool).await;
 }

@@ -61,7 +61,7 @@ const NARROW: &[(&str, &str, &[&str], &str)] = &[
         &["cli/demo/", "cli/exit.rs", "cli/mod.rs", "cli/show.rs"],
         "the supervisor's verb, the demo's own server, `url`, and its exit code",
     ),
-    ("store", "budget", &["store/ledger.rs"], "the one implementation of the ledger"),
+    ("store", "budget", &["store/book.rs", "store/ledger.rs"], "the one implementation of the ledger"),
     ("store", "config", &["store/frontier.rs"], "the identifier by which a list is asked for"),
 ];
 
@@ -86,7 +86,7 @@ const OWNERS: &[(&str, &[&str], &str)] = &[
     ("Command::new", &["embedded/"], "programs are started in embedded/"),
     (
         "nix::",
-        &["embedded/", "lifecycle.rs", "config/locate.rs", "store/process.rs"],
+        &["clock.rs", "embedded/", "lifecycle.rs", "config/locate.rs", "store/process.rs"],
         "the system is asked in embedded/, and for who lives in store/process.rs",
     ),
     ("axum::", &["web/", "simulator/"], "HTTP is served in web/, and by the simulator"),
