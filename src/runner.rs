@@ -28,8 +28,8 @@ use crate::{
 /// While somebody else runs the source: how often we look whether it died.
 const LOOK_AFTER_OTHERS: Duration = Duration::from_secs(5);
 
-/// A walk that cannot go on sooner waits for its schedule instead.
-const LONGEST_RESUME: Duration = Duration::from_secs(2 * 86_400);
+/// The wall clock may be set: never sleep longer than this before looking at it again.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
 
 /// Takes triggers for all sources.
 #[derive(Clone)]
@@ -164,6 +164,73 @@ fn resume_time(report: &Report) -> Option<DateTime<Utc>> {
 
 async fn sleep_until(time: Option<DateTime<Utc>>) {
     let Some(time) = time else { return std::future::pending().await };
-    let wait = (time - clock::now()).to_std().unwrap_or_default();
-    tokio::time::sleep(wait.min(LONGEST_RESUME)).await;
+    while let Some(wait) = until(time, clock::now()) {
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// How long to sleep before looking at the clock again; `None`: the time has come.
+fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> Option<Duration> {
+    (time - now).to_std().ok().filter(|wait| !wait.is_zero()).map(|wait| wait.min(LOOK_AT_LEAST))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::store::report::RunRow;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).expect("a time")
+    }
+
+    fn ended(outcome: Outcome, resume_at: Option<DateTime<Utc>>) -> Report {
+        let row = RunRow {
+            run_id: 1,
+            source_id: 1,
+            source: "customers".into(),
+            walk_id: 1,
+            trigger: "schedule".into(),
+            started_at: at(0),
+            finished_at: Some(at(1)),
+            outcome: Some(outcome.word().into()),
+            requests: 0,
+            throttled: 0,
+            retried: 0,
+            pages: 0,
+            rows_seen: 0,
+            inserted: 0,
+            updated: 0,
+            unchanged: 0,
+            retired: 0,
+            restored: 0,
+            wait_ms: 0,
+            fetch_ms: 0,
+            write_ms: 0,
+            error: None,
+            resume_at,
+        };
+        Report { outcome, cause: None, row: Some(row), changes: Vec::new() }
+    }
+
+    #[test]
+    fn only_a_throttled_walk_goes_on_before_its_schedule() {
+        assert_eq!(resume_time(&ended(Outcome::Throttled, Some(at(3600)))), Some(at(3600)));
+        assert_eq!(resume_time(&ended(Outcome::Throttled, None)), None);
+        for outcome in [Outcome::Complete, Outcome::Partial, Outcome::Stopped, Outcome::Failed] {
+            assert_eq!(resume_time(&ended(outcome, Some(at(3600)))), None, "{outcome}");
+        }
+        let lost = Report { row: None, ..ended(Outcome::Throttled, Some(at(3600))) };
+        assert_eq!(resume_time(&lost), None);
+    }
+
+    #[test]
+    fn a_window_of_a_month_is_waited_for_by_the_wall_clock() {
+        let opens = at(0) + TimeDelta::days(30);
+        assert_eq!(until(opens, at(0)), Some(LOOK_AT_LEAST));
+        assert_eq!(until(opens, opens - TimeDelta::seconds(7)), Some(Duration::from_secs(7)));
+        assert_eq!(until(opens, opens), None);
+        assert_eq!(until(opens, opens + TimeDelta::days(1)), None);
+    }
 }
