@@ -74,6 +74,18 @@ impl Entry {
     }
 }
 
+/// The instants after `from` and not after `until` at which a schedule is due.
+pub fn firings(schedule: &Schedule, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let mut timetable = Timetable::default();
+    timetable.add("", schedule, from);
+    let next = |timetable: &mut Timetable| {
+        let due = timetable.next().filter(|next| *next <= until)?;
+        timetable.due(due);
+        Some(due)
+    };
+    std::iter::from_fn(|| next(&mut timetable)).collect()
+}
+
 /// The config has checked the expression; one that is none is never due.
 fn parse(cron: &str) -> Option<Cron> {
     CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build().parse(cron).ok()
@@ -180,6 +192,18 @@ mod tests {
         assert_eq!(timetable.due(utc("2026-01-01T00:05:01Z")), ["x"]);
         assert_eq!(timetable.next(), Some(utc("2026-01-01T00:05:10Z")));
         assert!(timetable.due(utc("2026-01-01T00:05:09Z")).is_empty());
+    }
+
+    #[test]
+    fn the_firings_of_a_day_are_counted() {
+        let count = |cron: &str, timezone, from| {
+            let schedule = Schedule { cron: cron.into(), timezone };
+            firings(&schedule, utc(from), utc(from) + TimeDelta::days(1)).len()
+        };
+        assert_eq!(count("*/30 * * * *", Tz::UTC, "2026-01-01T00:00:00Z"), 48);
+        assert_eq!(count("0 2 * * *", Tz::Europe__Berlin, "2026-01-01T01:00:00Z"), 1);
+        assert_eq!(count("0 2 * * SUN", Tz::UTC, "2026-01-01T00:00:00Z"), 0);
+        assert_eq!(count("0 * * * *", Tz::Europe__Berlin, "2026-03-28T12:30:00Z"), 24);
     }
 
     #[test]

@@ -22,3 +22,60 @@ pub fn ago(seconds: Option<f64>) -> String {
         s => format!("{:.0} d", s / 86_400.0),
     }
 }
+
+/// How long something takes: its two largest units, the smaller one rounded.
+pub fn span(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a span of whole seconds, which is not negative")]
+    let seconds = seconds.max(0.0).ceil() as u64;
+    let (minutes, hours) = ((seconds + 30) / 60, (seconds + 1800) / 3600);
+    let two = |small: u64, in_large: u64, large_unit: &str, small_unit: &str| match (small / in_large, small % in_large) {
+        (large, 0) => format!("{large} {large_unit}"),
+        (large, small) => format!("{large} {large_unit} {small} {small_unit}"),
+    };
+    match minutes {
+        _ if seconds < 60 => format!("{seconds} s"),
+        _ if seconds < 3600 => two(seconds, 60, "min", "s"),
+        0..1440 => two(minutes, 60, "h", "min"),
+        _ => two(hours, 24, "d", "h"),
+    }
+}
+
+/// A share in per cent.
+pub fn share(share: f64) -> String {
+    match share * 100.0 {
+        percent if percent <= 0.0 => "0 %".into(),
+        percent if percent < 0.1 => "below 0.1 %".into(),
+        percent if percent < 9.95 => format!("{percent:.1} %"),
+        percent => format!("{percent:.0} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_two_units() {
+        for (seconds, told) in [
+            (0.0, "0 s"),
+            (0.2, "1 s"),
+            (59.0, "59 s"),
+            (59.4, "1 min"),
+            (80.0, "1 min 20 s"),
+            (36_730.0, "10 h 12 min"),
+            (7200.0, "2 h"),
+            (86_399.0, "1 d"),
+            (172_790.0, "2 d"),
+            (277_200.0, "3 d 5 h"),
+        ] {
+            assert_eq!(span(seconds), told);
+        }
+    }
+
+    #[test]
+    fn shares_are_told_in_per_cent() {
+        for (part, told) in [(0.0, "0 %"), (0.0002, "below 0.1 %"), (0.012, "1.2 %"), (0.4, "40 %"), (1.0, "100 %"), (4.666, "467 %")] {
+            assert_eq!(share(part), told);
+        }
+    }
+}

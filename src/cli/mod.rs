@@ -5,6 +5,7 @@ pub mod check;
 pub mod daemon;
 pub mod demo;
 pub mod exit;
+pub mod plan;
 pub mod show;
 pub mod sync;
 pub mod table;
@@ -41,6 +42,8 @@ enum Verb {
     Init(InitArgs),
     /// Checks config, secrets, database, and each source with one light call
     Check(check::Args),
+    /// Tells what walks will take and how long each budget lasts, before any call is spent
+    Plan(plan::Args),
     /// Brings the named (or all enabled) sources forward once
     Sync(sync::Args),
     /// Runs the schedules, for systemd
@@ -112,6 +115,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Demo(args) => demo::run(args).await,
         Verb::Init(args) => init(&args),
         Verb::Check(args) => check::run(&args, load(file)?).await,
+        Verb::Plan(args) => plan::run(&args, open(file).await?).await,
         Verb::Sync(args) => sync::run(&args, file).await,
         Verb::Daemon => daemon::run(file).await,
         Verb::Status(args) => show::status(&args, open(file).await?).await,

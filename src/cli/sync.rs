@@ -56,7 +56,7 @@ pub async fn run(args: &Args, file: Option<&Path>) -> Result<Exit, Failure> {
 }
 
 async fn sync(args: &Args, app: &App, stop: &CancellationToken) -> Result<Exit, Failure> {
-    let sources = chosen(args, app)?;
+    let sources = chosen(&args.sources, app)?;
     let wanted = Wanted { trigger: Trigger::Manual, max_calls: args.max_calls, dry_run: args.dry_run, accept_retire: args.accept_retire };
     let mut bars = Bars::default();
     let runs: Vec<_> = sources.iter().map(|source| (*source, bars.add(&source.name))).collect();
@@ -69,11 +69,15 @@ async fn sync(args: &Args, app: &App, stop: &CancellationToken) -> Result<Exit, 
     Ok(Exit::worst(sources.iter().zip(ended).map(|(source, ended)| tell(args, source, ended))))
 }
 
-fn chosen<'a>(args: &Args, app: &'a App) -> Result<Vec<&'a Source>, Failure> {
-    if args.sources.is_empty() {
+/// The sources of these names, or all enabled ones.
+///
+/// # Errors
+/// When one is not known.
+pub fn chosen<'a>(names: &[String], app: &'a App) -> Result<Vec<&'a Source>, Failure> {
+    if names.is_empty() {
         return Ok(app.config.sources.iter().filter(|source| source.enabled).collect());
     }
-    let named: BTreeSet<&String> = args.sources.iter().collect();
+    let named: BTreeSet<&String> = names.iter().collect();
     let find = |name: &String| {
         app.source(name).ok_or_else(|| {
             let known: Vec<&str> = app.config.sources.iter().map(|source| source.name.as_str()).collect();

@@ -88,6 +88,13 @@ pub struct Source {
     pub vendor: Vendor,
 }
 
+impl Source {
+    /// What the headroom leaves of the limits.
+    pub fn allowed(&self) -> Vec<Limit> {
+        self.limits.iter().map(|limit| limit.with_headroom(self.headroom)).collect()
+    }
+}
+
 /// A cron expression in its zone.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -112,6 +119,14 @@ impl Vendor {
         match self {
             Self::Capillary(_) => "capillary",
             Self::LeadSquared(_) => "leadsquared",
+        }
+    }
+
+    /// How many roots it has.
+    pub fn roots(&self) -> usize {
+        match self {
+            Self::Capillary(settings) => settings.roots.len(),
+            Self::LeadSquared(settings) => settings.roots.len(),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod frontier;
 pub mod lease;
 pub mod ledger;
 pub mod mirror;
+pub mod plan;
 pub mod process;
 mod profile;
 pub mod report;

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A wait for the budget longer than this ends the run; the next one goes on.
-const PATIENCE_FOR_PERMIT: Duration = Duration::from_secs(10 * 60);
+pub const PATIENCE_FOR_PERMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Time that a request under way gets when a stop is asked for.
 const GRACE: Duration = Duration::from_secs(4);

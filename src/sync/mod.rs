@@ -4,7 +4,9 @@
 pub mod caller;
 pub mod context;
 pub mod finish;
+pub mod need;
 pub mod page;
+pub mod plan;
 pub mod progress;
 pub mod queue;
 pub mod retry;

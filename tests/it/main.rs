@@ -11,6 +11,7 @@ mod harness;
 mod lists;
 mod mirror;
 mod own_postgres;
+mod plan;
 mod readings;
 mod refusals;
 mod runs;

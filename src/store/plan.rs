@@ -1,0 +1,74 @@
+//! What a plan is made from: what the last walks came to, how far the open ones are, what a budget's ledger holds.
+//! Reads only.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+/// The walks of one source: the last whole one, and the one that is open.
+#[derive(Debug, Clone, Default)]
+pub struct Walks {
+    /// The source's name.
+    pub source: String,
+    /// The last complete walk, else the last partial one.
+    pub last_walk_id: Option<i64>,
+    /// How it ended.
+    pub verdict: Option<String>,
+    /// When.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Calls that it took, over all its runs.
+    pub calls: i64,
+    /// Nodes that it met.
+    pub nodes: i64,
+    /// Milliseconds of its requests.
+    pub fetch_ms: i64,
+    /// Milliseconds of its runs in which they did not wait for the budget.
+    pub work_ms: i64,
+    /// The walk that is to be gone on with.
+    pub open_walk_id: Option<i64>,
+    /// Calls that were made for it.
+    pub made: i64,
+    /// Its lists that are still to be read.
+    pub queued: i64,
+    /// Its roots that are known.
+    pub resolved: i64,
+}
+
+/// What a budget's ledger holds.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// By the database's clock.
+    pub now: DateTime<Utc>,
+    /// No call before this time: the vendor refused.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// Calls, and when the last of them ends.
+    pub batches: Vec<(i32, DateTime<Utc>)>,
+}
+
+/// Each source's walks, or those of the one that is named. A source that never ran is not there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn walks(conn: &mut PgConnection, source: Option<&str>) -> sqlx::Result<Vec<Walks>> {
+    sqlx::query_file_as!(Walks, "src/store/sql/plan_walks.sql", source).fetch_all(conn).await
+}
+
+/// What the ledger of the budget called `name` holds; of one that was never used, nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn held(conn: &mut PgConnection, name: &str) -> sqlx::Result<Held> {
+    let rows = sqlx::query!(
+        r#"select c.now as "now!", b.paused_until as "paused_until?", l.calls as "calls?", l.ended_at as "ended_at?"
+           from (select clock_timestamp() as now) c
+           left join hiersync.budget b on b.name = $1
+           left join hiersync.budget_ledger l on l.budget_id = b.budget_id"#,
+        name
+    )
+    .fetch_all(conn)
+    .await?;
+    // There is always one row: the clock's.
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let (now, paused_until) = (first.now, first.paused_until.filter(|until| *until > first.now));
+    let batches = rows.into_iter().filter_map(|row| row.calls.zip(row.ended_at)).collect();
+    Ok(Held { now, paused_until, batches })
+}

@@ -1,0 +1,37 @@
+-- What the last whole walk of each source came to, and how far the walk is that is open now.
+select
+    s.name as "source!",
+    l.walk_id as "last_walk_id?",
+    l.verdict as "verdict?",
+    l.finished_at as "ended_at?",
+    coalesce(r.calls, 0) as "calls!",
+    coalesce(r.nodes, 0) as "nodes!",
+    coalesce(r.fetch_ms, 0) as "fetch_ms!",
+    coalesce(r.work_ms, 0) as "work_ms!",
+    o.walk_id as "open_walk_id?",
+    coalesce(m.calls, 0) as "made!",
+    (select count(*) from hiersync.frontier f where f.source_id = s.source_id and f.walk_id = o.walk_id and f.state = 'queued') as "queued!",
+    (select count(*) from hiersync.root t where t.source_id = s.source_id and t.walk_id = o.walk_id) as "resolved!"
+from hiersync.source s
+-- A complete walk tells more than a later one that was not; a superseded one ended before its lists did.
+left join lateral (
+    select w.walk_id, w.verdict, w.finished_at
+    from hiersync.walk w
+    where w.source_id = s.source_id and w.verdict in ('complete', 'partial')
+    order by w.verdict = 'complete' desc, w.walk_id desc limit 1
+) l on true
+left join lateral (
+    select
+        sum(requests)::bigint as calls,
+        sum(inserted + updated + unchanged + restored)::bigint as nodes,
+        sum(fetch_ms)::bigint as fetch_ms,
+        sum(greatest(extract(epoch from finished_at - started_at) * 1000 - wait_ms, 0))::bigint as work_ms
+    from hiersync.sync_run
+    where source_id = s.source_id and walk_id = l.walk_id
+) r on true
+left join hiersync.walk o on o.source_id = s.source_id and o.finished_at is null
+left join lateral (
+    select sum(requests)::bigint as calls from hiersync.sync_run where source_id = s.source_id and walk_id = o.walk_id
+) m on true
+where $1::text is null or s.name = $1
+order by s.name
