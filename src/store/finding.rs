@@ -99,6 +99,21 @@ pub async fn resolve(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<()>
     Ok(())
 }
 
+/// Resolves the findings of one kind, which are no longer so.
+///
+/// # Errors
+/// When the database fails.
+pub async fn withdraw(conn: &mut PgConnection, run: &OpenRun, kind: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.finding set resolved_at = clock_timestamp() where source_id = $1 and kind = $2 and resolved_at is null",
+        run.lease.source_id,
+        kind
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Whether the walk saw a finding of one of these kinds.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Interrupted, caller::Caller, progress::Progress, queue::Queue};
+use super::{Interrupted, caller::Caller, progress::Progress, queue::Queue, quota::Quota};
 use crate::{
     model::{
         reading::Reading,
@@ -27,6 +27,8 @@ pub struct Context<V> {
     pub open: OpenRun,
     /// The lists to be read.
     pub queue: Queue,
+    /// What its budget allows.
+    pub quota: Quota,
     /// One transaction at a time: the run's row would order them anyhow.
     pub writing: tokio::sync::Mutex<()>,
     /// Levels below a root.

@@ -1,7 +1,7 @@
 //! The walk is at its end: what was put off is linked, what is gone is retired, walk and run are closed, all in one
 //! transaction.
 
-use super::{Interrupted, caller::millis, context::Context, page, roster};
+use super::{Interrupted, caller::millis, context::Context, page, quota, roster};
 use crate::{
     clock,
     model::{
@@ -98,6 +98,8 @@ where
 }
 
 async fn close<V: Hierarchy>(context: &Context<V>, mut step: Step, outcome: Outcome, counters: Counters) -> Result<(), Interrupted> {
+    // However many runs it took: the walk is done, and the next one is foreseen anew.
+    finding::withdraw(step.conn(), &context.open, quota::KIND).await?;
     if outcome == Outcome::Complete {
         finding::resolve(step.conn(), &context.open).await?;
     }

@@ -9,6 +9,7 @@ pub mod page;
 pub mod plan;
 pub mod progress;
 pub mod queue;
+pub mod quota;
 pub mod retry;
 pub mod roots;
 pub mod roster;

@@ -16,6 +16,7 @@ use super::{
     finish,
     progress::Progress,
     queue::Queue,
+    quota::{self, Quota},
     roots, roster, walker,
 };
 use crate::{
@@ -144,6 +145,7 @@ where
         session,
         open,
         queue: Queue::default(),
+        quota: Quota::of(source),
         writing: tokio::sync::Mutex::new(()),
         max_depth: i32::try_from(source.max_depth).unwrap_or(i32::MAX),
         retire_guard: source.retire_guard,
@@ -233,6 +235,7 @@ where
     }
 
     async fn work(&self, concurrency: u32) -> Result<Outcome, Interrupted> {
+        quota::foresee(self).await?;
         self.recall_reading().await?;
         roots::resolve(self).await?;
         if self.reading() == Some(Reading::Roster) {

@@ -12,6 +12,7 @@ mod lists;
 mod mirror;
 mod own_postgres;
 mod plan;
+mod quota;
 mod readings;
 mod refusals;
 mod runs;
