@@ -365,7 +365,7 @@ mod tests {
     fn one_by_one(limits: &[Limit], mut ledger: Vec<Spent>, calls: u64, took: Duration) -> DateTime<Utc> {
         let mut now = at(0);
         for _ in 0..calls {
-            while let Grant::At { time, .. } = window::grant(now, limits, &ledger, 1) {
+            while let Grant::At { time, .. } = window::grant(now, limits, &ledger, 0, 1) {
                 now = time;
             }
             ledger.push(Spent { calls: 1, ended_at: now + took });

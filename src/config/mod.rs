@@ -89,9 +89,9 @@ pub struct Source {
 }
 
 impl Source {
-    /// What the headroom leaves of the limits.
-    pub fn allowed(&self) -> Vec<Limit> {
-        self.limits.iter().map(|limit| limit.with_headroom(self.headroom)).collect()
+    /// What the headroom leaves of the limits and of those that the vendor `stated`.
+    pub fn allowed(&self, stated: &[Limit]) -> Vec<Limit> {
+        self.limits.iter().chain(stated).map(|limit| limit.with_headroom(self.headroom)).collect()
     }
 }
 

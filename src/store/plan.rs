@@ -4,6 +4,9 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::ledger;
+use crate::model::limit::Limit;
+
 /// The walks of one source: the last whole one, and the one that is open.
 #[derive(Debug, Clone, Default)]
 pub struct Walks {
@@ -40,6 +43,8 @@ pub struct Held {
     pub now: DateTime<Utc>,
     /// No call before this time: the vendor refused.
     pub paused_until: Option<DateTime<Utc>>,
+    /// Limits that the vendor stated and that are lower than configured, before headroom.
+    pub stated: Vec<Limit>,
     /// Calls, and when the last of them ends.
     pub batches: Vec<(i32, DateTime<Utc>)>,
 }
@@ -64,11 +69,12 @@ pub async fn held(conn: &mut PgConnection, name: &str) -> sqlx::Result<Held> {
            left join hiersync.budget_ledger l on l.budget_id = b.budget_id"#,
         name
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let stated = ledger::stated_limits(conn, name).await?;
     // There is always one row: the clock's.
     let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     let (now, paused_until) = (first.now, first.paused_until.filter(|until| *until > first.now));
     let batches = rows.into_iter().filter_map(|row| row.calls.zip(row.ended_at)).collect();
-    Ok(Held { now, paused_until, batches })
+    Ok(Held { now, paused_until, stated, batches })
 }

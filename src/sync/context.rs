@@ -39,8 +39,6 @@ pub struct Context<V> {
     pub accept_retire: bool,
     /// The source's name.
     pub source_name: String,
-    /// Its budget's.
-    pub budget_name: String,
     /// For whoever looks.
     pub progress: Arc<Progress>,
     /// How this walk's lists are read, as far as it is known.

@@ -90,7 +90,7 @@ where
         finding::open(step.conn(), at, &[guarded(context)]).await?;
     }
     tell_oddities::<Tables<V>>(&mut step, at).await?;
-    tell_stated_limits(context, &mut step, at).await?;
+    tell_stated_limits(context, &mut step).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     counters.write_ms = millis(begun.elapsed());
     close(context, step, outcome, counters).await?;
@@ -143,8 +143,8 @@ async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut Step, at: At) -> sqlx::Result<()> {
-    let stated = ledger::stated_limits(step.conn(), &context.budget_name).await?;
+pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<()> {
+    let stated = ledger::stated_limits(step.conn(), &context.quota.budget).await?;
     if stated.is_empty() {
         return Ok(());
     }
@@ -152,8 +152,9 @@ pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut S
     let say = format!(
         "the vendor allows only {}, less than the `limits` of budget {}: hiersync keeps to it; write it into the configuration",
         stated.join(" and "),
-        context.budget_name
+        context.quota.budget
     );
+    let at = context.at(step).await?;
     finding::open(step.conn(), at, &[Finding::new("limit_learned", context.source_name.clone(), say)]).await
 }
 

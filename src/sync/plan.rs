@@ -174,7 +174,7 @@ impl Known<'_> {
 
     fn plan(&self) -> SourcePlan {
         let (walks, need) = (&self.walks, self.left());
-        let course = need.course(&mut need::ahead(&self.held, &self.source().allowed()), need::begins(&self.held));
+        let course = need.course(&mut need::ahead(&self.held, &self.source().allowed(&self.held.stated)), need::begins(&self.held));
         let ends = (course.last_at + need.took).max(self.held.now + need.work);
         let last = walks.last_walk_id.zip(walks.verdict.clone()).zip(walks.ended_at);
         SourcePlan {
@@ -224,7 +224,7 @@ impl Known<'_> {
 /// The budget of `one`, which all of `sharing` share.
 #[expect(clippy::cast_precision_loss, reason = "a share of call counts far below 2^52")]
 fn budget_plan(one: &Known, sharing: &[&Known]) -> BudgetPlan {
-    let limits = one.source().allowed();
+    let limits = one.source().allowed(&one.held.stated);
     let ahead = need::ahead(&one.held, &limits);
     let plan = |window: forecast::Standing| WindowPlan {
         limit: window.limit.to_string(),

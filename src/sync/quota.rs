@@ -24,15 +24,17 @@ pub const KIND: &str = "quota_short";
 
 /// What a run must know of its budget to foresee its end.
 pub struct Quota {
-    budget: String,
+    /// Its name.
+    pub budget: String,
     limits: Vec<Limit>,
+    headroom: f64,
     roots: usize,
 }
 
 impl Quota {
     /// That of a source.
     pub fn of(source: &Source) -> Self {
-        Self { budget: source.budget.clone(), limits: source.allowed(), roots: source.vendor.roots() }
+        Self { budget: source.budget.clone(), limits: source.allowed(&[]), headroom: source.headroom, roots: source.vendor.roots() }
     }
 }
 
@@ -46,7 +48,9 @@ pub async fn foresee<V: Hierarchy>(context: &Context<V>) -> Result<(), Interrupt
     let walks = plan::walks(step.conn(), Some(&context.source_name)).await?.into_iter().next().unwrap_or_default();
     let held = plan::held(step.conn(), &quota.budget).await?;
     let need = Need::left(&walks, quota.roots);
-    let course = need.course(&mut need::ahead(&held, &quota.limits), need::begins(&held));
+    let stated = held.stated.iter().map(|limit| limit.with_headroom(quota.headroom));
+    let limits: Vec<Limit> = quota.limits.iter().copied().chain(stated).collect();
+    let course = need.course(&mut need::ahead(&held, &limits), need::begins(&held));
     let Some(pause) = course.pause else { return Ok(step.commit().await?) };
     warn!(
         source = context.source_name, budget = quota.budget, needed = need.calls, free = pause.calls_before, window = %pause.limit,

@@ -151,7 +151,6 @@ where
         retire_guard: source.retire_guard,
         accept_retire: wanted.accept_retire,
         source_name: source.name.clone(),
-        budget_name: source.budget.clone(),
         progress,
     };
     let ended = context.work_under_lease(source.concurrency, &inner).await;
@@ -327,8 +326,7 @@ impl<V: Hierarchy> Context<V> {
             _ => None,
         };
         let why = (outcome != Outcome::Stopped).then(|| chain(interrupted));
-        let at = self.at(&mut step).await?;
-        finish::tell_stated_limits(self, &mut step, at).await?;
+        finish::tell_stated_limits(self, &mut step).await?;
         run::count(step.conn(), &self.open, &self.caller.take_counters()).await?;
         run::close(step.conn(), &self.open, outcome, why.as_deref(), resume_at).await?;
         lease::release(step.conn(), self.open.lease).await?;
