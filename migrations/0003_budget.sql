@@ -86,3 +86,9 @@ comment on column hiersync.budget_use.under_way is 'Of the used, those whose ans
 comment on column hiersync.budget_use.next_free_at is 'When the oldest calls leave the window.';
 comment on column hiersync.budget_use.paused_until is 'No call before this time: the vendor refused; null when calls may go.';
 comment on column hiersync.budget_use.paused_why is 'Why it is paused.';
+
+-- What a vendor's pages have taught: kept from walk to walk, so that it costs a call once.
+alter table hiersync.source add column page_cap int;
+alter table hiersync.source add column whole_page bigint;
+comment on column hiersync.source.page_cap is 'Rows that the vendor gives at most, though more are asked for; null while it gives as many.';
+comment on column hiersync.source.whole_page is 'Digest of the ids on a page that looked cut short and after which there was nothing.';

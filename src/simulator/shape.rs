@@ -56,6 +56,11 @@ fn pick(heads: &[Option<usize>], rng: &mut Rng) -> Option<usize> {
 }
 
 impl Shape {
+    /// Any: for each node the number of its parent, which is smaller than its own; `None`: a child of the root.
+    pub fn of(parents: Vec<Option<usize>>) -> Self {
+        Self(parents)
+    }
+
     /// One list.
     pub fn list(children: usize) -> Self {
         Self(vec![None; children])

@@ -28,3 +28,45 @@ pub async fn take_numbers(conn: &mut PgConnection, source_id: i32, count: i32) -
     .fetch_one(conn)
     .await
 }
+
+/// What a vendor's pages have taught, from walk to walk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Paging {
+    /// Rows that the vendor gives at most, though more are asked for.
+    pub cap: Option<u32>,
+    /// Digest of the ids on a page that looked cut short and after which there was nothing.
+    pub whole: Option<i64>,
+}
+
+impl Paging {
+    /// This, or what was known before where it says nothing.
+    #[must_use]
+    pub fn or(self, known: Self) -> Self {
+        Self { cap: self.cap.or(known.cap), whole: self.whole.or(known.whole) }
+    }
+}
+
+/// What is remembered of a source's pages.
+///
+/// # Errors
+/// When the database fails.
+pub async fn paging(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<Paging> {
+    let row = sqlx::query!("select page_cap, whole_page from hiersync.source where source_id = $1", source_id).fetch_one(conn).await?;
+    Ok(Paging { cap: row.page_cap.map(i32::unsigned_abs), whole: row.whole_page })
+}
+
+/// Remembers it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remember_paging(conn: &mut PgConnection, source_id: i32, paging: Paging) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.source set page_cap = $2, whole_page = $3 where source_id = $1",
+        source_id,
+        paging.cap.map(u32::cast_signed),
+        paging.whole
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -13,6 +13,7 @@ use crate::{
         mirror::At,
         run::{self, OpenRun},
         session::{Session, Step},
+        source::Paging,
     },
     vendor::hierarchy::Hierarchy,
 };
@@ -43,6 +44,8 @@ pub struct Context<V> {
     pub progress: Arc<Progress>,
     /// How this walk's lists are read, as far as it is known.
     pub reading: Mutex<Option<Reading>>,
+    /// What the vendor's pages have taught.
+    pub paging: Mutex<Paging>,
 }
 
 impl<V: Hierarchy> Context<V> {
@@ -54,6 +57,16 @@ impl<V: Hierarchy> Context<V> {
     /// Now it is known.
     pub fn set_reading(&self, reading: Option<Reading>) {
         *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading;
+    }
+
+    /// What the vendor's pages have taught.
+    pub fn paging(&self) -> Paging {
+        *self.paging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// They taught more.
+    pub fn set_paging(&self, paging: Paging) {
+        *self.paging.lock().unwrap_or_else(PoisonError::into_inner) = paging;
     }
 
     /// Where and when a step writes.

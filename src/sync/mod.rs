@@ -5,6 +5,7 @@ pub mod caller;
 pub mod context;
 pub mod finish;
 pub mod need;
+pub mod open;
 pub mod page;
 pub mod plan;
 pub mod progress;

@@ -16,6 +16,7 @@ use crate::{
         frontier::{self, State, Work},
         mirror::{At, Edge, Known, Mirror, Mirrored, RosterKnown},
         session::Step,
+        source::{self, Paging},
     },
     vendor::{Page, hierarchy::Hierarchy},
     walk::{
@@ -50,7 +51,7 @@ pub async fn queue<V: Hierarchy>(context: &Context<V>) -> Result<(), Interrupted
 ///
 /// # Errors
 /// When the database fails or the lease is lost; nothing is written then.
-pub async fn write<V>(context: &Context<V>, work: &mut Work, page: Page<V::Row>) -> Result<bool, Interrupted>
+pub async fn write<V>(context: &Context<V>, work: &mut Work, page: Page<V::Row>, limit: u32) -> Result<bool, Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,
@@ -71,12 +72,17 @@ where
     let mut progress = Progress::from_stored(&work.progress);
     progress.distinct += u32::try_from(distinct.len()).unwrap_or(u32::MAX);
     progress.unreadable += page.received.saturating_sub(readable);
-    let state = course(&mut progress, page.received, context.caller.vendor.page_size());
+    let before = progress.clone();
+    let state = course(&mut progress, page.received, limit, ids_digest(&distinct), context.paging().whole);
+    let learned = paging(&before, page.received).or(context.paging());
     let mut findings: Vec<Finding> =
         page.remarks.into_iter().map(|remark| Finding::new(remark.kind, remark.about, remark.detail)).collect();
     findings.extend((state == State::Unproven).then(doubtful));
     frontier::save(step.conn(), &context.open, &work.parent, &progress.to_stored(), state, &numbers).await?;
     finding::open(step.conn(), at, &findings).await?;
+    if learned != context.paging() {
+        source::remember_paging(step.conn(), at.source_id, learned).await?;
+    }
     let counters = Counters {
         pages: 1,
         rows_seen: page.received.into(),
@@ -85,28 +91,46 @@ where
         ..Counters::default()
     };
     context.commit(step, counters).await?;
+    context.set_paging(learned);
     context.tell_page(page.received);
     work.progress = progress.to_stored();
     Ok(state == State::Queued)
 }
 
-/// Brings the roster's course forward. A short page is its end, unless its length smells of a silent cap: then the
-/// next page must be empty.
-fn course(progress: &mut Progress, received: u32, page_size: u32) -> State {
-    let after_short_page = !progress.offset.is_multiple_of(page_size);
+/// Brings the roster's course forward. A page shorter than asked for is its end, unless its length smells of a silent cap:
+/// then the vendor is asked once, by pages of that length, whether anything follows. `whole` is the digest of a page after
+/// which nothing followed the last time.
+fn course(progress: &mut Progress, received: u32, limit: u32, digest: i64, whole: Option<i64>) -> State {
+    let is_suspicious = progress.offset == 0 && received < limit && CAPS.contains(&received) && whole != Some(digest);
     progress.offset += received;
-    let may_be_capped = progress.offset == received && CAPS.contains(&received);
-    if received == page_size || (may_be_capped && received > 0) {
-        // Pages are asked for by their number: after a short one, the next number.
+    progress.whole = is_suspicious.then_some(digest);
+    if is_suspicious {
+        progress.limit = Some(received);
+    }
+    if is_suspicious || received == limit {
         return State::Queued;
     }
-    let is_proven = progress.unreadable == 0 && !(after_short_page && received > 0);
-    if is_proven { State::Read } else { State::Unproven }
+    if progress.unreadable == 0 { State::Read } else { State::Unproven }
+}
+
+/// What the answer to the question whether anything follows has taught.
+fn paging(before: &Progress, received: u32) -> Paging {
+    match before.whole {
+        None => Paging::default(),
+        Some(digest) if received == 0 => Paging { whole: Some(digest), cap: None },
+        Some(_) => Paging { whole: None, cap: before.limit },
+    }
+}
+
+/// A digest of who stands on a page, in whatever order.
+fn ids_digest<R: Node>(rows: &[R]) -> i64 {
+    let mut ids: Vec<String> = rows.iter().map(|row| row.key().0).collect();
+    ids.sort_unstable();
+    xxhash_rust::xxh3::xxh3_64(ids.join(" ").as_bytes()).cast_signed()
 }
 
 fn doubtful() -> Finding {
-    let say = "rows of the roster could not be read, or more of them came after a short page; nothing was retired by it";
-    Finding::new("list_unreadable", KEY, say)
+    Finding::new("list_unreadable", KEY, "rows of the roster could not be read; nothing was retired by it")
 }
 
 /// Whether a roster's row adds nothing: same content and stamp, and the one live parent that it states.
@@ -157,17 +181,21 @@ fn edge<R: Node>(row: &R) -> Option<Edge> {
 mod tests {
     use super::*;
 
-    /// The calls and the end of a roster of so many rows, with a silent cap.
-    fn read(rows: u32, cap: u32) -> (u32, State) {
-        let (mut progress, mut calls) = (Progress::default(), 0);
+    /// The calls and the end of a roster of so many rows, with a silent cap, and what it taught.
+    fn read(rows: u32, cap: u32, known: Paging) -> (u32, State, Paging) {
+        let (mut progress, mut calls, mut learned) = (Progress::default(), 0, known);
         loop {
-            // As the vendor numbers pages when it caps them: by the size that was asked for.
-            let page = progress.offset.div_ceil(1000);
-            let received = rows.saturating_sub(page * 1000).min(cap);
+            let limit = progress.limit.unwrap_or(known.cap.unwrap_or(1000));
+            // As the vendor numbers pages: by the size that was asked for.
+            let page = progress.offset.div_ceil(limit);
+            let received = rows.saturating_sub(page * limit).min(cap).min(limit);
             calls += 1;
-            match course(&mut progress, received, 1000) {
+            let before = progress.clone();
+            let state = course(&mut progress, received, limit, rows.into(), known.whole);
+            learned = paging(&before, received).or(learned);
+            match state {
                 State::Queued => {}
-                end => return (calls, end),
+                end => return (calls, end, learned),
             }
         }
     }
@@ -175,15 +203,26 @@ mod tests {
     #[test]
     fn a_roster_costs_a_call_for_a_thousand_rows() {
         for (rows, calls) in [(0, 1), (1, 1), (999, 1), (1001, 2), (2500, 3), (3400, 4)] {
-            assert_eq!(read(rows, 1000), (calls, State::Read), "{rows} rows");
+            assert_eq!(read(rows, 1000, Paging::default()), (calls, State::Read, Paging::default()), "{rows} rows");
         }
         // Whether anything follows a full page is not known before it is asked for.
-        assert_eq!(read(1000, 1000), (2, State::Read));
+        assert_eq!(read(1000, 1000, Paging::default()).0, 2);
     }
 
     #[test]
-    fn a_silent_cap_is_not_the_end() {
-        assert_eq!(read(2500, 500).1, State::Unproven);
-        assert_eq!(read(500, 1000), (2, State::Read));
+    fn a_silent_cap_is_learned_once_and_remembered() {
+        for rows in [700, 1000, 2500] {
+            let (_, end, learned) = read(rows, 500, Paging::default());
+            assert_eq!((end, learned.cap), (State::Read, Some(500)), "{rows} rows");
+            let (calls, end, _) = read(rows, 500, learned);
+            assert_eq!((calls, end), (rows / 500 + 1, State::Read), "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn a_roster_as_long_as_a_cap_is_asked_about_once() {
+        let (calls, end, learned) = read(500, 1000, Paging::default());
+        assert_eq!((calls, end, learned.cap), (2, State::Read, None));
+        assert_eq!(read(500, 1000, learned).0, 1);
     }
 }

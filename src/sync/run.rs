@@ -13,7 +13,7 @@ use super::{
     Interrupted,
     caller::{Caller, Terms},
     context::Context,
-    finish,
+    finish, open,
     progress::Progress,
     queue::Queue,
     quota::{self, Quota},
@@ -32,7 +32,7 @@ use crate::{
         mirror::Mirrored,
         process::Identity,
         report::{self, ChangeRow, RunRow},
-        run::{self, OpenRun},
+        run,
         session::Session,
         source,
     },
@@ -136,11 +136,12 @@ where
     V::Row: Mirrored,
 {
     let session = if wanted.dry_run { Session::dry(&shared.pool).await? } else { Session::Lasting(shared.pool.clone()) };
-    let open = open(shared, source, &session, &vendor.shape(), wanted.trigger, stop).await?;
+    let open = open::open(shared, source, &session, &vendor.shape(), wanted.trigger, stop).await?;
     info!(source = source.name, run = open.run_id, walk = open.walk_id, trigger = wanted.trigger.word(), "run begins");
     let inner = stop.child_token();
     let context = Context {
         reading: Mutex::new(vendor.reading()),
+        paging: Mutex::default(),
         caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&progress), &terms(source, wanted)),
         session,
         open,
@@ -160,60 +161,6 @@ where
 fn terms(source: &Source, wanted: Wanted) -> Terms {
     let shortest_window = source.limits.iter().map(|limit| limit.window).min().unwrap_or(Duration::from_secs(60));
     Terms { timeout: source.timeout, shortest_window, max_calls: wanted.max_calls }
-}
-
-/// Takes the lease and opens the run, waiting for a holder elsewhere that may be dead.
-async fn open(
-    shared: &Shared,
-    source: &Source,
-    session: &Session,
-    shape: &str,
-    trigger: Trigger,
-    stop: &CancellationToken,
-) -> Result<OpenRun, NoRun> {
-    let mut seen: Option<Holder> = None;
-    loop {
-        let busy = match try_open(shared, source, session, shape, trigger).await? {
-            Ok(open) => return Ok(open),
-            Err(holder) => holder,
-        };
-        let name = source.name.clone();
-        let Some(holder) = busy else { return Err(NoRun::Busy { name, holder: None }) };
-        // On this machine its death would be known. Elsewhere a renewal shows that it lives.
-        let lives = holder.is_here || seen.as_ref().is_some_and(|seen| seen.until != holder.until || seen.pid != holder.pid);
-        if lives || stop.is_cancelled() {
-            return Err(NoRun::Busy { name, holder: Some(holder) });
-        }
-        tokio::time::sleep(holder.remaining.clamp(Duration::from_millis(50), Duration::from_secs(1))).await;
-        seen = Some(holder);
-    }
-}
-
-async fn try_open(
-    shared: &Shared,
-    source: &Source,
-    session: &Session,
-    shape: &str,
-    trigger: Trigger,
-) -> Result<Result<OpenRun, Option<Holder>>, NoRun> {
-    let mut step = session.begin().await?;
-    let Some(source_id) = source::id_of(step.conn(), &source.name, source.vendor.word()).await? else {
-        return Err(NoRun::OtherVendor { name: source.name.clone() });
-    };
-    if !lease::try_lock(step.conn(), source_id).await? {
-        return Ok(Err(None));
-    }
-    let lease = match lease::take(step.conn(), source_id, shared.process_id, &shared.identity).await? {
-        Ok(lease) => lease,
-        Err(holder) => return Ok(Err(Some(holder))),
-    };
-    if let Some(run_id) = run::abandon(step.conn(), source_id).await? {
-        warn!(source = source.name, run = run_id, "the process of an earlier run died; its walk goes on");
-    }
-    let walk_id = run::open_walk(step.conn(), source_id, shape).await?;
-    let open = run::open(step.conn(), lease, walk_id, trigger).await?;
-    step.commit().await?;
-    Ok(Ok(open))
 }
 
 impl<V> Context<V>
@@ -256,10 +203,11 @@ where
 }
 
 impl<V: Hierarchy> Context<V> {
-    /// A walk that goes on reads its lists as it began to.
+    /// A walk that goes on reads its lists as it began to, with what earlier ones have learned.
     async fn recall_reading(&self) -> Result<(), Interrupted> {
         let mut step = self.session.begin().await?;
         let word = run::reach(step.conn(), &self.open).await?;
+        self.set_paging(source::paging(step.conn(), self.open.lease.source_id).await?);
         step.commit().await?;
         if let Some(reading) = word.as_deref().and_then(Reading::from_word) {
             self.set_reading(Some(reading));

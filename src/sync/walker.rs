@@ -53,15 +53,16 @@ where
         if context.caller.is_stopped() {
             return Err(Interrupted::Stopped);
         }
-        let offset = Progress::from_stored(&work.progress).offset;
-        let ask = Ask { list: list.clone(), offset, limit: vendor.page_size() };
+        let progress = Progress::from_stored(&work.progress);
+        let limit = progress.limit.unwrap_or_else(|| context.paging().cap.map_or(vendor.page_size(), |cap| cap.min(vendor.page_size())));
+        let ask = Ask { list: list.clone(), offset: progress.offset, limit };
         let page = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
             Ok(page) => page,
             Err(CallError::Run(interrupted)) => return Err(interrupted),
             Err(CallError::ThisOnly(error)) => return give_up(context, work, refused(work, &error)).await,
         };
         let goes_on =
-            if list == List::Roster { roster::write(context, work, page).await? } else { page::write(context, work, page).await? };
+            if list == List::Roster { roster::write(context, work, page, limit).await? } else { page::write(context, work, page).await? };
         if !goes_on {
             return Ok(());
         }

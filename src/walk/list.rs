@@ -30,6 +30,12 @@ pub struct Progress {
     /// Rows that could not be read.
     #[serde(rename = "b", skip_serializing_if = "is_zero")]
     pub unreadable: u32,
+    /// Rows to ask for, where that is not what is configured.
+    #[serde(rename = "l", skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Digest of the ids of a page after which it is asked whether anything follows.
+    #[serde(rename = "w", skip_serializing_if = "Option::is_none")]
+    pub whole: Option<i64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

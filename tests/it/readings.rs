@@ -192,6 +192,29 @@ async fn a_roster_that_fills_its_pages_exactly_is_read_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_roster_that_is_capped_silently_is_read_whole_and_the_cap_is_remembered() {
+    let settings = LeadSquaredSettings { search_cap: 50, ..LeadSquaredSettings::default() };
+    let account = Account::open(&Shape::list(119), settings, "edges = \"advanced_search\"").await;
+    let run = account.case.complete().await;
+    assert_eq!((run.inserted, run.requests), (120, 3));
+    assert_eq!(count(&account.pool, "select page_cap::bigint from hiersync.source").await, 50);
+    assert_eq!(account.case.quiet(&account.pool).await.requests, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_as_long_as_a_cap_may_be_is_asked_about_once() {
+    let account = Account::open(&Shape::list(99), LeadSquaredSettings::default(), "edges = \"advanced_search\"").await;
+    assert_eq!(account.case.complete().await.requests, 2);
+    assert_eq!(account.case.quiet(&account.pool).await.requests, 1);
+    // Somebody came: another roster, about which nothing is known.
+    account.vendor.settings().search_cap = 100;
+    let root = account.root;
+    account.vendor.world().insert(root, Place::First);
+    assert_eq!(account.case.complete().await.requests, 2);
+    assert_eq!(count(&account.pool, "select count(*) from hiersync.reporting_user where retired_at is null").await, 101);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_queried_user_in_its_own_list_is_no_report_of_its_own() {
     for (reach, more) in [
         (Reach::Direct, "reach = \"direct\""),

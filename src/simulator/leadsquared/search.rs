@@ -49,6 +49,7 @@ fn find(world: &LeadSquaredWorld, settings: &LeadSquaredSettings, body: &Value, 
     let known = |name: &str| users.first().is_none_or(|user| value(user, name).is_some());
     check(settings, &asked, &used(body).collect::<Vec<_>>(), known)?;
     let (skip, take) = paging(body)?;
+    let take = take.min(settings.search_cap);
     let text = |user: &User, name: &str| as_text(value(user, name).unwrap_or_default());
     users.retain(|user| fits(body, |name| text(user, name)));
     sort(body, &mut users, &text);

@@ -39,6 +39,8 @@ pub struct LeadSquaredSettings {
     pub order: UserOrder,
     /// Rows of one hierarchy answer at most.
     pub row_cap: usize,
+    /// The search gives at most so many rows, though more are asked for; its pages are numbered as asked for.
+    pub search_cap: usize,
     /// Whether Advanced Search can filter and sort on `ModifiedOn`.
     pub searches_modified_on: bool,
     /// How calls beyond a limit are refused.
@@ -178,6 +180,7 @@ impl Default for LeadSquaredSettings {
             unknown_user: UnknownUser::Error,
             order: UserOrder::Stable,
             row_cap: usize::MAX,
+            search_cap: usize::MAX,
             searches_modified_on: true,
             throttle: Throttle::Status429,
             stated_limit: None,

@@ -1,0 +1,110 @@
+//! What the ledger costs: a thousand permits a second, bought in bulk, as CPU time of this process and of its Postgres.
+
+use std::{fs, path::Path, time::Duration};
+
+use futures::future::join_all;
+use hiersync::{
+    budget::purse::Purse,
+    clock,
+    store::{
+        ledger::PgLedger,
+        process::{self, Identity},
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+use super::home::Home;
+
+const CALLERS: usize = 64;
+const SPAN: Duration = Duration::from_secs(10);
+
+pub async fn measure() {
+    println!("\nA thousand permits a second, {CALLERS} callers at once, for {} s each", SPAN.as_secs());
+    println!("{:>28} {:>10} {:>14} {:>14} {:>10}", "limits", "permits/s", "here", "Postgres", "of a core");
+    for limits in [&["5000/5s"][..], &["5000/5s", "50000000/1d"]] {
+        cost(limits).await;
+    }
+}
+
+async fn cost(texts: &[&str]) {
+    let home = Home::new().source(
+        "sales",
+        "vendor = \"leadsquared\"\nbase_url = \"http://127.0.0.1:9\"\nhierarchy_path = \"/x\"\nroots = [\"00000000-0000-0000-0000-000000000001\"]",
+        &[],
+    );
+    let app = home.app().await;
+    let limits: Vec<_> = texts.iter().map(|text| text.parse().unwrap()).collect();
+    let process_id = process::register(&mut app.pool.acquire().await.unwrap(), &Identity::own()).await.unwrap();
+    let ledger = PgLedger::open(&app.pool, process_id, "cost", &limits, 0.0, Duration::from_secs(30)).await.unwrap();
+    if texts.len() > 1 {
+        // A day of it went before.
+        sqlx::query(
+            "insert into hiersync.budget_ledger (budget_id, process_id, calls, bought_at, ended_at)
+             select budget_id, 0, 1000, t, t from hiersync.budget,
+                 generate_series(clock_timestamp() - interval '12 hours', clock_timestamp() - interval '6 s', interval '1 s') t",
+        )
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    }
+    let purse = Purse::new(ledger);
+    let (begun, here, there) = (clock::instant(), cpu_here(), cpu_of_postgres(home.path()));
+    let permits = join_all((0..CALLERS).map(|_| caller(&purse, begun))).await.into_iter().sum::<u32>();
+    let span = begun.elapsed().as_secs_f64();
+    let (here, there) = (cpu_here() - here, cpu_of_postgres(home.path()) - there);
+    let share = |cpu: f64| format!("{:.2} %", cpu / span * 100.0);
+    println!(
+        "{:>28} {:>10.0} {:>14} {:>14} {:>10}",
+        texts.join(" + "),
+        f64::from(permits) / span,
+        share(here),
+        share(there),
+        share(here + there)
+    );
+    drop(purse);
+    app.close().await;
+}
+
+/// Each permit is for a call of 20 ms; a caller makes a sixty-fourth of a thousand a second.
+async fn caller(purse: &Purse<PgLedger>, begun: std::time::Instant) -> u32 {
+    let stop = CancellationToken::new();
+    let mut permits = 0;
+    let mut next = begun;
+    while begun.elapsed() < SPAN {
+        let mut permit = purse.permit(Duration::from_secs(60), &stop).await.unwrap_or_else(|why| panic!("{why}"));
+        permit.used();
+        permits += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        drop(permit);
+        next += Duration::from_millis(64);
+        tokio::time::sleep(next.saturating_duration_since(clock::instant())).await;
+    }
+    permits
+}
+
+/// User and system seconds of the processes that satisfy a condition (proc(5), fields 14 and 15, and of waited-for children).
+fn cpu(is_wanted: impl Fn(&Path) -> bool, fields: &[usize]) -> f64 {
+    let ticks: u64 = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(Result::ok)
+        .filter(|entry| is_wanted(&entry.path()))
+        .filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
+        .map(|stat| {
+            let rest = stat.rsplit_once(')').unwrap().1;
+            let all: Vec<&str> = rest.split_whitespace().collect();
+            fields.iter().map(|field| all[field - 3].parse::<u64>().unwrap_or(0)).sum::<u64>()
+        })
+        .sum();
+    #[expect(clippy::cast_precision_loss, reason = "seconds of CPU")]
+    let seconds = ticks as f64 / 100.0;
+    seconds
+}
+
+fn cpu_here() -> f64 {
+    let own = std::process::id().to_string();
+    cpu(|process| process.file_name().is_some_and(|name| name == own.as_str()), &[14, 15])
+}
+
+fn cpu_of_postgres(home: &Path) -> f64 {
+    cpu(|process| fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(home)), &[14, 15, 16, 17])
+}

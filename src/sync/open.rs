@@ -1,0 +1,75 @@
+//! The beginning of a run: the lease, the walk to go on with, the run's row.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::run::{NoRun, Shared};
+use crate::{
+    config::Source,
+    model::run::Trigger,
+    store::{
+        lease::{self, Holder},
+        run::{self, OpenRun},
+        session::Session,
+        source,
+    },
+};
+
+/// Takes the lease and opens the run, waiting for a holder elsewhere that may be dead.
+///
+/// # Errors
+/// When somebody else runs the source, or the database fails.
+pub async fn open(
+    shared: &Shared,
+    source: &Source,
+    session: &Session,
+    shape: &str,
+    trigger: Trigger,
+    stop: &CancellationToken,
+) -> Result<OpenRun, NoRun> {
+    let mut seen: Option<Holder> = None;
+    loop {
+        let busy = match try_open(shared, source, session, shape, trigger).await? {
+            Ok(open) => return Ok(open),
+            Err(holder) => holder,
+        };
+        let name = source.name.clone();
+        let Some(holder) = busy else { return Err(NoRun::Busy { name, holder: None }) };
+        // On this machine its death would be known. Elsewhere a renewal shows that it lives.
+        let lives = holder.is_here || seen.as_ref().is_some_and(|seen| seen.until != holder.until || seen.pid != holder.pid);
+        if lives || stop.is_cancelled() {
+            return Err(NoRun::Busy { name, holder: Some(holder) });
+        }
+        tokio::time::sleep(holder.remaining.clamp(Duration::from_millis(50), Duration::from_secs(1))).await;
+        seen = Some(holder);
+    }
+}
+
+async fn try_open(
+    shared: &Shared,
+    source: &Source,
+    session: &Session,
+    shape: &str,
+    trigger: Trigger,
+) -> Result<Result<OpenRun, Option<Holder>>, NoRun> {
+    let mut step = session.begin().await?;
+    let Some(source_id) = source::id_of(step.conn(), &source.name, source.vendor.word()).await? else {
+        return Err(NoRun::OtherVendor { name: source.name.clone() });
+    };
+    if !lease::try_lock(step.conn(), source_id).await? {
+        return Ok(Err(None));
+    }
+    let lease = match lease::take(step.conn(), source_id, shared.process_id, &shared.identity).await? {
+        Ok(lease) => lease,
+        Err(holder) => return Ok(Err(Some(holder))),
+    };
+    if let Some(run_id) = run::abandon(step.conn(), source_id).await? {
+        warn!(source = source.name, run = run_id, "the process of an earlier run died; its walk goes on");
+    }
+    let walk_id = run::open_walk(step.conn(), source_id, shape).await?;
+    let open = run::open(step.conn(), lease, walk_id, trigger).await?;
+    step.commit().await?;
+    Ok(Ok(open))
+}
