@@ -22,6 +22,7 @@ use crate::{
         connect::{self, ConnectError},
         ledger::PgLedger,
         process::{self, Identity},
+        session::{self, Step},
     },
     sync::{
         progress::Progress,
@@ -134,11 +135,21 @@ impl App {
         Ok(report)
     }
 
+    /// Begins a transaction, which must end before the application closes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin(&self) -> sqlx::Result<Step> {
+        session::begin(&self.pool).await
+    }
+
     /// The database, and who we are there: written down when it first matters.
     async fn shared(&self) -> sqlx::Result<&Shared> {
         let register = || async {
             let identity = Identity::own();
-            let process_id = process::register(&mut *self.pool.acquire().await?, &identity).await?;
+            let mut step = self.begin().await?;
+            let process_id = process::register(&mut step.conn(), &identity).await?;
+            step.commit().await?;
             Ok(Shared { pool: self.pool.clone(), process_id, identity })
         };
         self.shared.get_or_try_init(register).await

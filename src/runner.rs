@@ -140,7 +140,8 @@ impl One {
             () = tokio::time::sleep(LOOK_AFTER_OTHERS) => {}
             () = self.stop.cancelled() => return false,
         }
-        match report::runs(&self.app.pool, Some(&self.source.name), 1).await {
+        let last = async { report::runs(&mut self.app.begin().await?.conn(), Some(&self.source.name), 1).await };
+        match last.await {
             Ok(runs) => runs.first().is_some_and(|run| run.outcome.is_none()),
             Err(error) => {
                 warn!(source = self.source.name, error = %error, "cannot see who is syncing it");

@@ -9,6 +9,7 @@ use hiersync::{
     store::{
         ledger::PgLedger,
         process::{self, Identity},
+        session,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,9 @@ async fn cost(texts: &[&str]) {
     );
     let app = home.app().await;
     let limits: Vec<_> = texts.iter().map(|text| text.parse().unwrap()).collect();
-    let process_id = process::register(&mut app.pool.acquire().await.unwrap(), &Identity::own()).await.unwrap();
+    let mut step = session::begin(&app.pool).await.unwrap();
+    let process_id = process::register(&mut step.conn(), &Identity::own()).await.unwrap();
+    step.commit().await.unwrap();
     let ledger = PgLedger::open(&app.pool, process_id, "cost", &limits, 0.0, Duration::from_secs(30)).await.unwrap();
     if texts.len() > 1 {
         // A day of it went before.

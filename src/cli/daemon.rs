@@ -95,7 +95,7 @@ async fn live(stop: &CancellationToken, runner: &Runner) {
 /// The schedules. A source whose last firing has no run after it is triggered once: it was missed. So is one whose last
 /// run was cut short: its walk goes on.
 async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Timetable, Failure> {
-    let starts: HashMap<String, Option<DateTime<Utc>>> = report::last_starts(&app.pool).await?.into_iter().collect();
+    let starts: HashMap<String, Option<DateTime<Utc>>> = report::last_starts(&mut app.begin().await?.conn()).await?.into_iter().collect();
     let mut timetable = Timetable::default();
     for source in sources {
         let Some(schedule) = &source.schedule else { continue };
@@ -105,7 +105,7 @@ async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Tim
         if is_missed(last_firing, last_start) {
             info!(source = source.name, "a firing was missed while nobody was up: made up now");
             runner.trigger(&source.name, Trigger::Startup);
-        } else if was_cut_short(&report::runs(&app.pool, Some(&source.name), 1).await?) {
+        } else if was_cut_short(&report::runs(&mut app.begin().await?.conn(), Some(&source.name), 1).await?) {
             info!(source = source.name, "the last run was cut short: its walk goes on now");
             runner.trigger(&source.name, Trigger::Startup);
         }

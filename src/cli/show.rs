@@ -77,8 +77,8 @@ pub struct FindingsArgs {
 /// # Errors
 /// When the database fails.
 pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
-    let health = report::health(&app.pool).await?;
-    let budgets = figures::budgets(&app.pool).await?;
+    let health = report::health(&mut app.begin().await?.conn()).await?;
+    let budgets = figures::budgets(&mut app.begin().await?.conn()).await?;
     app.close().await;
     if args.json {
         println!("{}", json!({ "sources": health, "budgets": budgets }));
@@ -128,7 +128,7 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
 /// # Errors
 /// When the database fails.
 pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
-    let rows = report::runs(&app.pool, args.source.as_deref(), args.limit).await?;
+    let rows = report::runs(&mut app.begin().await?.conn(), args.source.as_deref(), args.limit).await?;
     app.close().await;
     if args.json {
         return Ok(lines(&rows));
@@ -163,9 +163,9 @@ pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
 /// # Errors
 /// When the database fails.
 pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
-    let mut conn = app.pool.acquire().await?;
-    let rows = report::changes(&mut conn, args.source.as_deref(), args.run, args.key.as_deref(), args.limit).await?;
-    drop(conn);
+    let mut step = app.begin().await?;
+    let rows = report::changes(&mut step.conn(), args.source.as_deref(), args.run, args.key.as_deref(), args.limit).await?;
+    drop(step);
     app.close().await;
     if args.json {
         return Ok(lines(&rows));
@@ -184,7 +184,7 @@ pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
 /// # Errors
 /// When the database fails.
 pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
-    let rows = report::findings(&app.pool, args.source.as_deref(), args.all, args.limit).await?;
+    let rows = report::findings(&mut app.begin().await?.conn(), args.source.as_deref(), args.all, args.limit).await?;
     app.close().await;
     if args.json {
         return Ok(lines(&rows));

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
 use tracing::warn;
 
-use super::process::{self, Identity};
+use super::{
+    conn::Conn,
+    process::{self, Identity},
+};
 use crate::{
     budget::{
         book::{Book, Changes, Entry, Moment, Waiter},
@@ -54,7 +56,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn write_limits(conn: &mut PgConnection, name: &str, limits: &[Limit], headroom: f64) -> sqlx::Result<i32> {
+pub async fn write_limits(conn: &mut Conn<'_>, name: &str, limits: &[Limit], headroom: f64) -> sqlx::Result<i32> {
     let mut limits = limits.to_vec();
     limits.sort_by_key(|limit| (limit.window, limit.calls));
     limits.dedup_by_key(|limit| limit.window);
@@ -76,7 +78,7 @@ pub async fn write_limits(conn: &mut PgConnection, name: &str, limits: &[Limit],
 ///
 /// # Errors
 /// When the database fails.
-pub async fn load(conn: &mut PgConnection, budget: &Budget) -> sqlx::Result<Loaded> {
+pub async fn load(conn: &mut Conn<'_>, budget: &Budget) -> sqlx::Result<Loaded> {
     let asked = clock::uptime();
     let boot = process::boot();
     let believed = pace::BELIEVED_FOR.as_seconds_f64();
@@ -116,7 +118,7 @@ pub async fn load(conn: &mut PgConnection, budget: &Budget) -> sqlx::Result<Load
 }
 
 /// The database's clock jumped: the ledger's times jump with it.
-async fn follow_clock(conn: &mut PgConnection, budget: &Budget, jump: TimeDelta) -> sqlx::Result<()> {
+async fn follow_clock(conn: &mut Conn<'_>, budget: &Budget, jump: TimeDelta) -> sqlx::Result<()> {
     let seconds = jump.as_seconds_f64();
     warn!(budget = budget.name, seconds, "the database's clock jumped: the ledger follows");
     sqlx::query!(
@@ -141,7 +143,7 @@ async fn follow_clock(conn: &mut PgConnection, budget: &Budget, jump: TimeDelta)
 ///
 /// # Errors
 /// When the database fails.
-pub async fn write(conn: &mut PgConnection, budget: &Budget, loaded: &Loaded, buys: u32) -> sqlx::Result<Option<i64>> {
+pub async fn write(conn: &mut Conn<'_>, budget: &Budget, loaded: &Loaded, buys: u32) -> sqlx::Result<Option<i64>> {
     write_place(conn, budget, &loaded.changes).await?;
     let (book, changes) = (&loaded.book, &loaded.changes);
     if buys == 0 && changes.changed.is_empty() && changes.gone.is_empty() {
@@ -169,7 +171,7 @@ pub async fn write(conn: &mut PgConnection, budget: &Budget, loaded: &Loaded, bu
     .await
 }
 
-async fn write_place(conn: &mut PgConnection, budget: &Budget, changes: &Changes) -> sqlx::Result<()> {
+async fn write_place(conn: &mut Conn<'_>, budget: &Budget, changes: &Changes) -> sqlx::Result<()> {
     if let Some(place) = changes.waits {
         sqlx::query!(
             "insert into hiersync.budget_waiter (budget_id, process_id, since, wants, asks_again_by) values ($1, $2, $3, $4, $5)
@@ -199,7 +201,7 @@ async fn write_place(conn: &mut PgConnection, budget: &Budget, changes: &Changes
 ///
 /// # Errors
 /// When the database fails.
-pub async fn learn(conn: &mut PgConnection, budget: &Budget, limit: Limit, is_news: bool) -> sqlx::Result<()> {
+pub async fn learn(conn: &mut Conn<'_>, budget: &Budget, limit: Limit, is_news: bool) -> sqlx::Result<()> {
     let millis = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX);
     sqlx::query!(
         "with taken_back as (

@@ -1,11 +1,14 @@
 //! Writes what changed.
 
 use serde_json::{Map, Value};
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 
 use chrono::{DateTime, Utc};
 
-use super::mirror::{At, Edge};
+use super::{
+    conn::Conn,
+    mirror::{At, Edge},
+};
 
 /// One row of `change`.
 #[derive(Debug, Clone)]
@@ -33,7 +36,7 @@ impl Change {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn write(conn: &mut PgConnection, at: At, changes: &[Change]) -> sqlx::Result<()> {
+pub async fn write(conn: &mut Conn<'_>, at: At, changes: &[Change]) -> sqlx::Result<()> {
     if changes.is_empty() {
         return Ok(());
     }

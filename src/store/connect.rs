@@ -4,21 +4,19 @@ use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions, Connection, PgPool,
-    migrate::MigrateError,
+    ConnectOptions, Connection, PgPool, Row,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::net::TcpStream;
+
+use super::conn::Conn;
 
 /// Guards the migrations between processes; transaction-level, so that a pooling proxy in front works.
 const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
 
 /// A connection that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Begins a transaction that the server ends when we fall silent in it: a process that froze, or whose machine has gone
-/// without a word, would keep its locks for hours. Set anew each time, so that a transaction-pooling proxy works.
-pub const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '8s'";
 
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +53,14 @@ pub async fn open(url: &str, password: Option<&SecretString>, max_connections: u
     let place = place(&options);
     // A pool tries again until its time is up, and then does not say why: one connection by itself does.
     reach(&options).await.map_err(|source| ConnectError::Unreachable { place: place.clone(), source })?;
-    let pool = pool(max_connections).connect_lazy_with(options);
-    migrate(&pool).await.map_err(|source| ConnectError::Migrate { place, source })?;
+    let pool = pool(max_connections).connect_lazy_with(options.clone());
+    migrate(&pool, &options).await.map_err(|source| ConnectError::Migrate { place, source })?;
     Ok(pool)
 }
 
 fn options(url: &str, password: Option<&SecretString>) -> Result<PgConnectOptions, ConnectError> {
-    let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?.application_name("hiersync");
+    // sqlx would set `extra_float_digits`, which pgbouncer refuses; since Postgres 12 a float reads back exactly without it.
+    let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?.application_name("hiersync").extra_float_digits(None);
     Ok(match password {
         Some(password) => options.password(password.expose_secret()),
         None => options,
@@ -92,11 +91,30 @@ fn place(options: &PgConnectOptions) -> String {
     }
 }
 
-async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    let mut guard = pool.begin().await?;
-    sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut *guard).await?;
+/// Runs the migrations that are missing.
+async fn migrate(pool: &PgPool, options: &PgConnectOptions) -> Result<(), MigrateError> {
+    let mut migrator = sqlx::migrate!();
     // The migrator's own lock is a session lock, which a transaction-pooling proxy breaks.
-    sqlx::migrate!().set_locking(false).run(pool).await?;
-    guard.commit().await?;
-    Ok(())
+    migrator.set_locking(false);
+    if is_current(pool, &migrator).await {
+        return Ok(());
+    }
+    // The migrator gives names to its statements. They must not outlive its transaction, nor meet others there: behind a proxy
+    // the server's connection is shared. Ours is not used again; where it ends early, the server's ends with it.
+    let mut connection = options.connect().await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction)).await?;
+    sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
+    migrator.run(&mut *transaction).await?;
+    sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(connection.close().await?)
+}
+
+/// Whether the schema is exactly what this program wants. Where it is not, the migrator says what is the matter.
+async fn is_current(pool: &PgPool, migrator: &Migrator) -> bool {
+    let applied = "select version, checksum, success from hiersync._sqlx_migrations order by version";
+    let Ok(rows) = sqlx::raw_sql(applied).fetch_all(pool).await else { return false };
+    let found = rows.iter().map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?)));
+    found.eq(migrator.iter().map(|migration| Some((migration.version, migration.checksum.to_vec(), true))))
 }

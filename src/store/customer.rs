@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 
 use super::{
+    conn::Conn,
     mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
     profile, retire, source,
 };
@@ -25,7 +26,7 @@ impl Mirror for Customers {
     const NODE: &'static str = "customer";
     const LINK: &'static str = "customer_link";
 
-    async fn ask(conn: &mut PgConnection, at: At, parent: &NodeKey, rows: &[Customer]) -> sqlx::Result<Vec<Known>> {
+    async fn ask(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[Customer]) -> sqlx::Result<Vec<Known>> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let found = sqlx::query_file!("src/store/sql/customer_ask.sql", at.source_id, at.walk_id, id(parent), &ids).fetch_all(conn).await?;
         let known = found.into_iter().map(|row| Known {
@@ -42,7 +43,7 @@ impl Mirror for Customers {
         Ok(known.collect())
     }
 
-    async fn load(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<Vec<Customer>> {
+    async fn load(conn: &mut Conn<'_>, source_id: i32, rows: &[&Customer]) -> sqlx::Result<Vec<Customer>> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let mut profiles = profile::load(&mut *conn, source_id, &ids).await?;
         let found = sqlx::query!(
@@ -67,7 +68,7 @@ impl Mirror for Customers {
         Ok(customer.collect())
     }
 
-    async fn insert(conn: &mut PgConnection, at: At, rows: &[&Customer], first_no: i32) -> sqlx::Result<()> {
+    async fn insert(conn: &mut Conn<'_>, at: At, rows: &[&Customer], first_no: i32) -> sqlx::Result<()> {
         let columns = Columns::of(rows);
         sqlx::query_file!(
             "src/store/sql/customer_insert.sql",
@@ -96,7 +97,7 @@ impl Mirror for Customers {
         profile::insert(conn, at.source_id, rows).await
     }
 
-    async fn update(conn: &mut PgConnection, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
+    async fn update(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
         let columns = Columns::of(rows);
         sqlx::query_file!(
             "src/store/sql/customer_update.sql",
@@ -125,7 +126,7 @@ impl Mirror for Customers {
         profile::insert(conn, at.source_id, rows).await
     }
 
-    async fn touch(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
+    async fn touch(conn: &mut Conn<'_>, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let stamps: Vec<Option<DateTime<Utc>>> = rows.iter().map(|row| row.stamp()).collect();
         sqlx::query!(
@@ -140,12 +141,12 @@ impl Mirror for Customers {
         profile::touch(conn, source_id, rows).await
     }
 
-    async fn restore(conn: &mut PgConnection, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
+    async fn restore(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         restore_ids(conn, at, &ids).await
     }
 
-    async fn root(conn: &mut PgConnection, at: At, root: &NodeKey) -> sqlx::Result<RootRow> {
+    async fn root(conn: &mut Conn<'_>, at: At, root: &NodeKey) -> sqlx::Result<RootRow> {
         let before = sqlx::query_scalar!(
             r#"select retired_at is not null as "retired!" from hiersync.customer where source_id = $1 and customer_id = $2"#,
             at.source_id,
@@ -160,7 +161,7 @@ impl Mirror for Customers {
         }
     }
 
-    async fn link(conn: &mut PgConnection, at: At, edges: &[Edge]) -> sqlx::Result<Linked> {
+    async fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> sqlx::Result<Linked> {
         let parents: Vec<i64> = edges.iter().map(|edge| id(&edge.parent)).collect();
         let children: Vec<i64> = edges.iter().map(|edge| id(&edge.child)).collect();
         let rows = sqlx::query_file!("src/store/sql/customer_link.sql", at.source_id, at.now, &parents, &children).fetch_all(conn).await?;
@@ -172,47 +173,47 @@ impl Mirror for Customers {
         Ok(linked)
     }
 
-    async fn unlink_others(_: &mut PgConnection, _: At, _: &[Edge]) -> sqlx::Result<Vec<Edge>> {
+    async fn unlink_others(_: &mut Conn<'_>, _: At, _: &[Edge]) -> sqlx::Result<Vec<Edge>> {
         // A customer's row never states its parent, so nothing is exclusive.
         Ok(Vec::new())
     }
 
-    async fn shown_links(_: &mut PgConnection, _: At, _: Reading) -> sqlx::Result<Vec<Edge>> {
+    async fn shown_links(_: &mut Conn<'_>, _: At, _: Reading) -> sqlx::Result<Vec<Edge>> {
         // Children are linked page by page.
         Ok(Vec::new())
     }
 
-    async fn retire_links(conn: &mut PgConnection, at: At, _: Reading, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
+    async fn retire_links(conn: &mut Conn<'_>, at: At, _: Reading, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
         retire::customer_links(conn, at, is_complete).await
     }
 
-    async fn retire_nodes(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<NodeKey>> {
+    async fn retire_nodes(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<NodeKey>> {
         retire::customers(conn, at).await
     }
 
-    async fn ask_roster(_: &mut PgConnection, _: At, _: &[Customer]) -> sqlx::Result<Vec<RosterKnown>> {
+    async fn ask_roster(_: &mut Conn<'_>, _: At, _: &[Customer]) -> sqlx::Result<Vec<RosterKnown>> {
         // Customers come in lists of children only.
         Ok(Vec::new())
     }
 
-    async fn hold(_: &mut PgConnection, _: At, _: &[&Customer]) -> sqlx::Result<()> {
+    async fn hold(_: &mut Conn<'_>, _: At, _: &[&Customer]) -> sqlx::Result<()> {
         Ok(())
     }
 
-    async fn held(_: &mut PgConnection, _: At) -> sqlx::Result<Vec<Customer>> {
+    async fn held(_: &mut Conn<'_>, _: At) -> sqlx::Result<Vec<Customer>> {
         Ok(Vec::new())
     }
 
-    async fn release(_: &mut PgConnection, _: i32) -> sqlx::Result<()> {
+    async fn release(_: &mut Conn<'_>, _: i32) -> sqlx::Result<()> {
         Ok(())
     }
 
-    async fn oddities(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Oddity>> {
+    async fn oddities(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Oddity>> {
         let rows = sqlx::query_file!("src/store/sql/customer_oddities.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
         Ok(rows.into_iter().map(|row| Oddity { kind: row.kind, key: NodeKey(row.key), parents: row.parents }).collect())
     }
 
-    async fn live(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<i64> {
+    async fn live(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<i64> {
         retire::live_customers(conn, source_id).await
     }
 }
@@ -222,7 +223,7 @@ impl Mirrored for Customer {
 }
 
 /// A root's row, until a list shows it: only its id is known.
-async fn insert_root(conn: &mut PgConnection, at: At, id: i64) -> sqlx::Result<()> {
+async fn insert_root(conn: &mut Conn<'_>, at: At, id: i64) -> sqlx::Result<()> {
     let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
     sqlx::query!(
         "insert into hiersync.customer (source_id, customer_id, node_no, is_placeholder, first_seen_at, changed_at)
@@ -238,7 +239,7 @@ async fn insert_root(conn: &mut PgConnection, at: At, id: i64) -> sqlx::Result<(
 }
 
 /// Makes retired nodes live that are otherwise as known.
-async fn restore_ids(conn: &mut PgConnection, at: At, ids: &[i64]) -> sqlx::Result<()> {
+async fn restore_ids(conn: &mut Conn<'_>, at: At, ids: &[i64]) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.customer set retired_at = null, retired_walk_id = null, changed_at = $3
          where source_id = $1 and customer_id = any($2)",

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
 
+use super::conn::Conn;
 use crate::model::limit::Limit;
 
 /// One budget, as it stands.
@@ -42,14 +42,14 @@ pub struct WindowRow {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn budgets(pool: &PgPool) -> sqlx::Result<Vec<BudgetRow>> {
+pub async fn budgets(conn: &mut Conn<'_>) -> sqlx::Result<Vec<BudgetRow>> {
     let rows = sqlx::query!(
         r#"select budget as "name!", (extract(epoch from span) * 1000)::bigint as "window_ms!", origin = 'learned' as "is_learned!",
                headroom as "headroom!", pace as "pace!", allowed as "allowed!", used as "used!", free as "free!", paused_until,
                paused_why
            from hiersync.budget_use order by budget, span"#
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     let mut budgets: Vec<BudgetRow> = Vec::new();
     for row in rows {
@@ -94,7 +94,7 @@ pub struct Totals {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn totals(pool: &PgPool) -> sqlx::Result<Vec<Totals>> {
+pub async fn totals(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Totals>> {
     sqlx::query_as!(
         Totals,
         r#"select s.name as source, r.outcome as "outcome!", count(*) as "runs!", sum(r.requests)::bigint as "requests!",
@@ -103,7 +103,7 @@ pub async fn totals(pool: &PgPool) -> sqlx::Result<Vec<Totals>> {
            from hiersync.sync_run r join hiersync.source s using (source_id)
            where r.outcome is not null group by s.name, r.outcome order by s.name, r.outcome"#
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }
 
@@ -122,15 +122,15 @@ pub struct TreeLine {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn top_of_tree(pool: &PgPool, source: &str, limit: i64) -> sqlx::Result<Vec<TreeLine>> {
-    sqlx::query_file_as!(TreeLine, "src/store/sql/report_tree.sql", source, limit).fetch_all(pool).await
+pub async fn top_of_tree(conn: &mut Conn<'_>, source: &str, limit: i64) -> sqlx::Result<Vec<TreeLine>> {
+    sqlx::query_file_as!(TreeLine, "src/store/sql/report_tree.sql", source, limit).fetch_all(conn).await
 }
 
 /// How many rows the published tables hold.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn sizes(pool: &PgPool) -> sqlx::Result<Vec<(String, i64)>> {
-    let rows = sqlx::query_file!("src/store/sql/report_sizes.sql").fetch_all(pool).await?;
+pub async fn sizes(conn: &mut Conn<'_>) -> sqlx::Result<Vec<(String, i64)>> {
+    let rows = sqlx::query_file!("src/store/sql/report_sizes.sql").fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| (row.name, row.rows)).collect())
 }

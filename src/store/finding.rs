@@ -1,9 +1,9 @@
 //! Findings: open once, seen again without a new row, resolved when a later walk no longer sees them.
 
 use serde_json::{Map, Value, json};
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 
-use super::{mirror::At, run::OpenRun};
+use super::{conn::Conn, mirror::At, run::OpenRun};
 
 /// Something a person should know.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +35,7 @@ impl Finding {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn open(conn: &mut PgConnection, at: At, findings: &[Finding]) -> sqlx::Result<()> {
+pub async fn open(conn: &mut Conn<'_>, at: At, findings: &[Finding]) -> sqlx::Result<()> {
     if findings.is_empty() {
         return Ok(());
     }
@@ -68,7 +68,7 @@ pub async fn open(conn: &mut PgConnection, at: At, findings: &[Finding]) -> sqlx
 ///
 /// # Errors
 /// When the database fails.
-pub async fn stale_before(conn: &mut PgConnection, at: At, keys: &[&str], digests: &[String]) -> sqlx::Result<Vec<String>> {
+pub async fn stale_before(conn: &mut Conn<'_>, at: At, keys: &[&str], digests: &[String]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"select n.key as "key!"
            from unnest($3::text[], $4::text[]) as n (key, digest)
@@ -88,7 +88,7 @@ pub async fn stale_before(conn: &mut PgConnection, at: At, keys: &[&str], digest
 ///
 /// # Errors
 /// When the database fails.
-pub async fn resolve(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<()> {
+pub async fn resolve(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.finding set resolved_at = clock_timestamp() where source_id = $1 and resolved_at is null and walk_id <> $2",
         run.lease.source_id,
@@ -103,7 +103,7 @@ pub async fn resolve(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<()>
 ///
 /// # Errors
 /// When the database fails.
-pub async fn withdraw(conn: &mut PgConnection, run: &OpenRun, kind: &str) -> sqlx::Result<()> {
+pub async fn withdraw(conn: &mut Conn<'_>, run: &OpenRun, kind: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.finding set resolved_at = clock_timestamp() where source_id = $1 and kind = $2 and resolved_at is null",
         run.lease.source_id,
@@ -118,7 +118,7 @@ pub async fn withdraw(conn: &mut PgConnection, run: &OpenRun, kind: &str) -> sql
 ///
 /// # Errors
 /// When the database fails.
-pub async fn any_of(conn: &mut PgConnection, run: &OpenRun, kinds: &[&str]) -> sqlx::Result<bool> {
+pub async fn any_of(conn: &mut Conn<'_>, run: &OpenRun, kinds: &[&str]) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (
                select 1 from hiersync.finding

@@ -1,9 +1,9 @@
 //! The frontier: which lists are to be read, how far they are, what they have shown.
 
 use serde_json::Value;
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 
-use super::run::OpenRun;
+use super::{conn::Conn, run::OpenRun};
 use crate::{config::Identifier, model::node::NodeKey};
 
 /// A list to be read, as the store holds it.
@@ -51,7 +51,7 @@ impl State {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn next(conn: &mut PgConnection, run: &OpenRun, in_hand: &[String], limit: i64) -> sqlx::Result<Vec<Work>> {
+pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit: i64) -> sqlx::Result<Vec<Work>> {
     let rows = sqlx::query!(
         "select parent_key, depth, attempts, ask_kind, ask_value, expected, progress from hiersync.frontier
          where source_id = $1 and walk_id = $2 and state = 'queued' and parent_key <> all($3)
@@ -78,7 +78,7 @@ pub async fn next(conn: &mut PgConnection, run: &OpenRun, in_hand: &[String], li
 ///
 /// # Errors
 /// When the database fails.
-pub async fn queue(conn: &mut PgConnection, run: &OpenRun, lists: &[Work]) -> sqlx::Result<u64> {
+pub async fn queue(conn: &mut Conn<'_>, run: &OpenRun, lists: &[Work]) -> sqlx::Result<u64> {
     if lists.is_empty() {
         return Ok(0);
     }
@@ -106,14 +106,7 @@ pub async fn queue(conn: &mut PgConnection, run: &OpenRun, lists: &[Work]) -> sq
 ///
 /// # Errors
 /// When the database fails.
-pub async fn save(
-    conn: &mut PgConnection,
-    run: &OpenRun,
-    parent: &NodeKey,
-    progress: &Value,
-    state: State,
-    shown: &[i32],
-) -> sqlx::Result<()> {
+pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, progress: &Value, state: State, shown: &[i32]) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.frontier
          set progress = $4, state = $5,
@@ -135,7 +128,7 @@ pub async fn save(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn failed(conn: &mut PgConnection, run: &OpenRun, parent: &NodeKey, state: State) -> sqlx::Result<()> {
+pub async fn failed(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, state: State) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.frontier set attempts = attempts + 1, state = $4 where source_id = $1 and walk_id = $2 and parent_key = $3",
         run.lease.source_id,
@@ -152,7 +145,7 @@ pub async fn failed(conn: &mut PgConnection, run: &OpenRun, parent: &NodeKey, st
 ///
 /// # Errors
 /// When the database fails.
-pub async fn unproven(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<i64> {
+pub async fn unproven(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from hiersync.frontier
            where source_id = $1 and walk_id = $2 and state in ('queued', 'unproven', 'given_up')"#,
@@ -167,7 +160,7 @@ pub async fn unproven(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<i6
 ///
 /// # Errors
 /// When the database fails.
-pub async fn drop_queued(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<()> {
+pub async fn drop_queued(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.frontier set state = 'read' where source_id = $1 and walk_id = $2 and state = 'queued' and depth > 0",
         run.lease.source_id,
@@ -182,7 +175,7 @@ pub async fn drop_queued(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_unmet(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<()> {
+pub async fn forget_unmet(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query!("delete from hiersync.frontier where source_id = $1 and walk_id <> $2", run.lease.source_id, run.walk_id)
         .execute(conn)
         .await?;

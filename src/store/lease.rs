@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
-use super::process::Identity;
+use super::{conn::Conn, process::Identity};
 
 /// How long a lease lasts without a renewal: a holder on another machine that died is replaced after this.
 pub const LASTS: Duration = Duration::from_secs(10);
@@ -44,7 +43,7 @@ const LEASE_LOCK: i32 = 0x6869_6c65;
 ///
 /// # Errors
 /// When the database fails.
-pub async fn try_lock(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<bool> {
+pub async fn try_lock(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<bool> {
     sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1, $2) as "locked!""#, LEASE_LOCK, source_id).fetch_one(conn).await
 }
 
@@ -52,7 +51,7 @@ pub async fn try_lock(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<b
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take(conn: &mut PgConnection, source_id: i32, process_id: i64, own: &Identity) -> sqlx::Result<Result<Lease, Holder>> {
+pub async fn take(conn: &mut Conn<'_>, source_id: i32, process_id: i64, own: &Identity) -> sqlx::Result<Result<Lease, Holder>> {
     first(conn, source_id, process_id).await?;
     if let Some(holder) = holder(conn, source_id, own).await? {
         return Ok(Err(holder));
@@ -71,7 +70,7 @@ pub async fn take(conn: &mut PgConnection, source_id: i32, process_id: i64, own:
 }
 
 /// The first lease of a source: there is always a row to lock.
-async fn first(conn: &mut PgConnection, source_id: i32, process_id: i64) -> sqlx::Result<()> {
+async fn first(conn: &mut Conn<'_>, source_id: i32, process_id: i64) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into hiersync.lease (source_id, process_id, epoch, until) values ($1, $2, 0, '-infinity')
          on conflict (source_id) do nothing",
@@ -84,7 +83,7 @@ async fn first(conn: &mut PgConnection, source_id: i32, process_id: i64) -> sqlx
 }
 
 /// Locks the row, and says who holds the lease for good.
-async fn holder(conn: &mut PgConnection, source_id: i32, own: &Identity) -> sqlx::Result<Option<Holder>> {
+async fn holder(conn: &mut Conn<'_>, source_id: i32, own: &Identity) -> sqlx::Result<Option<Holder>> {
     let row = sqlx::query!(
         r#"select p.machine, p.pid, p.start_ticks, l.until as "until!",
                extract(epoch from l.until - clock_timestamp())::float8 as "remaining!"
@@ -107,7 +106,7 @@ async fn holder(conn: &mut PgConnection, source_id: i32, own: &Identity) -> sqlx
 ///
 /// # Errors
 /// When the database fails.
-pub async fn renew(conn: &mut PgConnection, lease: Lease) -> sqlx::Result<bool> {
+pub async fn renew(conn: &mut Conn<'_>, lease: Lease) -> sqlx::Result<bool> {
     let renewed = sqlx::query!(
         "update hiersync.lease set until = clock_timestamp() + make_interval(secs => $3)
          where source_id = $1 and epoch = $2 and until > '-infinity'",
@@ -124,7 +123,7 @@ pub async fn renew(conn: &mut PgConnection, lease: Lease) -> sqlx::Result<bool> 
 ///
 /// # Errors
 /// When the database fails; it runs out then.
-pub async fn release(conn: &mut PgConnection, lease: Lease) -> sqlx::Result<()> {
+pub async fn release(conn: &mut Conn<'_>, lease: Lease) -> sqlx::Result<()> {
     sqlx::query!("update hiersync.lease set until = '-infinity' where source_id = $1 and epoch = $2", lease.source_id, lease.epoch)
         .execute(conn)
         .await?;

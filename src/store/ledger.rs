@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::PgPool;
 
 use super::{
     book::{self, Budget},
-    connect::BEGIN,
+    conn::Conn,
+    session::{self, Step},
 };
 use crate::{
     budget::{
@@ -49,29 +50,27 @@ impl PgLedger {
         headroom: f64,
         timeout: Duration,
     ) -> sqlx::Result<Self> {
-        let mut transaction = pool.begin_with(BEGIN).await?;
-        let budget_id = book::write_limits(&mut transaction, name, limits, headroom).await?;
-        transaction.commit().await?;
+        let mut step = session::begin(pool).await?;
+        let budget_id = book::write_limits(&mut step.conn(), name, limits, headroom).await?;
+        step.commit().await?;
         let longest = TimeDelta::from_std(USE_WITHIN + timeout + SLACK).unwrap_or(TimeDelta::MAX);
         let budget = Budget { budget_id, process_id, name: name.to_owned(), configured: limits.to_vec(), headroom, longest };
         Ok(Self { pool: pool.clone(), budget })
     }
 
-    /// Begins a transaction that holds the budget's lock. A read after it sees what the last holder wrote; one statement
-    /// with the lock would read as of before the wait for it.
-    async fn lock(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
-        let begin = format!("{BEGIN}; select pg_advisory_xact_lock({LEDGER_LOCK}, {})", self.budget.budget_id);
-        self.pool.begin_with(AssertSqlSafe(begin)).await
+    /// Begins a transaction that holds the budget's lock.
+    async fn lock(&self) -> sqlx::Result<Step> {
+        session::begin_locked(&self.pool, LEDGER_LOCK, self.budget.budget_id).await
     }
 
     async fn try_trade(&self, settle: &[Settlement], wants: u32) -> sqlx::Result<Trade> {
-        let mut transaction = self.lock().await?;
-        let mut loaded = book::load(&mut transaction, &self.budget).await?;
+        let mut step = self.lock().await?;
+        let mut loaded = book::load(&mut step.conn(), &self.budget).await?;
         let now = loaded.book.now;
         let deal = loaded.book.trade(self.budget.process_id, &ended(settle, now), wants, &mut loaded.changes);
         let calls = if let Deal::Buy(calls) = deal { calls } else { 0 };
-        let batch_id = book::write(&mut transaction, &self.budget, &loaded, calls).await?;
-        transaction.commit().await?;
+        let batch_id = book::write(&mut step.conn(), &self.budget, &loaded, calls).await?;
+        step.commit().await?;
         Ok(match (deal, batch_id) {
             (Deal::Buy(calls), Some(batch_id)) => Trade::Bought { batch_id, calls },
             (Deal::Wait { until, at_least_until, is_pause }, _) => {
@@ -83,12 +82,12 @@ impl PgLedger {
     }
 
     async fn try_pause(&self, pause: &Pause) -> sqlx::Result<()> {
-        let mut transaction = self.lock().await?;
-        let loaded = book::load(&mut transaction, &self.budget).await?;
+        let mut step = self.lock().await?;
+        let loaded = book::load(&mut step.conn(), &self.budget).await?;
         let now = loaded.book.now;
         let news = pause.stated.filter(|stated| pace::is_news(*stated, &self.budget.configured));
         if let Some(stated) = pause.stated {
-            book::learn(&mut transaction, &self.budget, stated, news.is_some()).await?;
+            book::learn(&mut step.conn(), &self.budget, stated, news.is_some()).await?;
         }
         // Refusals that meet a pause were sent before it: they say nothing new.
         let is_first = loaded.book.paused_until.is_none_or(|until| until <= now);
@@ -103,9 +102,9 @@ impl PgLedger {
             pace.share,
             pace.at
         )
-        .execute(&mut *transaction)
+        .execute(&mut step.conn())
         .await?;
-        transaction.commit().await
+        step.commit().await
     }
 }
 
@@ -113,7 +112,7 @@ impl PgLedger {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn stated_limits(conn: &mut PgConnection, budget: &str) -> sqlx::Result<Vec<Limit>> {
+pub async fn stated_limits(conn: &mut Conn<'_>, budget: &str) -> sqlx::Result<Vec<Limit>> {
     let rows = sqlx::query!(
         r#"select (extract(epoch from span) * 1000)::bigint as "window_ms!", calls as "calls!" from hiersync.budget_use
            where budget = $1 and origin = 'learned'"#,

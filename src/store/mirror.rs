@@ -1,8 +1,8 @@
 //! What the sync asks of a vendor's mirror tables: one implementation for customers, one for users.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
+use super::conn::Conn;
 use crate::model::{
     digest::Digest,
     node::{Node, NodeKey},
@@ -105,63 +105,63 @@ pub trait Mirror: Send + Sync + 'static {
     const LINK: &'static str;
 
     /// What is known of these rows, in their order. `parent` is the list they came in.
-    fn ask(conn: &mut PgConnection, at: At, parent: &NodeKey, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<Known>>> + Send;
+    fn ask(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<Known>>> + Send;
 
     /// The nodes as they stand, for those of the ids that are there, in any order.
-    fn load(conn: &mut PgConnection, source_id: i32, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+    fn load(conn: &mut Conn<'_>, source_id: i32, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
 
     /// Writes new nodes; the first gets the number `first_no`.
-    fn insert(conn: &mut PgConnection, at: At, rows: &[&Self::Row], first_no: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn insert(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row], first_no: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Writes nodes over what stands there, and makes them live.
-    fn update(conn: &mut PgConnection, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn update(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Writes the vendor's stamps only.
-    fn touch(conn: &mut PgConnection, source_id: i32, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn touch(conn: &mut Conn<'_>, source_id: i32, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Makes retired nodes live that are otherwise as known.
-    fn restore(conn: &mut PgConnection, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn restore(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Makes sure that a root has a live row; a new one is a placeholder.
-    fn root(conn: &mut PgConnection, at: At, root: &NodeKey) -> impl Future<Output = sqlx::Result<RootRow>> + Send;
+    fn root(conn: &mut Conn<'_>, at: At, root: &NodeKey) -> impl Future<Output = sqlx::Result<RootRow>> + Send;
 
     /// Makes sure that these links live.
-    fn link(conn: &mut PgConnection, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
+    fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
 
     /// Retires every other live link to these links' children: their rows state who their parent is.
-    fn unlink_others(conn: &mut PgConnection, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+    fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
 
     /// The links that the walk's lists, read in this way, lead to and that may not be written yet.
-    fn shown_links(conn: &mut PgConnection, at: At, reading: Reading) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+    fn shown_links(conn: &mut Conn<'_>, at: At, reading: Reading) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
 
     /// Retires the links that the walk, now at its end, has shown to be gone.
     fn retire_links(
-        conn: &mut PgConnection,
+        conn: &mut Conn<'_>,
         at: At,
         reading: Reading,
         is_complete: bool,
     ) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
 
     /// Retires the nodes that no live link holds, roots excepted.
-    fn retire_nodes(conn: &mut PgConnection, at: At) -> impl Future<Output = sqlx::Result<Vec<NodeKey>>> + Send;
+    fn retire_nodes(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<NodeKey>>> + Send;
 
     /// What is known of a roster's rows, in their order.
-    fn ask_roster(conn: &mut PgConnection, at: At, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<RosterKnown>>> + Send;
+    fn ask_roster(conn: &mut Conn<'_>, at: At, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<RosterKnown>>> + Send;
 
     /// Holds rows back until the whole roster is read.
-    fn hold(conn: &mut PgConnection, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn hold(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// The rows held back that lie below the roots.
-    fn held(conn: &mut PgConnection, at: At) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+    fn held(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
 
     /// Forgets the rows held back.
-    fn release(conn: &mut PgConnection, source_id: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn release(conn: &mut Conn<'_>, source_id: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// What is odd about the tree as it stands.
-    fn oddities(conn: &mut PgConnection, at: At) -> impl Future<Output = sqlx::Result<Vec<Oddity>>> + Send;
+    fn oddities(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<Oddity>>> + Send;
 
     /// Live nodes of the source.
-    fn live(conn: &mut PgConnection, source_id: i32) -> impl Future<Output = sqlx::Result<i64>> + Send;
+    fn live(conn: &mut Conn<'_>, source_id: i32) -> impl Future<Output = sqlx::Result<i64>> + Send;
 }
 
 /// A row that has mirror tables.

@@ -2,6 +2,7 @@
 
 pub mod book;
 pub mod change;
+pub mod conn;
 pub mod connect;
 pub mod customer;
 pub mod figures;

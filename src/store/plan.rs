@@ -2,9 +2,8 @@
 //! Reads only.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
-use super::ledger;
+use super::{conn::Conn, ledger};
 use crate::model::limit::Limit;
 
 /// The walks of one source: the last whole one, and the one that is open.
@@ -53,7 +52,7 @@ pub struct Held {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn walks(conn: &mut PgConnection, source: Option<&str>) -> sqlx::Result<Vec<Walks>> {
+pub async fn walks(conn: &mut Conn<'_>, source: Option<&str>) -> sqlx::Result<Vec<Walks>> {
     sqlx::query_file_as!(Walks, "src/store/sql/plan_walks.sql", source).fetch_all(conn).await
 }
 
@@ -61,7 +60,7 @@ pub async fn walks(conn: &mut PgConnection, source: Option<&str>) -> sqlx::Resul
 ///
 /// # Errors
 /// When the database fails.
-pub async fn held(conn: &mut PgConnection, name: &str) -> sqlx::Result<Held> {
+pub async fn held(conn: &mut Conn<'_>, name: &str) -> sqlx::Result<Held> {
     let rows = sqlx::query!(
         r#"select c.now as "now!", b.paused_until as "paused_until?", l.calls as "calls?", l.ended_at as "ended_at?"
            from (select clock_timestamp() as now) c

@@ -3,7 +3,8 @@
 use std::{fs, sync::OnceLock};
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
-use sqlx::PgConnection;
+
+use super::conn::Conn;
 
 /// A process as it can be told apart from all others, past and present.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +75,7 @@ fn start_ticks(pid: i32) -> Option<i64> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn register(conn: &mut PgConnection, own: &Identity) -> sqlx::Result<i64> {
+pub async fn register(conn: &mut Conn<'_>, own: &Identity) -> sqlx::Result<i64> {
     // Old ones are of no use: what they held has run out.
     sqlx::query!(
         "delete from hiersync.process p where started_at < clock_timestamp() - interval '30 days'

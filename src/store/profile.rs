@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 
+use super::conn::Conn;
 use crate::model::customer::{Channel, Customer, Identifier, Profile};
 
 type JsonMap = Json<Map<String, Value>>;
@@ -16,7 +17,7 @@ fn number(place: usize) -> i32 {
 }
 
 /// Writes the profiles of customers that have none.
-pub(super) async fn insert(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
+pub(super) async fn insert(conn: &mut Conn<'_>, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
     let profiles: Vec<(i64, i32, &Profile)> =
         rows.iter().flat_map(|row| row.profiles.iter().enumerate().map(|(place, profile)| (row.id, number(place), profile))).collect();
     sqlx::query!(
@@ -39,7 +40,7 @@ pub(super) async fn insert(conn: &mut PgConnection, source_id: i32, rows: &[&Cus
     insert_channels(conn, source_id, &profiles).await
 }
 
-async fn insert_identifiers(conn: &mut PgConnection, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
+async fn insert_identifiers(conn: &mut Conn<'_>, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
     let rows: Vec<(i64, i32, i32, &Identifier)> = profiles
         .iter()
         .flat_map(|(id, no, profile)| profile.identifiers.iter().enumerate().map(|(place, entry)| (*id, *no, number(place), entry)))
@@ -59,7 +60,7 @@ async fn insert_identifiers(conn: &mut PgConnection, source_id: i32, profiles: &
     Ok(())
 }
 
-async fn insert_channels(conn: &mut PgConnection, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
+async fn insert_channels(conn: &mut Conn<'_>, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
     let rows: Vec<(i64, i32, i32, &Channel)> = profiles
         .iter()
         .flat_map(|(id, no, profile)| profile.channels.iter().enumerate().map(|(place, entry)| (*id, *no, number(place), entry)))
@@ -85,7 +86,7 @@ async fn insert_channels(conn: &mut PgConnection, source_id: i32, profiles: &[(i
 }
 
 /// Removes all profiles of these customers.
-pub(super) async fn delete(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -> sqlx::Result<()> {
+pub(super) async fn delete(conn: &mut Conn<'_>, source_id: i32, ids: &[i64]) -> sqlx::Result<()> {
     sqlx::query!(
         "with channels as (delete from hiersync.customer_channel where source_id = $1 and customer_id = any($2)),
               identifiers as (delete from hiersync.customer_identifier where source_id = $1 and customer_id = any($2))
@@ -99,7 +100,7 @@ pub(super) async fn delete(conn: &mut PgConnection, source_id: i32, ids: &[i64])
 }
 
 /// Writes the profiles' stamps only.
-pub(super) async fn touch(conn: &mut PgConnection, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
+pub(super) async fn touch(conn: &mut Conn<'_>, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
     let profiles: Vec<(i64, i32, Option<DateTime<Utc>>)> = rows
         .iter()
         .flat_map(|row| row.profiles.iter().enumerate().map(|(place, profile)| (row.id, number(place), profile.auto_update_time)))
@@ -120,7 +121,7 @@ pub(super) async fn touch(conn: &mut PgConnection, source_id: i32, rows: &[&Cust
 }
 
 /// The profiles of these customers.
-pub(super) async fn load(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -> sqlx::Result<HashMap<i64, Vec<Profile>>> {
+pub(super) async fn load(conn: &mut Conn<'_>, source_id: i32, ids: &[i64]) -> sqlx::Result<HashMap<i64, Vec<Profile>>> {
     let mut parts = load_parts(&mut *conn, source_id, ids).await?;
     let rows = sqlx::query!(
         r#"select customer_id, profile_no, profile_source, account_id, first_name, last_name, auto_update_time, fields as "fields: JsonMap"
@@ -149,7 +150,7 @@ pub(super) async fn load(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -
 
 type Parts = HashMap<(i64, i32), (Vec<Identifier>, Vec<Channel>)>;
 
-async fn load_parts(conn: &mut PgConnection, source_id: i32, ids: &[i64]) -> sqlx::Result<Parts> {
+async fn load_parts(conn: &mut Conn<'_>, source_id: i32, ids: &[i64]) -> sqlx::Result<Parts> {
     let mut parts = Parts::new();
     let identifiers = sqlx::query!(
         "select customer_id, profile_no, type as kind, value from hiersync.customer_identifier

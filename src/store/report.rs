@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgPool;
+
+use super::conn::Conn;
 
 /// One row of `source_health`.
 #[derive(Debug, Clone, Serialize)]
@@ -108,15 +109,15 @@ pub struct ChangeRow {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn health(pool: &PgPool) -> sqlx::Result<Vec<Health>> {
-    sqlx::query_file_as!(Health, "src/store/sql/report_health.sql").fetch_all(pool).await
+pub async fn health(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Health>> {
+    sqlx::query_file_as!(Health, "src/store/sql/report_health.sql").fetch_all(conn).await
 }
 
 /// The latest runs, newest first; of one source if named.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn runs(pool: &PgPool, source: Option<&str>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
+pub async fn runs(conn: &mut Conn<'_>, source: Option<&str>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as!(
         RunRow,
         r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
@@ -128,7 +129,7 @@ pub async fn runs(pool: &PgPool, source: Option<&str>, limit: i64) -> sqlx::Resu
         source,
         limit
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }
 
@@ -136,7 +137,7 @@ pub async fn runs(pool: &PgPool, source: Option<&str>, limit: i64) -> sqlx::Resu
 ///
 /// # Errors
 /// When the database fails.
-pub async fn run(conn: &mut sqlx::PgConnection, source_id: i32, run_id: i64) -> sqlx::Result<RunRow> {
+pub async fn run(conn: &mut Conn<'_>, source_id: i32, run_id: i64) -> sqlx::Result<RunRow> {
     sqlx::query_as!(
         RunRow,
         r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
@@ -156,7 +157,7 @@ pub async fn run(conn: &mut sqlx::PgConnection, source_id: i32, run_id: i64) -> 
 /// # Errors
 /// When the database fails.
 pub async fn changes(
-    conn: &mut sqlx::PgConnection,
+    conn: &mut Conn<'_>,
     source: Option<&str>,
     run_id: Option<i64>,
     key: Option<&str>,
@@ -181,12 +182,12 @@ pub async fn changes(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn last_starts(pool: &PgPool) -> sqlx::Result<Vec<(String, Option<DateTime<Utc>>)>> {
+pub async fn last_starts(conn: &mut Conn<'_>) -> sqlx::Result<Vec<(String, Option<DateTime<Utc>>)>> {
     let rows = sqlx::query!(
         "select s.name, (select max(r.started_at) from hiersync.sync_run r where r.source_id = s.source_id) as started_at
          from hiersync.source s"
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.name, row.started_at)).collect())
 }
@@ -214,7 +215,7 @@ pub struct FindingRow {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn findings(pool: &PgPool, source: Option<&str>, all: bool, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
+pub async fn findings(conn: &mut Conn<'_>, source: Option<&str>, all: bool, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
     sqlx::query_as!(
         FindingRow,
         "select f.finding_id, s.name as source, f.kind, f.key, f.detail, f.seen_at, f.resolved_at
@@ -225,6 +226,6 @@ pub async fn findings(pool: &PgPool, source: Option<&str>, all: bool, limit: i64
         all,
         limit
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }

@@ -1,9 +1,8 @@
 //! What a walk, now at its end, has shown to be gone: links first, then nodes that no live link holds.
 //! One transaction for all of it, so that a node that moved has a parent at every moment.
 
-use sqlx::PgConnection;
-
 use super::{
+    conn::Conn,
     mirror::{At, Edge},
     user,
 };
@@ -14,7 +13,7 @@ use crate::model::{node::NodeKey, reading::Reading};
 ///
 /// # Errors
 /// When the database fails.
-pub async fn customer_links(conn: &mut PgConnection, at: At, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
+pub async fn customer_links(conn: &mut Conn<'_>, at: At, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
     let rows =
         sqlx::query_file!("src/store/sql/customer_gone_links.sql", at.source_id, at.walk_id, at.now, is_complete).fetch_all(conn).await?;
     let edge = |parent: i64, child: i64| Edge { parent: NodeKey(parent.to_string()), child: NodeKey(child.to_string()) };
@@ -25,7 +24,7 @@ pub async fn customer_links(conn: &mut PgConnection, at: At, is_complete: bool) 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn customers(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<NodeKey>> {
+pub async fn customers(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<NodeKey>> {
     let rows = sqlx::query_scalar!(
         "update hiersync.customer c set retired_at = $3, retired_walk_id = $2
          where c.source_id = $1 and c.retired_at is null
@@ -49,7 +48,7 @@ pub async fn customers(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Node
 ///
 /// # Errors
 /// When the database fails.
-pub async fn live_customers(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<i64> {
+pub async fn live_customers(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<i64> {
     sqlx::query_scalar!(r#"select count(*) as "count!" from hiersync.customer where source_id = $1 and retired_at is null"#, source_id)
         .fetch_one(conn)
         .await
@@ -59,7 +58,7 @@ pub async fn live_customers(conn: &mut PgConnection, source_id: i32) -> sqlx::Re
 ///
 /// # Errors
 /// When the database fails.
-pub async fn reporting_lines(conn: &mut PgConnection, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
+pub async fn reporting_lines(conn: &mut Conn<'_>, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
     let edges = match reading {
         Reading::Direct => lines_of_lists(conn, at, is_complete).await?,
         // Who is missing from one list may still stand in another: only the whole tells.
@@ -71,18 +70,18 @@ pub async fn reporting_lines(conn: &mut PgConnection, at: At, reading: Reading, 
     Ok(edges)
 }
 
-async fn lines_of_lists(conn: &mut PgConnection, at: At, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
+async fn lines_of_lists(conn: &mut Conn<'_>, at: At, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
     let rows =
         sqlx::query_file!("src/store/sql/user_gone_lines.sql", at.source_id, at.walk_id, at.now, is_complete).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| user::edge(row.manager_id, row.user_id)).collect())
 }
 
-async fn lines_not_derived(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Edge>> {
+async fn lines_not_derived(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
     let rows = sqlx::query_file!("src/store/sql/user_underived_lines.sql", at.source_id, at.walk_id, at.now).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| user::edge(row.manager_id, row.user_id)).collect())
 }
 
-async fn lines_of_unshown(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Edge>> {
+async fn lines_of_unshown(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
     let rows = sqlx::query!(
         "update hiersync.reporting_line l set retired_at = $3
          from hiersync.reporting_user u
@@ -101,7 +100,7 @@ async fn lines_of_unshown(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<E
     Ok(rows.into_iter().map(|row| user::edge(row.manager_id, row.user_id)).collect())
 }
 
-async fn lines_of_unreached(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Edge>> {
+async fn lines_of_unreached(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
     let rows = sqlx::query_file!("src/store/sql/user_unreached_lines.sql", at.source_id, at.walk_id, at.now).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| user::edge(row.manager_id, row.user_id)).collect())
 }
@@ -110,7 +109,7 @@ async fn lines_of_unreached(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec
 ///
 /// # Errors
 /// When the database fails.
-pub async fn users(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<NodeKey>> {
+pub async fn users(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<NodeKey>> {
     let rows = sqlx::query_scalar!(
         "update hiersync.reporting_user u set retired_at = $3, retired_walk_id = $2
          where u.source_id = $1 and u.retired_at is null
@@ -134,7 +133,7 @@ pub async fn users(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<NodeKey>
 ///
 /// # Errors
 /// When the database fails.
-pub async fn live_users(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<i64> {
+pub async fn live_users(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from hiersync.reporting_user where source_id = $1 and retired_at is null"#,
         source_id

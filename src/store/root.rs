@@ -2,16 +2,14 @@
 
 use std::collections::HashSet;
 
-use sqlx::PgConnection;
-
-use super::run::OpenRun;
+use super::{conn::Conn, run::OpenRun};
 use crate::model::node::NodeKey;
 
 /// The roots that this walk has resolved, as configured.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn resolved(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<HashSet<String>> {
+pub async fn resolved(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<HashSet<String>> {
     let rows =
         sqlx::query_scalar!("select asked_by from hiersync.root where source_id = $1 and walk_id = $2", run.lease.source_id, run.walk_id)
             .fetch_all(conn)
@@ -23,7 +21,7 @@ pub async fn resolved(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<Ha
 ///
 /// # Errors
 /// When the database fails.
-pub async fn write(conn: &mut PgConnection, run: &OpenRun, asked_by: &str, key: &NodeKey) -> sqlx::Result<bool> {
+pub async fn write(conn: &mut Conn<'_>, run: &OpenRun, asked_by: &str, key: &NodeKey) -> sqlx::Result<bool> {
     let is_known = sqlx::query_scalar!(
         r#"select exists (
                select 1 from hiersync.root where source_id = $1 and walk_id = $2 and node_key = $3
@@ -51,7 +49,7 @@ pub async fn write(conn: &mut PgConnection, run: &OpenRun, asked_by: &str, key: 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_unmet(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<()> {
+pub async fn forget_unmet(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query!("delete from hiersync.root where source_id = $1 and walk_id <> $2", run.lease.source_id, run.walk_id)
         .execute(conn)
         .await?;

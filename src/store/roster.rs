@@ -2,10 +2,13 @@
 //! that are not as the mirror has them wait in `roster_row`.
 
 use serde_json::Value;
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::mirror::{At, RosterKnown};
+use super::{
+    conn::Conn,
+    mirror::{At, RosterKnown},
+};
 use crate::model::{
     digest::Digest,
     node::{Node, NodeKey},
@@ -16,7 +19,7 @@ use crate::model::{
 ///
 /// # Errors
 /// When the database fails.
-pub async fn ask(conn: &mut PgConnection, at: At, rows: &[User]) -> sqlx::Result<Vec<RosterKnown>> {
+pub async fn ask(conn: &mut Conn<'_>, at: At, rows: &[User]) -> sqlx::Result<Vec<RosterKnown>> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let found = sqlx::query_file!("src/store/sql/roster_ask.sql", at.source_id, at.walk_id, &ids).fetch_all(conn).await?;
     let known = found.into_iter().map(|row| RosterKnown {
@@ -35,7 +38,7 @@ pub async fn ask(conn: &mut PgConnection, at: At, rows: &[User]) -> sqlx::Result
 ///
 /// # Errors
 /// When the database fails.
-pub async fn stage(conn: &mut PgConnection, at: At, rows: &[&User]) -> sqlx::Result<()> {
+pub async fn stage(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -62,7 +65,7 @@ pub async fn stage(conn: &mut PgConnection, at: At, rows: &[&User]) -> sqlx::Res
 ///
 /// # Errors
 /// When the database fails.
-pub async fn below_roots(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<User>> {
+pub async fn below_roots(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<User>> {
     let rows = sqlx::query_file!("src/store/sql/roster_below.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| unpacked(row.user_id, row.manager_id, &row.content)).collect())
 }
@@ -71,7 +74,7 @@ pub async fn below_roots(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Us
 ///
 /// # Errors
 /// When the database fails.
-pub async fn clear(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<()> {
+pub async fn clear(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<()> {
     sqlx::query!("delete from hiersync.roster_row where source_id = $1", source_id).execute(conn).await?;
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! Runs and walks: opened, counted, closed. The open run's row is the fence: who finds it closed has lost the lease.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
-use super::lease::Lease;
+use super::{conn::Conn, lease::Lease};
 use crate::model::run::{Counters, Outcome, Trigger};
 
 /// An open run and the walk that it brings forward.
@@ -21,7 +20,7 @@ pub struct OpenRun {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn clock(conn: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
+pub async fn clock(conn: &mut Conn<'_>) -> sqlx::Result<DateTime<Utc>> {
     sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
 }
 
@@ -29,7 +28,7 @@ pub async fn clock(conn: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn abandon(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<Option<i64>> {
+pub async fn abandon(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         "update hiersync.sync_run
          set outcome = 'abandoned', finished_at = clock_timestamp(), error = 'its process died or lost its lease'
@@ -44,7 +43,7 @@ pub async fn abandon(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<Op
 ///
 /// # Errors
 /// When the database fails.
-pub async fn open_walk(conn: &mut PgConnection, source_id: i32, shape: &str) -> sqlx::Result<i64> {
+pub async fn open_walk(conn: &mut Conn<'_>, source_id: i32, shape: &str) -> sqlx::Result<i64> {
     sqlx::query!(
         "update hiersync.walk set finished_at = clock_timestamp(), verdict = 'superseded'
          where source_id = $1 and finished_at is null and shape <> $2",
@@ -66,7 +65,7 @@ pub async fn open_walk(conn: &mut PgConnection, source_id: i32, shape: &str) -> 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn open(conn: &mut PgConnection, lease: Lease, walk_id: i64, trigger: Trigger) -> sqlx::Result<OpenRun> {
+pub async fn open(conn: &mut Conn<'_>, lease: Lease, walk_id: i64, trigger: Trigger) -> sqlx::Result<OpenRun> {
     let run_id = sqlx::query_scalar!(
         "insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger) values ($1, $2, $3, $4, $5) returning run_id",
         lease.source_id,
@@ -84,7 +83,7 @@ pub async fn open(conn: &mut PgConnection, lease: Lease, walk_id: i64, trigger: 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count(conn: &mut PgConnection, run: &OpenRun, by: &Counters) -> sqlx::Result<bool> {
+pub async fn count(conn: &mut Conn<'_>, run: &OpenRun, by: &Counters) -> sqlx::Result<bool> {
     let counted = sqlx::query_file!(
         "src/store/sql/run_count.sql",
         run.lease.source_id,
@@ -113,7 +112,7 @@ pub async fn count(conn: &mut PgConnection, run: &OpenRun, by: &Counters) -> sql
 /// # Errors
 /// When the database fails.
 pub async fn close(
-    conn: &mut PgConnection,
+    conn: &mut Conn<'_>,
     run: &OpenRun,
     outcome: Outcome,
     error: Option<&str>,
@@ -137,7 +136,7 @@ pub async fn close(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn close_walk(conn: &mut PgConnection, run: &OpenRun, is_complete: bool) -> sqlx::Result<()> {
+pub async fn close_walk(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool) -> sqlx::Result<()> {
     let verdict = if is_complete { "complete" } else { "partial" };
     sqlx::query!(
         "update hiersync.walk set finished_at = clock_timestamp(), verdict = $3 where source_id = $1 and walk_id = $2",
@@ -154,7 +153,7 @@ pub async fn close_walk(conn: &mut PgConnection, run: &OpenRun, is_complete: boo
 ///
 /// # Errors
 /// When the database fails.
-pub async fn reach(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<Option<String>> {
+pub async fn reach(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!("select reach from hiersync.walk where source_id = $1 and walk_id = $2", run.lease.source_id, run.walk_id)
         .fetch_one(conn)
         .await
@@ -164,7 +163,7 @@ pub async fn reach(conn: &mut PgConnection, run: &OpenRun) -> sqlx::Result<Optio
 ///
 /// # Errors
 /// When the database fails.
-pub async fn set_reach(conn: &mut PgConnection, run: &OpenRun, reach: &str) -> sqlx::Result<()> {
+pub async fn set_reach(conn: &mut Conn<'_>, run: &OpenRun, reach: &str) -> sqlx::Result<()> {
     sqlx::query!("update hiersync.walk set reach = $3 where source_id = $1 and walk_id = $2", run.lease.source_id, run.walk_id, reach)
         .execute(conn)
         .await?;

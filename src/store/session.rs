@@ -1,11 +1,33 @@
-//! Transactions for a run. A dry run lives in one transaction that is never committed; its steps are savepoints.
+//! Transactions. A dry run lives in one transaction that is never committed; its steps are savepoints.
 
 use std::sync::Arc;
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::connect::BEGIN;
+use super::conn::Conn;
+
+/// Begins a transaction that the server ends when we fall silent in it: a process that froze, or whose machine has gone
+/// without a word, would keep its locks for hours. Set anew each time, so that a transaction-pooling proxy works.
+const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '8s'";
+
+/// Begins a transaction by itself.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin(pool: &PgPool) -> sqlx::Result<Step> {
+    Ok(Step::Lasting(pool.begin_with(BEGIN).await?))
+}
+
+/// Begins one that holds an advisory lock until its end. The lock is taken by a statement of its own: what is read after it
+/// is what the last holder wrote.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin_locked(pool: &PgPool, class: i32, id: i32) -> sqlx::Result<Step> {
+    let begin = format!("{BEGIN}; select pg_advisory_xact_lock({class}, {id})");
+    Ok(Step::Lasting(pool.begin_with(AssertSqlSafe(begin)).await?))
+}
 
 /// Where a run's transactions come from.
 #[derive(Clone)]
@@ -13,12 +35,12 @@ pub enum Session {
     /// Each transaction by itself.
     Lasting(PgPool),
     /// All of them inside one that is rolled back at the end.
-    Dry(Arc<Mutex<DryConnection>>),
+    Dry(Arc<Mutex<DryTransaction>>),
 }
 
-/// The one connection of a dry run.
-pub struct DryConnection {
-    connection: PoolConnection<Postgres>,
+/// The one transaction of a dry run.
+pub struct DryTransaction {
+    transaction: Transaction<'static, Postgres>,
     /// A step was begun and not finished: its work must be undone first.
     dirty: bool,
 }
@@ -28,7 +50,7 @@ pub enum Step {
     /// A transaction.
     Lasting(Transaction<'static, Postgres>),
     /// A savepoint.
-    Dry(OwnedMutexGuard<DryConnection>),
+    Dry(OwnedMutexGuard<DryTransaction>),
 }
 
 impl Session {
@@ -37,9 +59,8 @@ impl Session {
     /// # Errors
     /// When the database fails.
     pub async fn dry(pool: &PgPool) -> sqlx::Result<Self> {
-        let mut connection = pool.acquire().await?;
-        sqlx::raw_sql("begin").execute(&mut *connection).await?;
-        Ok(Self::Dry(Arc::new(Mutex::new(DryConnection { connection, dirty: false }))))
+        let transaction = pool.begin().await?;
+        Ok(Self::Dry(Arc::new(Mutex::new(DryTransaction { transaction, dirty: false }))))
     }
 
     /// Begins a step.
@@ -48,13 +69,13 @@ impl Session {
     /// When the database fails.
     pub async fn begin(&self) -> sqlx::Result<Step> {
         match self {
-            Self::Lasting(pool) => Ok(Step::Lasting(pool.begin_with(BEGIN).await?)),
-            Self::Dry(connection) => {
-                let mut dry = Arc::clone(connection).lock_owned().await;
+            Self::Lasting(pool) => begin(pool).await,
+            Self::Dry(dry) => {
+                let mut dry = Arc::clone(dry).lock_owned().await;
                 if dry.dirty {
-                    sqlx::raw_sql("rollback to savepoint step").execute(&mut *dry.connection).await?;
+                    sqlx::raw_sql("rollback to savepoint step").execute(&mut *dry.transaction).await?;
                 }
-                sqlx::raw_sql("savepoint step").execute(&mut *dry.connection).await?;
+                sqlx::raw_sql("savepoint step").execute(&mut *dry.transaction).await?;
                 dry.dirty = true;
                 Ok(Step::Dry(dry))
             }
@@ -66,20 +87,21 @@ impl Session {
     /// # Errors
     /// When the database fails; it then undoes the work by itself.
     pub async fn end(self) -> sqlx::Result<()> {
-        let Self::Dry(connection) = self else { return Ok(()) };
-        let mut dry = connection.lock().await;
-        sqlx::raw_sql("rollback").execute(&mut *dry.connection).await?;
-        dry.connection.close_on_drop();
-        Ok(())
+        let Self::Dry(dry) = self else { return Ok(()) };
+        // Where somebody still holds it, letting go undoes the work.
+        match Arc::into_inner(dry) {
+            Some(dry) => dry.into_inner().transaction.rollback().await,
+            None => Ok(()),
+        }
     }
 }
 
 impl Step {
     /// The connection to work on.
-    pub fn conn(&mut self) -> &mut PgConnection {
+    pub fn conn(&mut self) -> Conn<'_> {
         match self {
-            Self::Lasting(transaction) => transaction,
-            Self::Dry(dry) => &mut dry.connection,
+            Self::Lasting(transaction) => Conn::of(transaction),
+            Self::Dry(dry) => Conn::of(&mut dry.transaction),
         }
     }
 
@@ -91,17 +113,10 @@ impl Step {
         match self {
             Self::Lasting(transaction) => transaction.commit().await,
             Self::Dry(mut dry) => {
-                sqlx::raw_sql("release savepoint step").execute(&mut *dry.connection).await?;
+                sqlx::raw_sql("release savepoint step").execute(&mut *dry.transaction).await?;
                 dry.dirty = false;
                 Ok(())
             }
         }
-    }
-}
-
-impl Drop for DryConnection {
-    fn drop(&mut self) {
-        // A connection with an open transaction must not go back to the pool.
-        self.connection.close_on_drop();
     }
 }

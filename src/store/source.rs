@@ -1,12 +1,12 @@
 //! Sources: their ids, and the numbers of their nodes.
 
-use sqlx::PgConnection;
+use super::conn::Conn;
 
 /// The id of a configured source; a new one is written down. `None`: it was of another vendor before.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn id_of(conn: &mut PgConnection, name: &str, vendor: &str) -> sqlx::Result<Option<i32>> {
+pub async fn id_of(conn: &mut Conn<'_>, name: &str, vendor: &str) -> sqlx::Result<Option<i32>> {
     // Two processes may meet here: `do nothing` lets the later one read what the earlier one wrote.
     sqlx::query!("insert into hiersync.source (name, vendor) values ($1, $2) on conflict (name) do nothing", name, vendor)
         .execute(&mut *conn)
@@ -19,7 +19,7 @@ pub async fn id_of(conn: &mut PgConnection, name: &str, vendor: &str) -> sqlx::R
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_numbers(conn: &mut PgConnection, source_id: i32, count: i32) -> sqlx::Result<i32> {
+pub async fn take_numbers(conn: &mut Conn<'_>, source_id: i32, count: i32) -> sqlx::Result<i32> {
     sqlx::query_scalar!(
         r#"update hiersync.source set next_node_no = next_node_no + $2 where source_id = $1 returning next_node_no - $2 as "first!""#,
         source_id,
@@ -50,7 +50,7 @@ impl Paging {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn paging(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<Paging> {
+pub async fn paging(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Paging> {
     let row = sqlx::query!("select page_cap, whole_page from hiersync.source where source_id = $1", source_id).fetch_one(conn).await?;
     Ok(Paging { cap: row.page_cap.map(i32::unsigned_abs), whole: row.whole_page })
 }
@@ -59,7 +59,7 @@ pub async fn paging(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<Pag
 ///
 /// # Errors
 /// When the database fails.
-pub async fn remember_paging(conn: &mut PgConnection, source_id: i32, paging: Paging) -> sqlx::Result<()> {
+pub async fn remember_paging(conn: &mut Conn<'_>, source_id: i32, paging: Paging) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.source set page_cap = $2, whole_page = $3 where source_id = $1",
         source_id,

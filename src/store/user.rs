@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use sqlx::{PgConnection, types::Json};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
+    conn::Conn,
     mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
     retire, roster, source,
 };
@@ -24,7 +25,7 @@ impl Mirror for Users {
     const NODE: &'static str = "reporting_user";
     const LINK: &'static str = "reporting_line";
 
-    async fn ask(conn: &mut PgConnection, at: At, parent: &NodeKey, rows: &[User]) -> sqlx::Result<Vec<Known>> {
+    async fn ask(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[User]) -> sqlx::Result<Vec<Known>> {
         let found =
             sqlx::query_file!("src/store/sql/user_ask.sql", at.source_id, at.walk_id, id(parent), &ids(rows)).fetch_all(conn).await?;
         let known = found.into_iter().map(|row| Known {
@@ -41,7 +42,7 @@ impl Mirror for Users {
         Ok(known.collect())
     }
 
-    async fn load(conn: &mut PgConnection, source_id: i32, rows: &[&User]) -> sqlx::Result<Vec<User>> {
+    async fn load(conn: &mut Conn<'_>, source_id: i32, rows: &[&User]) -> sqlx::Result<Vec<User>> {
         let found = sqlx::query!(
             r#"select user_id, name, email, mobile, is_active, checked_in, auto_update_time, extra as "extra: Json<Map<String, Value>>"
                from hiersync.reporting_user where source_id = $1 and user_id = any($2)"#,
@@ -64,7 +65,7 @@ impl Mirror for Users {
         Ok(user.collect())
     }
 
-    async fn insert(conn: &mut PgConnection, at: At, rows: &[&User], first_no: i32) -> sqlx::Result<()> {
+    async fn insert(conn: &mut Conn<'_>, at: At, rows: &[&User], first_no: i32) -> sqlx::Result<()> {
         let columns = Columns::of(rows);
         sqlx::query_file!(
             "src/store/sql/user_insert.sql",
@@ -86,7 +87,7 @@ impl Mirror for Users {
         Ok(())
     }
 
-    async fn update(conn: &mut PgConnection, at: At, rows: &[&User]) -> sqlx::Result<()> {
+    async fn update(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
         let columns = Columns::of(rows);
         sqlx::query_file!(
             "src/store/sql/user_update.sql",
@@ -107,7 +108,7 @@ impl Mirror for Users {
         Ok(())
     }
 
-    async fn touch(conn: &mut PgConnection, source_id: i32, rows: &[&User]) -> sqlx::Result<()> {
+    async fn touch(conn: &mut Conn<'_>, source_id: i32, rows: &[&User]) -> sqlx::Result<()> {
         let stamps: Vec<Option<DateTime<Utc>>> = rows.iter().map(|row| row.stamp()).collect();
         sqlx::query!(
             "update hiersync.reporting_user u set auto_update_time = n.stamp
@@ -121,11 +122,11 @@ impl Mirror for Users {
         Ok(())
     }
 
-    async fn restore(conn: &mut PgConnection, at: At, rows: &[&User]) -> sqlx::Result<()> {
+    async fn restore(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
         restore_ids(conn, at, &ids(rows)).await
     }
 
-    async fn root(conn: &mut PgConnection, at: At, root: &NodeKey) -> sqlx::Result<RootRow> {
+    async fn root(conn: &mut Conn<'_>, at: At, root: &NodeKey) -> sqlx::Result<RootRow> {
         let before = sqlx::query_scalar!(
             r#"select retired_at is not null as "retired!" from hiersync.reporting_user where source_id = $1 and user_id = $2"#,
             at.source_id,
@@ -140,7 +141,7 @@ impl Mirror for Users {
         }
     }
 
-    async fn link(conn: &mut PgConnection, at: At, edges: &[Edge]) -> sqlx::Result<Linked> {
+    async fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> sqlx::Result<Linked> {
         let managers: Vec<Uuid> = edges.iter().map(|edge| id(&edge.parent)).collect();
         let users: Vec<Uuid> = edges.iter().map(|edge| id(&edge.child)).collect();
         let rows = sqlx::query_file!("src/store/sql/user_link.sql", at.source_id, at.now, &managers, &users).fetch_all(conn).await?;
@@ -152,7 +153,7 @@ impl Mirror for Users {
         Ok(linked)
     }
 
-    async fn unlink_others(conn: &mut PgConnection, at: At, edges: &[Edge]) -> sqlx::Result<Vec<Edge>> {
+    async fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> sqlx::Result<Vec<Edge>> {
         let managers: Vec<Uuid> = edges.iter().map(|edge| id(&edge.parent)).collect();
         let users: Vec<Uuid> = edges.iter().map(|edge| id(&edge.child)).collect();
         let rows = sqlx::query!(
@@ -170,7 +171,7 @@ impl Mirror for Users {
         Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
     }
 
-    async fn shown_links(conn: &mut PgConnection, at: At, reading: Reading) -> sqlx::Result<Vec<Edge>> {
+    async fn shown_links(conn: &mut Conn<'_>, at: At, reading: Reading) -> sqlx::Result<Vec<Edge>> {
         match reading {
             Reading::Direct => shown_lines(conn, at).await,
             Reading::Subtree => derived_lines(conn, at).await,
@@ -178,36 +179,36 @@ impl Mirror for Users {
         }
     }
 
-    async fn retire_links(conn: &mut PgConnection, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
+    async fn retire_links(conn: &mut Conn<'_>, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
         retire::reporting_lines(conn, at, reading, is_complete).await
     }
 
-    async fn retire_nodes(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<NodeKey>> {
+    async fn retire_nodes(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<NodeKey>> {
         retire::users(conn, at).await
     }
 
-    async fn ask_roster(conn: &mut PgConnection, at: At, rows: &[User]) -> sqlx::Result<Vec<RosterKnown>> {
+    async fn ask_roster(conn: &mut Conn<'_>, at: At, rows: &[User]) -> sqlx::Result<Vec<RosterKnown>> {
         roster::ask(conn, at, rows).await
     }
 
-    async fn hold(conn: &mut PgConnection, at: At, rows: &[&User]) -> sqlx::Result<()> {
+    async fn hold(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
         roster::stage(conn, at, rows).await
     }
 
-    async fn held(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<User>> {
+    async fn held(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<User>> {
         roster::below_roots(conn, at).await
     }
 
-    async fn release(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<()> {
+    async fn release(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<()> {
         roster::clear(conn, source_id).await
     }
 
-    async fn oddities(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Oddity>> {
+    async fn oddities(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Oddity>> {
         let rows = sqlx::query_file!("src/store/sql/user_oddities.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
         Ok(rows.into_iter().map(|row| Oddity { kind: row.kind, key: NodeKey(row.key), parents: row.parents }).collect())
     }
 
-    async fn live(conn: &mut PgConnection, source_id: i32) -> sqlx::Result<i64> {
+    async fn live(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<i64> {
         retire::live_users(conn, source_id).await
     }
 }
@@ -217,7 +218,7 @@ impl Mirrored for User {
 }
 
 /// A root's row, until a list shows it: only its id is known.
-async fn insert_root(conn: &mut PgConnection, at: At, id: Uuid) -> sqlx::Result<()> {
+async fn insert_root(conn: &mut Conn<'_>, at: At, id: Uuid) -> sqlx::Result<()> {
     let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
     sqlx::query!(
         "insert into hiersync.reporting_user (source_id, user_id, node_no, is_placeholder, first_seen_at, changed_at)
@@ -233,7 +234,7 @@ async fn insert_root(conn: &mut PgConnection, at: At, id: Uuid) -> sqlx::Result<
 }
 
 /// Makes retired nodes live that are otherwise as known.
-async fn restore_ids(conn: &mut PgConnection, at: At, ids: &[Uuid]) -> sqlx::Result<()> {
+async fn restore_ids(conn: &mut Conn<'_>, at: At, ids: &[Uuid]) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.reporting_user set retired_at = null, retired_walk_id = null, changed_at = $3
          where source_id = $1 and user_id = any($2)",
@@ -247,12 +248,12 @@ async fn restore_ids(conn: &mut PgConnection, at: At, ids: &[Uuid]) -> sqlx::Res
 }
 
 /// Manager and report for everybody whom the walk's lists have shown, list by list.
-async fn shown_lines(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Edge>> {
+async fn shown_lines(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
     let rows = sqlx::query_file!("src/store/sql/user_shown_lines.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
 }
 
-async fn derived_lines(conn: &mut PgConnection, at: At) -> sqlx::Result<Vec<Edge>> {
+async fn derived_lines(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
     let rows = sqlx::query_file!("src/store/sql/user_derived_lines.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
 }

@@ -74,7 +74,7 @@ impl<V: Hierarchy> Context<V> {
     /// # Errors
     /// When the database fails.
     pub async fn at(&self, step: &mut Step) -> sqlx::Result<At> {
-        let now = run::clock(step.conn()).await?;
+        let now = run::clock(&mut step.conn()).await?;
         Ok(At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now })
     }
 
@@ -87,7 +87,7 @@ impl<V: Hierarchy> Context<V> {
         let mut all = calls;
         all += counters;
         let result = async {
-            if !run::count(step.conn(), &self.open, &all).await? {
+            if !run::count(&mut step.conn(), &self.open, &all).await? {
                 return Err(Interrupted::LeaseLost);
             }
             Ok(step.commit().await?)
@@ -106,11 +106,12 @@ impl<V: Hierarchy> Context<V> {
     pub async fn commit_closed(&self, mut step: Step, counters: Counters, outcome: Outcome) -> Result<(), Interrupted> {
         let mut all = self.caller.take_counters();
         all += counters;
-        let fenced = run::count(step.conn(), &self.open, &all).await? && run::close(step.conn(), &self.open, outcome, None, None).await?;
+        let fenced =
+            run::count(&mut step.conn(), &self.open, &all).await? && run::close(&mut step.conn(), &self.open, outcome, None, None).await?;
         if !fenced {
             return Err(Interrupted::LeaseLost);
         }
-        lease::release(step.conn(), self.open.lease).await?;
+        lease::release(&mut step.conn(), self.open.lease).await?;
         Ok(step.commit().await?)
     }
 

@@ -71,9 +71,9 @@ where
     let at = context.at(&mut step).await?;
     let reading = context.reading().unwrap_or(Reading::Direct);
     let mut counters = Counters::default();
-    let before = Tables::<V>::live(step.conn(), at.source_id).await?;
-    let unread = frontier::unproven(step.conn(), &context.open).await?;
-    let mut is_complete = unread == 0 && !finding::any_of(step.conn(), &context.open, &PARTIAL).await?;
+    let before = Tables::<V>::live(&mut step.conn(), at.source_id).await?;
+    let unread = frontier::unproven(&mut step.conn(), &context.open).await?;
+    let mut is_complete = unread == 0 && !finding::any_of(&mut step.conn(), &context.open, &PARTIAL).await?;
     if reading == Reading::Roster && is_complete {
         counters += roster::take_in(context, &mut step, at).await?;
     }
@@ -87,7 +87,7 @@ where
         write_gone::<Tables<V>>(&mut step, at, gone).await?;
     } else {
         is_complete = false;
-        finding::open(step.conn(), at, &[guarded(context)]).await?;
+        finding::open(&mut step.conn(), at, &[guarded(context)]).await?;
     }
     tell_oddities::<Tables<V>>(&mut step, at).await?;
     tell_stated_limits(context, &mut step).await?;
@@ -99,13 +99,13 @@ where
 
 async fn close<V: Hierarchy>(context: &Context<V>, mut step: Step, outcome: Outcome, counters: Counters) -> Result<(), Interrupted> {
     // However many runs it took: the walk is done, and the next one is foreseen anew.
-    finding::withdraw(step.conn(), &context.open, quota::KIND).await?;
+    finding::withdraw(&mut step.conn(), &context.open, quota::KIND).await?;
     if outcome == Outcome::Complete {
-        finding::resolve(step.conn(), &context.open).await?;
+        finding::resolve(&mut step.conn(), &context.open).await?;
     }
-    frontier::forget_unmet(step.conn(), &context.open).await?;
-    root::forget_unmet(step.conn(), &context.open).await?;
-    run::close_walk(step.conn(), &context.open, outcome == Outcome::Complete).await?;
+    frontier::forget_unmet(&mut step.conn(), &context.open).await?;
+    root::forget_unmet(&mut step.conn(), &context.open).await?;
+    run::close_walk(&mut step.conn(), &context.open, outcome == Outcome::Complete).await?;
     context.commit_closed(step, counters, outcome).await
 }
 
@@ -115,17 +115,17 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let edges = Tables::<V>::shown_links(step.conn(), at, reading).await?;
+    let edges = Tables::<V>::shown_links(&mut step.conn(), at, reading).await?;
     if edges.is_empty() {
         return Ok(());
     }
-    let linked = Tables::<V>::link(step.conn(), at, &edges).await?;
+    let linked = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
     page::write_link_changes::<Tables<V>>(step, at, &linked).await
 }
 
 /// Cycles and second parents are mirrored as the vendor shows them; a person should know.
 async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
-    let told = M::oddities(step.conn(), at).await?.into_iter().filter_map(|oddity| {
+    let told = M::oddities(&mut step.conn(), at).await?.into_iter().filter_map(|oddity| {
         let (kind, say) = match oddity.kind.as_str() {
             "self_parent" => ("self_parent", "the vendor shows this node as its own parent".to_owned()),
             "second_parent" => {
@@ -136,7 +136,7 @@ async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
         };
         Some(Finding::new(kind, oddity.key.0, say))
     });
-    finding::open(step.conn(), at, &told.collect::<Vec<_>>()).await
+    finding::open(&mut step.conn(), at, &told.collect::<Vec<_>>()).await
 }
 
 /// What the vendor stated is kept to; a person should write it into the config.
@@ -144,7 +144,7 @@ async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
 /// # Errors
 /// When the database fails.
 pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<()> {
-    let stated = ledger::stated_limits(step.conn(), &context.quota.budget).await?;
+    let stated = ledger::stated_limits(&mut step.conn(), &context.quota.budget).await?;
     if stated.is_empty() {
         return Ok(());
     }
@@ -155,7 +155,7 @@ pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut S
         context.quota.budget
     );
     let at = context.at(step).await?;
-    finding::open(step.conn(), at, &[Finding::new("limit_learned", context.source_name.clone(), say)]).await
+    finding::open(&mut step.conn(), at, &[Finding::new("limit_learned", context.source_name.clone(), say)]).await
 }
 
 async fn retire<V>(step: &mut Step, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Gone>
@@ -163,15 +163,15 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let links = Tables::<V>::retire_links(step.conn(), at, reading, is_complete).await?;
-    let nodes = if is_complete { Tables::<V>::retire_nodes(step.conn(), at).await? } else { Vec::new() };
+    let links = Tables::<V>::retire_links(&mut step.conn(), at, reading, is_complete).await?;
+    let nodes = if is_complete { Tables::<V>::retire_nodes(&mut step.conn(), at).await? } else { Vec::new() };
     Ok(Gone { links, nodes })
 }
 
 async fn write_gone<M: Mirror>(step: &mut Step, at: At, gone: Gone) -> sqlx::Result<()> {
     let change = |key: &NodeKey| Change { entity: M::NODE, key: key.0.clone(), op: "retire", fields: None, vendor_time: None };
     let changes: Vec<Change> = gone.nodes.iter().map(change).collect();
-    change::write(step.conn(), at, &changes).await?;
+    change::write(&mut step.conn(), at, &changes).await?;
     page::write_link_changes::<M>(step, at, &Linked { retired: gone.links, ..Linked::default() }).await
 }
 

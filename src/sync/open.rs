@@ -55,21 +55,21 @@ async fn try_open(
     trigger: Trigger,
 ) -> Result<Result<OpenRun, Option<Holder>>, NoRun> {
     let mut step = session.begin().await?;
-    let Some(source_id) = source::id_of(step.conn(), &source.name, source.vendor.word()).await? else {
+    let Some(source_id) = source::id_of(&mut step.conn(), &source.name, source.vendor.word()).await? else {
         return Err(NoRun::OtherVendor { name: source.name.clone() });
     };
-    if !lease::try_lock(step.conn(), source_id).await? {
+    if !lease::try_lock(&mut step.conn(), source_id).await? {
         return Ok(Err(None));
     }
-    let lease = match lease::take(step.conn(), source_id, shared.process_id, &shared.identity).await? {
+    let lease = match lease::take(&mut step.conn(), source_id, shared.process_id, &shared.identity).await? {
         Ok(lease) => lease,
         Err(holder) => return Ok(Err(Some(holder))),
     };
-    if let Some(run_id) = run::abandon(step.conn(), source_id).await? {
+    if let Some(run_id) = run::abandon(&mut step.conn(), source_id).await? {
         warn!(source = source.name, run = run_id, "the process of an earlier run died; its walk goes on");
     }
-    let walk_id = run::open_walk(step.conn(), source_id, shape).await?;
-    let open = run::open(step.conn(), lease, walk_id, trigger).await?;
+    let walk_id = run::open_walk(&mut step.conn(), source_id, shape).await?;
+    let open = run::open(&mut step.conn(), lease, walk_id, trigger).await?;
     step.commit().await?;
     Ok(Ok(open))
 }

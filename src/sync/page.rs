@@ -46,17 +46,17 @@ where
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
     let mut draft = Draft::new(work, page, context.max_depth);
-    draft.known = Tables::<V>::ask(step.conn(), at, &work.parent, &draft.rows).await?;
+    draft.known = Tables::<V>::ask(&mut step.conn(), at, &work.parent, &draft.rows).await?;
 
-    let taken = rows::take_in::<Tables<V>>(step.conn(), at, &draft.rows, &draft.known).await?;
+    let taken = rows::take_in::<Tables<V>>(&mut step.conn(), at, &draft.rows, &draft.known).await?;
     let before = context.reading();
     let reading = before.or_else(|| draft.found_reading(work));
     let reading = if reading == Some(Reading::Subtree) && draft.states_parents() { Some(Reading::Stated) } else { reading };
     let (state, progress) = draft.course(work);
     draft.follow(&context.caller.vendor, work, reading, context.max_depth);
 
-    frontier::save(step.conn(), &context.open, &work.parent, &progress.to_stored(), state, &taken.numbers).await?;
-    let queued = frontier::queue(step.conn(), &context.open, &draft.lists).await?;
+    frontier::save(&mut step.conn(), &context.open, &work.parent, &progress.to_stored(), state, &taken.numbers).await?;
+    let queued = frontier::queue(&mut step.conn(), &context.open, &draft.lists).await?;
     let mut linked = draft.link::<Tables<V>, V>(&context.caller.vendor, &mut step, at, work, reading).await?;
     if before != reading
         && let Some(reading) = reading
@@ -65,7 +65,7 @@ where
     }
     write_link_changes::<Tables<V>>(&mut step, at, &linked).await?;
     draft.findings.extend(taken.findings);
-    finding::open(step.conn(), at, &draft.findings).await?;
+    finding::open(&mut step.conn(), at, &draft.findings).await?;
     let counters = Counters { pages: 1, rows_seen: draft.received.into(), write_ms: millis(begun.elapsed()), ..taken.counters };
     context.commit(step, counters).await?;
 
@@ -87,15 +87,15 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    run::set_reach(step.conn(), &context.open, reading.word()).await?;
+    run::set_reach(&mut step.conn(), &context.open, reading.word()).await?;
     match reading {
         Reading::Direct => {
-            let edges = Tables::<V>::shown_links(step.conn(), at, reading).await?;
-            let late = Tables::<V>::link(step.conn(), at, &edges).await?;
+            let edges = Tables::<V>::shown_links(&mut step.conn(), at, reading).await?;
+            let late = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
             linked.inserted.extend(late.inserted);
             linked.restored.extend(late.restored);
         }
-        Reading::Stated => frontier::drop_queued(step.conn(), &context.open).await?,
+        Reading::Stated => frontier::drop_queued(&mut step.conn(), &context.open).await?,
         Reading::Subtree | Reading::Roster => {}
     }
     Ok(())
@@ -114,7 +114,7 @@ pub async fn write_link_changes<M: Mirror>(step: &mut Step, at: At, linked: &Lin
         .chain(linked.restored.iter().map(of("restore")))
         .chain(linked.retired.iter().map(of("retire")))
         .collect();
-    change::write(step.conn(), at, &changes).await
+    change::write(&mut step.conn(), at, &changes).await
 }
 
 /// What a page comes to, before it is written.
@@ -240,7 +240,7 @@ impl<R: Node + Clone> Draft<R> {
         let mut linked = link_missing::<M>(step, at, &work.parent, stated.iter().chain(&plain)).await?;
         let stated: Vec<Edge> = stated.into_iter().map(|(edge, _)| edge).collect();
         if !stated.is_empty() {
-            linked.retired = M::unlink_others(step.conn(), at, &stated).await?;
+            linked.retired = M::unlink_others(&mut step.conn(), at, &stated).await?;
         }
         Ok(linked)
     }
@@ -255,7 +255,7 @@ async fn link_missing<'a, M: Mirror>(
 ) -> sqlx::Result<Linked> {
     // What is known of a row is whether the list's own parent holds it.
     let missing: Vec<Edge> = edges.filter(|(edge, known)| edge.parent != *list_of || !known.linked).map(|(edge, _)| edge.clone()).collect();
-    if missing.is_empty() { Ok(Linked::default()) } else { M::link(step.conn(), at, &missing).await }
+    if missing.is_empty() { Ok(Linked::default()) } else { M::link(&mut step.conn(), at, &missing).await }
 }
 
 fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {

@@ -14,7 +14,10 @@ use crate::{
     budget::forecast::{self, Demand, Pause},
     config::Source,
     model::limit::Limit,
-    store::plan::{self, Held, Walks},
+    store::{
+        plan::{self, Held, Walks},
+        session,
+    },
 };
 
 /// A source whose walks are planned.
@@ -142,7 +145,8 @@ struct Known<'s> {
 /// # Errors
 /// When the database fails.
 pub async fn plan(pool: &PgPool, planned: &[Planned<'_>]) -> sqlx::Result<(Vec<SourcePlan>, Vec<BudgetPlan>)> {
-    let mut conn = pool.acquire().await?;
+    let mut step = session::begin(pool).await?;
+    let mut conn = step.conn();
     let walks = plan::walks(&mut conn, None).await?;
     let mut known = Vec::with_capacity(planned.len());
     for planned in planned {

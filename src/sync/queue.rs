@@ -55,7 +55,7 @@ impl Queue {
     async fn read_ahead(&self, session: &Session, run: &OpenRun, in_hand: &HashSet<String>) -> sqlx::Result<VecDeque<Work>> {
         let in_hand: Vec<String> = in_hand.iter().cloned().collect();
         let mut step = session.begin().await?;
-        let lists = frontier::next(step.conn(), run, &in_hand, AHEAD).await?;
+        let lists = frontier::next(&mut step.conn(), run, &in_hand, AHEAD).await?;
         step.commit().await?;
         Ok(lists.into())
     }

@@ -45,8 +45,8 @@ impl Quota {
 pub async fn foresee<V: Hierarchy>(context: &Context<V>) -> Result<(), Interrupted> {
     let quota = &context.quota;
     let mut step = context.session.begin().await?;
-    let walks = plan::walks(step.conn(), Some(&context.source_name)).await?.into_iter().next().unwrap_or_default();
-    let held = plan::held(step.conn(), &quota.budget).await?;
+    let walks = plan::walks(&mut step.conn(), Some(&context.source_name)).await?.into_iter().next().unwrap_or_default();
+    let held = plan::held(&mut step.conn(), &quota.budget).await?;
     let need = Need::left(&walks, quota.roots);
     let stated = held.stated.iter().map(|limit| limit.with_headroom(quota.headroom));
     let limits: Vec<Limit> = quota.limits.iter().copied().chain(stated).collect();
@@ -57,7 +57,7 @@ pub async fn foresee<V: Hierarchy>(context: &Context<V>) -> Result<(), Interrupt
         goes_on_at = %pause.until, "the budget does not last for this walk: it is spent, then the walk waits for its window"
     );
     let at = context.at(&mut step).await?;
-    finding::open(step.conn(), at, &[short(context, need, pause)]).await?;
+    finding::open(&mut step.conn(), at, &[short(context, need, pause)]).await?;
     context.commit(step, Counters::default()).await
 }
 

@@ -30,7 +30,7 @@ where
     V::Row: Mirrored,
 {
     let mut step = context.session.begin().await?;
-    let resolved = root::resolved(step.conn(), &context.open).await?;
+    let resolved = root::resolved(&mut step.conn(), &context.open).await?;
     step.commit().await?;
     for root in context.caller.vendor.roots() {
         if !resolved.contains(&root.asked_by) {
@@ -70,18 +70,18 @@ where
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
-    let is_first = root::write(step.conn(), &context.open, &root.asked_by, key).await?;
-    let became = <V::Row as Mirrored>::Tables::root(step.conn(), at, key).await?;
+    let is_first = root::write(&mut step.conn(), &context.open, &root.asked_by, key).await?;
+    let became = <V::Row as Mirrored>::Tables::root(&mut step.conn(), at, key).await?;
     let change = |op| Change { entity: <V::Row as Mirrored>::Tables::NODE, key: key.0.clone(), op, fields: None, vendor_time: None };
     let mut counters = Counters::default();
     match became {
         RootRow::Inserted => {
             counters.inserted = 1;
-            change::write(step.conn(), at, &[change("insert")]).await?;
+            change::write(&mut step.conn(), at, &[change("insert")]).await?;
         }
         RootRow::Restored => {
             counters.restored = 1;
-            change::write(step.conn(), at, &[change("restore")]).await?;
+            change::write(&mut step.conn(), at, &[change("restore")]).await?;
         }
         // Two identifiers may lead to the same root.
         RootRow::Known => counters.unchanged = i64::from(is_first),
@@ -89,9 +89,9 @@ where
     if context.reading() != Some(Reading::Roster) {
         let by = root.identifier.clone();
         let list = Work { parent: key.clone(), depth: 0, attempts: 0, ask: by, expected: None, progress: serde_json::Value::Null };
-        frontier::queue(step.conn(), &context.open, &[list]).await?;
+        frontier::queue(&mut step.conn(), &context.open, &[list]).await?;
     }
-    finding::open(step.conn(), at, finding.as_slice()).await?;
+    finding::open(&mut step.conn(), at, finding.as_slice()).await?;
     counters.write_ms = millis(begun.elapsed());
     context.commit(step, counters).await
 }

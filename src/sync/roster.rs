@@ -43,7 +43,7 @@ type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 pub async fn queue<V: Hierarchy>(context: &Context<V>) -> Result<(), Interrupted> {
     let list = Work { parent: NodeKey(KEY.into()), depth: 0, attempts: 0, ask: None, expected: None, progress: serde_json::Value::Null };
     let mut step = context.session.begin().await?;
-    frontier::queue(step.conn(), &context.open, &[list]).await?;
+    frontier::queue(&mut step.conn(), &context.open, &[list]).await?;
     context.commit(step, Counters::default()).await
 }
 
@@ -63,9 +63,9 @@ where
     let readable = u32::try_from(page.rows.len()).unwrap_or(u32::MAX);
     let mut met = HashSet::new();
     let distinct: Vec<V::Row> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
-    let known = Tables::<V>::ask_roster(step.conn(), at, &distinct).await?;
+    let known = Tables::<V>::ask_roster(&mut step.conn(), at, &distinct).await?;
     let (same, differing): (Vec<_>, Vec<_>) = distinct.iter().zip(&known).partition(|(row, known)| is_as_known(*row, known));
-    Tables::<V>::hold(step.conn(), at, &differing.iter().map(|(row, _)| *row).collect::<Vec<_>>()).await?;
+    Tables::<V>::hold(&mut step.conn(), at, &differing.iter().map(|(row, _)| *row).collect::<Vec<_>>()).await?;
     let numbers: Vec<i32> = same.iter().filter_map(|(_, known)| known.node_no).collect();
     let unchanged = same.iter().filter(|(_, known)| !known.shown && !known.is_root).count();
 
@@ -78,10 +78,10 @@ where
     let mut findings: Vec<Finding> =
         page.remarks.into_iter().map(|remark| Finding::new(remark.kind, remark.about, remark.detail)).collect();
     findings.extend((state == State::Unproven).then(doubtful));
-    frontier::save(step.conn(), &context.open, &work.parent, &progress.to_stored(), state, &numbers).await?;
-    finding::open(step.conn(), at, &findings).await?;
+    frontier::save(&mut step.conn(), &context.open, &work.parent, &progress.to_stored(), state, &numbers).await?;
+    finding::open(&mut step.conn(), at, &findings).await?;
     if learned != context.paging() {
-        source::remember_paging(step.conn(), at.source_id, learned).await?;
+        source::remember_paging(&mut step.conn(), at.source_id, learned).await?;
     }
     let counters = Counters {
         pages: 1,
@@ -155,18 +155,18 @@ where
 {
     let mut counters = Counters::default();
     let roster = NodeKey(KEY.into());
-    for chunk in Tables::<V>::held(step.conn(), at).await?.chunks(CHUNK) {
-        let known: Vec<Known> = Tables::<V>::ask(step.conn(), at, &roster, chunk).await?;
-        let taken = rows::take_in::<Tables<V>>(step.conn(), at, chunk, &known).await?;
-        frontier::save(step.conn(), &context.open, &roster, &serde_json::Value::Null, State::Read, &taken.numbers).await?;
+    for chunk in Tables::<V>::held(&mut step.conn(), at).await?.chunks(CHUNK) {
+        let known: Vec<Known> = Tables::<V>::ask(&mut step.conn(), at, &roster, chunk).await?;
+        let taken = rows::take_in::<Tables<V>>(&mut step.conn(), at, chunk, &known).await?;
+        frontier::save(&mut step.conn(), &context.open, &roster, &serde_json::Value::Null, State::Read, &taken.numbers).await?;
         let edges: Vec<Edge> = chunk.iter().filter_map(edge).collect();
-        let mut linked = Tables::<V>::link(step.conn(), at, &edges).await?;
-        linked.retired = Tables::<V>::unlink_others(step.conn(), at, &edges).await?;
+        let mut linked = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
+        linked.retired = Tables::<V>::unlink_others(&mut step.conn(), at, &edges).await?;
         page::write_link_changes::<Tables<V>>(step, at, &linked).await?;
-        finding::open(step.conn(), at, &taken.findings).await?;
+        finding::open(&mut step.conn(), at, &taken.findings).await?;
         counters += taken.counters;
     }
-    Tables::<V>::release(step.conn(), at.source_id).await?;
+    Tables::<V>::release(&mut step.conn(), at.source_id).await?;
     Ok(counters)
 }
 

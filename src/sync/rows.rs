@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use sqlx::PgConnection;
-
 use crate::{
     model::{
         digest::Digest,
@@ -12,6 +10,7 @@ use crate::{
     },
     store::{
         change::{self, Change},
+        conn::Conn,
         finding::{self, Finding},
         mirror::{At, Known, Mirror},
         source,
@@ -45,7 +44,7 @@ struct Plan<'a, R> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_in<M: Mirror>(conn: &mut PgConnection, at: At, rows: &[M::Row], known: &[Known]) -> sqlx::Result<Taken> {
+pub async fn take_in<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], known: &[Known]) -> sqlx::Result<Taken> {
     let mut plan = plan(rows, known);
     plan.take_confirmed(conn, at).await?;
     let mut changes = Vec::new();
@@ -108,7 +107,7 @@ impl<'a, R: Node> Plan<'a, R> {
     }
 
     /// A stale read is taken when an earlier complete walk said the same; else it is ignored, with a finding.
-    async fn take_confirmed(&mut self, conn: &mut PgConnection, at: At) -> sqlx::Result<()> {
+    async fn take_confirmed(&mut self, conn: &mut Conn<'_>, at: At) -> sqlx::Result<()> {
         if self.stale.is_empty() {
             return Ok(());
         }
@@ -154,7 +153,7 @@ fn change_of<M: Mirror>(row: &M::Row, op: &'static str) -> Change {
 }
 
 /// Inserts new nodes and gives the first one's number.
-async fn insert<M: Mirror>(conn: &mut PgConnection, at: At, rows: &[&M::Row], changes: &mut Vec<Change>) -> sqlx::Result<i32> {
+async fn insert<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[&M::Row], changes: &mut Vec<Change>) -> sqlx::Result<i32> {
     if rows.is_empty() {
         return Ok(0);
     }
@@ -165,7 +164,7 @@ async fn insert<M: Mirror>(conn: &mut PgConnection, at: At, rows: &[&M::Row], ch
 }
 
 /// Writes changed nodes, and what differs of each.
-async fn update<M: Mirror>(conn: &mut PgConnection, at: At, changed: &[(&M::Row, &Known)], changes: &mut Vec<Change>) -> sqlx::Result<()> {
+async fn update<M: Mirror>(conn: &mut Conn<'_>, at: At, changed: &[(&M::Row, &Known)], changes: &mut Vec<Change>) -> sqlx::Result<()> {
     if changed.is_empty() {
         return Ok(());
     }

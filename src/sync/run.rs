@@ -206,8 +206,8 @@ impl<V: Hierarchy> Context<V> {
     /// A walk that goes on reads its lists as it began to, with what earlier ones have learned.
     async fn recall_reading(&self) -> Result<(), Interrupted> {
         let mut step = self.session.begin().await?;
-        let word = run::reach(step.conn(), &self.open).await?;
-        self.set_paging(source::paging(step.conn(), self.open.lease.source_id).await?);
+        let word = run::reach(&mut step.conn(), &self.open).await?;
+        self.set_paging(source::paging(&mut step.conn(), self.open.lease.source_id).await?);
         step.commit().await?;
         if let Some(reading) = word.as_deref().and_then(Reading::from_word) {
             self.set_reading(Some(reading));
@@ -235,7 +235,7 @@ impl<V: Hierarchy> Context<V> {
 
     async fn renew_lease(&self) -> sqlx::Result<bool> {
         let mut step = self.session.begin().await?;
-        let renewed = lease::renew(step.conn(), self.open.lease).await?;
+        let renewed = lease::renew(&mut step.conn(), self.open.lease).await?;
         step.commit().await?;
         Ok(renewed)
     }
@@ -275,17 +275,17 @@ impl<V: Hierarchy> Context<V> {
         };
         let why = (outcome != Outcome::Stopped).then(|| chain(interrupted));
         finish::tell_stated_limits(self, &mut step).await?;
-        run::count(step.conn(), &self.open, &self.caller.take_counters()).await?;
-        run::close(step.conn(), &self.open, outcome, why.as_deref(), resume_at).await?;
-        lease::release(step.conn(), self.open.lease).await?;
+        run::count(&mut step.conn(), &self.open, &self.caller.take_counters()).await?;
+        run::close(&mut step.conn(), &self.open, outcome, why.as_deref(), resume_at).await?;
+        lease::release(&mut step.conn(), self.open.lease).await?;
         Ok(step.commit().await?)
     }
 
     async fn told(&self, wanted: Wanted) -> sqlx::Result<(Option<RunRow>, Vec<ChangeRow>)> {
         let mut step = self.session.begin().await?;
-        let row = report::run(step.conn(), self.open.lease.source_id, self.open.run_id).await?;
+        let row = report::run(&mut step.conn(), self.open.lease.source_id, self.open.run_id).await?;
         let changes =
-            if wanted.dry_run { report::changes(step.conn(), None, Some(self.open.run_id), None, TOLD).await? } else { Vec::new() };
+            if wanted.dry_run { report::changes(&mut step.conn(), None, Some(self.open.run_id), None, TOLD).await? } else { Vec::new() };
         step.commit().await?;
         Ok((Some(row), changes))
     }

@@ -80,8 +80,8 @@ where
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
-    frontier::failed(step.conn(), &context.open, &work.parent, State::GivenUp).await?;
-    finding::open(step.conn(), at, &[finding]).await?;
+    frontier::failed(&mut step.conn(), &context.open, &work.parent, State::GivenUp).await?;
+    finding::open(&mut step.conn(), at, &[finding]).await?;
     context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await
 }
 

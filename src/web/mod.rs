@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::store::{figures, report};
+use crate::store::{figures, report, session};
 
 /// Runs shown on the page.
 const RUNS: i64 = 20;
@@ -49,7 +49,11 @@ pub async fn serve(listener: TcpListener, pool: PgPool, stop: CancellationToken)
 }
 
 async fn status(State(pool): State<PgPool>) -> Response {
-    let read = async { Ok((report::health(&pool).await?, report::runs(&pool, None, RUNS).await?, figures::budgets(&pool).await?)) };
+    let read = async {
+        let mut step = session::begin(&pool).await?;
+        let conn = &mut step.conn();
+        Ok((report::health(conn).await?, report::runs(conn, None, RUNS).await?, figures::budgets(conn).await?))
+    };
     match read.await {
         Ok((health, runs, budgets)) => Html(page::render(&health, &runs, &budgets)).into_response(),
         Err(error) => unavailable(&error),
@@ -57,7 +61,11 @@ async fn status(State(pool): State<PgPool>) -> Response {
 }
 
 async fn numbers(State(pool): State<PgPool>) -> Response {
-    let read = async { Ok((report::health(&pool).await?, figures::totals(&pool).await?)) };
+    let read = async {
+        let mut step = session::begin(&pool).await?;
+        let conn = &mut step.conn();
+        Ok((report::health(conn).await?, figures::totals(conn).await?))
+    };
     match read.await {
         Ok((health, totals)) => {
             let text = metrics::render(&health, &totals);
@@ -68,7 +76,8 @@ async fn numbers(State(pool): State<PgPool>) -> Response {
 }
 
 async fn healthz(State(pool): State<PgPool>) -> Response {
-    match report::health(&pool).await {
+    let read = async { report::health(&mut session::begin(&pool).await?.conn()).await };
+    match read.await {
         Ok(_) => "ok\n".into_response(),
         Err(error) => unavailable(&error),
     }

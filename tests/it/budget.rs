@@ -22,6 +22,7 @@ use hiersync::{
         connect,
         ledger::PgLedger,
         process::{self, Identity},
+        session,
     },
 };
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
@@ -40,7 +41,9 @@ fn limits(texts: &[&str]) -> Vec<Limit> {
 
 /// A ledger as another process would open it.
 async fn ledger(pool: &PgPool, texts: &[&str]) -> PgLedger {
-    let process_id = process::register(&mut pool.acquire().await.unwrap(), &Identity::own()).await.unwrap();
+    let mut step = session::begin(pool).await.unwrap();
+    let process_id = process::register(&mut step.conn(), &Identity::own()).await.unwrap();
+    step.commit().await.unwrap();
     PgLedger::open(pool, process_id, "shared", &limits(texts), 0.0, Duration::from_secs(1)).await.unwrap()
 }
 

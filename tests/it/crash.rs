@@ -10,7 +10,7 @@ use hiersync::{
     store::{
         lease,
         process::{self, Identity},
-        source,
+        session, source,
     },
 };
 use serde_json::Value;
@@ -244,14 +244,15 @@ async fn a_process_that_froze_inside_a_transaction_keeps_nobody_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_was_given_back_is_free_whatever_renewal_was_under_way() {
     let pool = Case::new().await.pool().await;
-    let mut conn = pool.acquire().await.unwrap();
+    let mut step = session::begin(&pool).await.unwrap();
+    let conn = &mut step.conn();
     let own = Identity::own();
-    let process = process::register(&mut conn, &own).await.unwrap();
-    let source = source::id_of(&mut conn, "customers", "capillary").await.unwrap().unwrap();
-    let lease = lease::take(&mut conn, source, process, &own).await.unwrap().unwrap();
-    assert!(lease::renew(&mut conn, lease).await.unwrap());
-    assert!(lease::take(&mut conn, source, process, &own).await.unwrap().is_err());
-    lease::release(&mut conn, lease).await.unwrap();
-    assert!(!lease::renew(&mut conn, lease).await.unwrap());
-    assert!(lease::take(&mut conn, source, process, &own).await.unwrap().is_ok());
+    let process = process::register(conn, &own).await.unwrap();
+    let source = source::id_of(conn, "customers", "capillary").await.unwrap().unwrap();
+    let lease = lease::take(conn, source, process, &own).await.unwrap().unwrap();
+    assert!(lease::renew(conn, lease).await.unwrap());
+    assert!(lease::take(conn, source, process, &own).await.unwrap().is_err());
+    lease::release(conn, lease).await.unwrap();
+    assert!(!lease::renew(conn, lease).await.unwrap());
+    assert!(lease::take(conn, source, process, &own).await.unwrap().is_ok());
 }

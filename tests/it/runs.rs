@@ -17,6 +17,7 @@ use hiersync::{
         },
         shape::{Shape, Tree},
     },
+    store::{report, session},
     sync::{
         progress::Progress,
         run::{NoRun, Wanted},
@@ -196,7 +197,7 @@ async fn a_dry_run_tells_what_the_next_run_will_change_and_writes_nothing() {
         world.move_to(below[20], below[0], Place::Last, Stamp::Bump);
         world.insert(below[1], Place::First);
     }
-    let told = |changes: &[hiersync::store::report::ChangeRow]| {
+    let told = |changes: &[report::ChangeRow]| {
         let mut told: Vec<(String, String, String, Option<Value>)> =
             changes.iter().map(|change| (change.entity.clone(), change.key.clone(), change.op.clone(), change.fields.clone())).collect();
         told.sort_by_key(|(entity, key, op, _)| (entity.clone(), key.clone(), op.clone()));
@@ -209,12 +210,11 @@ async fn a_dry_run_tells_what_the_next_run_will_change_and_writes_nothing() {
     assert_eq!(sizes(&pool).await, rows);
 
     let run = case.complete().await;
-    let mut conn = pool.acquire().await.unwrap();
-    let really = hiersync::store::report::changes(&mut conn, None, Some(run.run_id), None, 1000).await.unwrap();
+    let mut step = session::begin(&pool).await.unwrap();
+    let really = report::changes(&mut step.conn(), None, Some(run.run_id), None, 1000).await.unwrap();
     assert!(really.len() > 5);
     assert_eq!(told(&dry.changes), told(&really));
-    let counters =
-        |run: &hiersync::store::report::RunRow| (run.inserted, run.updated, run.unchanged, run.retired, run.restored, run.requests);
+    let counters = |run: &report::RunRow| (run.inserted, run.updated, run.unchanged, run.retired, run.restored, run.requests);
     assert_eq!(counters(&dry.row.unwrap()), counters(&run));
 }
 

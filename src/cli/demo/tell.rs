@@ -29,9 +29,10 @@ pub fn setting(stage: &Stage) {
 /// # Errors
 /// When the database fails.
 pub async fn mirrored(app: &App) -> Result<(), Failure> {
-    for row in report::health(&app.pool).await? {
+    let mut step = app.begin().await?;
+    for row in report::health(&mut step.conn()).await? {
         println!("\n{} ({}): {} live nodes", row.name, row.vendor, row.live_nodes);
-        for line in figures::top_of_tree(&app.pool, &row.name, LINES).await? {
+        for line in figures::top_of_tree(&mut step.conn(), &row.name, LINES).await? {
             println!("  {}", drawn(&line));
         }
         println!("  …");
@@ -51,9 +52,9 @@ fn drawn(line: &TreeLine) -> String {
 /// When the database fails.
 pub async fn changed(app: &App, reports: &[Report]) -> Result<(), Failure> {
     println!("\nEvery difference is a row in hiersync.change:");
-    let mut conn = app.pool.acquire().await?;
+    let mut step = app.begin().await?;
     for run_id in reports.iter().filter_map(|report| report.row.as_ref()).map(|row| row.run_id) {
-        let rows = report::changes(&mut conn, None, Some(run_id), None, 1000).await?;
+        let rows = report::changes(&mut step.conn(), None, Some(run_id), None, 1000).await?;
         for row in rows.iter().rev().take(SHOWN) {
             println!("  {}: {}", row.source, change_line(row));
         }
@@ -94,7 +95,8 @@ pub async fn how_to_query(app: &App, keep: bool) -> Result<(), Failure> {
         );
     }
     let mut table = table(&["table", "rows"]);
-    for (name, rows) in figures::sizes(&app.pool).await? {
+    let mut step = app.begin().await?;
+    for (name, rows) in figures::sizes(&mut step.conn()).await? {
         table.add_row(vec![name, rows.to_string()]);
     }
     println!("\n{table}");

@@ -1,0 +1,82 @@
+//! The one way to run a statement: inside a transaction, and without a name.
+//!
+//! Behind a proxy that pools by transaction (pgbouncer) the next transaction is on another server connection, and this one's
+//! is a stranger's: a named statement is missing there and stands in the way here. sqlx names what it prepares unless the
+//! query says otherwise, and sends an unnamed one in two message groups, which only a transaction keeps together.
+
+use futures::{future::BoxFuture, stream::BoxStream};
+use sqlx::{
+    Describe, Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr, Transaction,
+    error::BoxDynError,
+    postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+};
+
+/// A connection within a transaction.
+#[derive(Debug)]
+pub struct Conn<'c>(&'c mut PgConnection);
+
+impl<'c> Conn<'c> {
+    /// The connection of a transaction under way.
+    pub(super) fn of(transaction: &'c mut Transaction<'_, Postgres>) -> Self {
+        Self(transaction)
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut Conn<'_> {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.0.fetch_many(Unnamed(query))
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.0.fetch_optional(Unnamed(query))
+    }
+
+    fn prepare_with<'e>(self, _: SqlStr, _: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async { Err(named()) })
+    }
+
+    fn describe<'e>(self, _: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async { Err(named()) })
+    }
+}
+
+fn named() -> Error {
+    Error::Protocol("a statement that is prepared by itself has a name".into())
+}
+
+/// A query that is prepared without a name.
+struct Unnamed<E>(E);
+
+impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
+    fn sql(self) -> SqlStr {
+        self.0.sql()
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        self.0.statement()
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
+        self.0.take_arguments()
+    }
+
+    fn persistent(&self) -> bool {
+        false
+    }
+}
