@@ -12,6 +12,7 @@ mod lists;
 mod mirror;
 mod own_postgres;
 mod plan;
+mod pooling;
 mod quota;
 mod readings;
 mod refusals;
