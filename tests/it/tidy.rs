@@ -98,9 +98,14 @@ const OWNERS: &[(&str, &[&str], &str)] = &[
     ("eprint!", &["cli/", "embedded/cluster.rs"], "write a log line, or return an error"),
 ];
 
-/// Outside of `store/`, sqlx is an error, a pool, or a connection handed through; never a statement.
-const SQLX_ELSEWHERE: &[&str] = &["sqlx::Result", "sqlx::Error", "sqlx::PgPool", "sqlx::PgConnection"];
+/// Outside of `store/`, sqlx is an error or a pool handed through; never a statement.
+const SQLX_ELSEWHERE: &[&str] = &["sqlx::Result", "sqlx::Error", "sqlx::PgPool"];
 const SQLX_FILES: &[&str] = &["app.rs", "cli/", "sync/", "web/mod.rs"];
+
+/// What runs a statement on a pool or a bare connection, or reaches for one; and the files that must, to begin and end.
+const BARE: &[&str] = &["PgConnection", "PoolConnection", "pool.acquire", "pool.begin", "persistent("];
+const RUNS: &[&str] = &[".execute(", ".execute_many(", ".fetch(", ".fetch_many(", ".fetch_all(", ".fetch_one(", ".fetch_optional("];
+const BEGINS: &[&str] = &["store/conn.rs", "store/connect.rs", "store/session.rs"];
 
 /// Rooms that must not tell the vendors apart: adding one does not open them.
 const BLIND: &[&str] = &["budget/", "walk/", "sync/", "runner.rs", "schedule.rs", "lifecycle.rs", "web/", "embedded/"];
@@ -372,6 +377,29 @@ fn statements_stay_in_the_store() {
         }
     }
     report("all SQL is in store/", &faults);
+}
+
+#[test]
+fn statements_run_in_transactions_and_without_names() {
+    let mut faults = Vec::new();
+    for file in sources().iter().filter(|file| !is_among(file.place(), BEGINS)) {
+        for (line, text) in file.statements() {
+            let runs_on_pool = RUNS.iter().any(|runs| text.split(runs).skip(1).any(|on| on.split([')', ',']).next().is_some_and(is_pool)));
+            if runs_on_pool || BARE.iter().any(|word| !begins(text, word).is_empty()) {
+                faults.push(format!("{}:{line}: begin a step and run on its `conn()`: docs/decisions/0005", file.path));
+            }
+        }
+    }
+    for file in files(".sqlx", &[".json"]).iter().filter(|file| file.text.contains("\"Custom\"")) {
+        let what = "sqlx asks for a type that it does not know in between, which ends the unnamed statement: cast it to another";
+        faults.push(format!("{}: {what}", file.path));
+    }
+    report("every statement can go through a proxy that pools by transaction", &faults);
+}
+
+/// Whether an argument is a pool, by its name.
+fn is_pool(argument: &str) -> bool {
+    argument.ends_with("pool")
 }
 
 #[test]
