@@ -180,11 +180,13 @@ impl App {
         if let Some(purse) = self.purses().get(&source.budget) {
             return Ok(Arc::clone(purse));
         }
-        // The longest call of all that share the budget bounds how long one may be under way.
-        let sharing = self.config.sources.iter().filter(|other| other.budget == source.budget);
-        let timeout = sharing.map(|other| other.timeout).max().unwrap_or(source.timeout);
+        // The longest call of all that share the budget bounds how long one may be under way; the largest share that any of
+        // them leaves to others is left.
+        let sharing = || self.config.sources.iter().filter(|other| other.budget == source.budget);
+        let timeout = sharing().map(|other| other.timeout).max().unwrap_or(source.timeout);
+        let headroom = sharing().map(|other| other.headroom).fold(source.headroom, f64::max);
         let shared = self.shared().await?;
-        let ledger = PgLedger::open(&shared.pool, shared.process_id, &source.budget, &source.limits, source.headroom, timeout).await?;
+        let ledger = PgLedger::open(&shared.pool, shared.process_id, &source.budget, &source.limits, headroom, timeout).await?;
         let purse = Arc::new(Purse::new(ledger));
         Ok(Arc::clone(self.purses().entry(source.budget.clone()).or_insert(purse)))
     }

@@ -102,9 +102,11 @@ impl One {
         let mut resume_at = None;
         loop {
             let trigger = tokio::select! {
+                // A trigger that waits does not begin a run that is stopped at once.
+                biased;
+                () = self.stop.cancelled() => None,
                 trigger = triggers.recv() => trigger,
                 () = sleep_until(resume_at) => Some(Trigger::Schedule),
-                () = self.stop.cancelled() => None,
             };
             let Some(trigger) = trigger else { return };
             let report = self.run(trigger).await;

@@ -168,28 +168,29 @@ mod tests {
     proptest! {
         #[test]
         fn no_span_at_the_door_holds_more_than_its_limit(
-            calls in proptest::collection::vec((0i64..400, 0i64..900, 0i64..=100), 1..60),
-            first in (1u32..6, 50i64..1500),
-            second in (1u32..12, 500i64..5000),
+            rounds in proptest::collection::vec((0i64..400, 0i64..900, proptest::collection::vec(0i64..=100, 1..6)), 1..60),
+            windows in proptest::collection::vec((1u32..12, 50i64..5000), 1..5),
         ) {
             let window = |millis: i64| std::time::Duration::from_millis(millis.unsigned_abs());
-            let limits = [first, second].map(|(calls, millis)| Limit { calls, window: window(millis) });
-            let (mut now, mut ledger, mut arrivals) = (0i64, Vec::<(i64, i64)>::new(), Vec::new());
-            for (pause, latency, arrival_percent) in calls {
+            let limits: Vec<Limit> = windows.iter().map(|(calls, millis)| Limit { calls: *calls, window: window(*millis) }).collect();
+            let (mut now, mut ledger, mut arrivals) = (0i64, Vec::<(u32, i64)>::new(), Vec::new());
+            for (pause, latency, arrive_at_percent) in rounds {
                 now += pause;
-                loop {
+                let wants = u32::try_from(arrive_at_percent.len()).expect("a few");
+                let calls = loop {
                     // What is under way looks as in the ledger: it may last long.
-                    let entries: Vec<_> = ledger.iter().map(|(_, end)| spent(1, if *end > now { now + 40_000 } else { *end })).collect();
-                    match grant(after(now), &limits, &entries, 0, 1) {
-                        Grant::Now(_) => break,
+                    let end = |end: i64| if end > now { now + 40_000 } else { end };
+                    let entries: Vec<_> = ledger.iter().map(|(calls, ended)| spent(*calls, end(*ended))).collect();
+                    match grant(after(now), &limits, &entries, 0, wants) {
+                        Grant::Now(calls) => break calls,
                         Grant::At { time, earliest } if time == earliest => now = (time - after(0)).num_milliseconds() + 1,
                         Grant::At { .. } => now += 20,
                     }
-                }
-                ledger.push((now, now + latency));
-                arrivals.push(now + latency * arrival_percent / 100);
+                };
+                ledger.push((calls, now + latency));
+                arrivals.extend(arrive_at_percent.iter().take(calls as usize).map(|percent| now + latency * percent / 100));
             }
-            for (calls, millis) in [first, second] {
+            for (calls, millis) in windows {
                 prop_assert!(most_in_any(millis, &arrivals) <= calls as usize);
             }
         }

@@ -1,13 +1,14 @@
 //! The budget's ledger in the database: clocks that jump, the order of those who wait, long windows, limits that the
 //! vendor states, and others who spend the same account.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use hiersync::{
     budget::ledger::{Ledger, Pause, Settlement, Trade, Wait},
     clock,
     model::limit::Limit,
     simulator::{
+        capillary::CapillarySim,
         door::Latency,
         leadsquared::{
             LeadSquaredSim,
@@ -33,6 +34,8 @@ use crate::harness::{
     postgres,
     program::Program,
     tables::{count, findings},
+    until::{seconds, until},
+    vendors,
 };
 
 fn limits(texts: &[&str]) -> Vec<Limit> {
@@ -170,6 +173,41 @@ async fn users(shape: &Shape, more: &str) -> (LeadSquaredSim, Case, PgPool) {
     let case = Case::new().await.users(&vendor, more);
     let pool = case.pool().await;
     (vendor, case, pool)
+}
+
+/// Three sources of one vendor that share a budget of 25 calls a second.
+async fn three_on_one_budget() -> (CapillarySim, Case) {
+    let vendor = vendors::capillary_of(&[Shape::even(5, 3), Shape::even(5, 3), Shape::even(5, 3)]).await;
+    vendor.door().set_limits(&limits(&["25/1s"]));
+    vendor.door().set_latency(Latency::Between(Duration::from_millis(2), Duration::from_millis(60)));
+    let more = "budget = \"shared\"\nlimits = [\"25/1s\"]";
+    let names = ["one", "two", "three"];
+    let case = names.iter().enumerate().fold(Case::new().await, |case, (root, name)| case.customers_of_root(name, &vendor, root, more));
+    (vendor, case)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_processes_killed_again_and_again_keep_within_one_budget() {
+    let (vendor, case) = three_on_one_budget().await;
+    let program = Program::of(&case);
+    let start = |name: &str| program.command(&["sync", name]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let names = ["one", "two", "three"];
+    let mut children = names.map(&start);
+    for kill in 0..8 {
+        tokio::time::sleep(Duration::from_millis(350 + 50 * (kill % 4))).await;
+        let victim = usize::try_from(kill).unwrap() % 3;
+        children[victim].kill().unwrap();
+        children[victim].wait().unwrap();
+        children[victim] = start(names[victim]);
+    }
+    for child in &mut children {
+        until("the walk is at its end", seconds(60), async || child.try_wait().unwrap().is_some()).await;
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    let door = vendor.door();
+    assert!(door.calls() > 100, "{} calls", door.calls());
+    assert_eq!(door.refused(), 0);
+    assert!(door.most_in_any(Duration::from_secs(1)) <= 25, "{}", door.most_in_any(Duration::from_secs(1)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
