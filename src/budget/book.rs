@@ -115,8 +115,12 @@ impl Book {
     ///
     /// Both moments were seen on one machine. `blur` is how long it took to see `now`.
     pub fn follow_clock(&mut self, before: Moment, now: Moment, blur: TimeDelta) -> Option<TimeDelta> {
-        let jump = (now.time - before.time) - (now.uptime - before.uptime);
-        if jump.abs() <= JUMP + blur {
+        let (passed, lived) = (now.time - before.time, now.uptime - before.uptime);
+        let (jump, unsharp) = (passed - lived, JUMP + blur);
+        // An uptime that goes back is none, and a step back of the ledger's clock would free calls: it is believed when its last
+        // purchase lies in the future, and harmless otherwise.
+        let is_doubtful = lived < -unsharp || (jump < TimeDelta::zero() && passed >= TimeDelta::zero());
+        if jump.abs() <= unsharp || is_doubtful {
             return None;
         }
         for entry in &mut self.entries {
@@ -390,5 +394,10 @@ mod tests {
         let mut book = book(1000, "4/5s", &[entry(1, 4, 0)], &[]);
         let drifted = Moment { time: at(1000), uptime: TimeDelta::milliseconds(51_200) };
         assert_eq!(book.follow_clock(before, drifted, TimeDelta::zero()), None);
+        // Uptimes that cannot be compared free nothing and block nothing.
+        for uptime in [3000, -3000] {
+            let strange = Moment { time: at(1000), uptime: TimeDelta::seconds(uptime) };
+            assert_eq!(book.follow_clock(before, strange, TimeDelta::zero()), None);
+        }
     }
 }

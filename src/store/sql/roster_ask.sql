@@ -1,4 +1,4 @@
--- What is known of a roster's rows, in their order.
+-- What is known of a roster's rows, in their order. Each is looked up by itself; why, says `user_ask.sql`.
 select
     u.node_no as "node_no?",
     u.digest as "digest?",
@@ -14,5 +14,9 @@ select
         where l.source_id = $1 and l.user_id = i.id and l.retired_at is null
     ) as "managers!"
 from unnest($3::uuid[]) with ordinality as i (id, ord)
-left join hiersync.reporting_user u on u.source_id = $1 and u.user_id = i.id
+left join lateral (
+    select k.user_id, k.node_no, k.digest, k.auto_update_time, k.retired_at from hiersync.reporting_user k
+    where k.source_id = $1 and k.user_id = i.id
+    limit 1
+) u on true
 order by i.ord

@@ -1,13 +1,16 @@
 -- What is known of an answer's rows, in their order.
+-- Rows are looked up one by one, which `limit 1` says, or by the page's ids: the tables grow a thousandfold within one run, and
+-- by what the planner knows of them it would rather read a whole table, or the whole of a long list, for every page.
 select
     u.node_no as "node_no?",
     u.digest as "digest?",
     u.auto_update_time as "auto_update_time?",
     coalesce(u.retired_at is not null, false) as "retired!",
-    exists (
-        select 1 from hiersync.reporting_line l
+    (
+        select true from hiersync.reporting_line l
         where l.source_id = $1 and l.manager_id = $3 and l.user_id = i.id and l.retired_at is null
-    ) as "linked!",
+        limit 1
+    ) is not null as "linked!",
     exists (
         select 1 from hiersync.frontier f
         where f.source_id = $1 and f.walk_id = $2 and f.parent_key = $3::uuid::text and f.seen @> u.node_no
@@ -30,9 +33,15 @@ select
         )
         or exists (select 1 from hiersync.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text)
     ) as "counted!",
-    exists (
-        select 1 from hiersync.reporting_line l where l.source_id = $1 and l.manager_id = i.id and l.retired_at is null
-    ) as "has_children!"
+    p.id is not null as "has_children!"
 from unnest($4::uuid[]) with ordinality as i (id, ord)
-left join hiersync.reporting_user u on u.source_id = $1 and u.user_id = i.id
+left join lateral (
+    select k.node_no, k.digest, k.auto_update_time, k.retired_at from hiersync.reporting_user k
+    where k.source_id = $1 and k.user_id = i.id
+    limit 1
+) u on true
+left join (
+    select distinct l.manager_id as id from hiersync.reporting_line l
+    where l.source_id = $1 and l.manager_id = any ($4) and l.retired_at is null
+) p on p.id = i.id
 order by i.ord
