@@ -223,7 +223,7 @@ fn steady(ended: &Ended) -> String {
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "2026-01-02 03:04:05Z"),
         (r"\b\d+ s ago", "0 s ago"),
         (r"after \d+ h( \d+ min)? \(", "after 9 h 59 min ("),
-        (r"\b\d s +walk", "1 s   walk"),
+        (r"\b\d+ s +walk", "1 s   walk"),
     ];
     let replaced = rules.iter().fold(ended.out.clone(), |text, (what, by)| Regex::new(what).unwrap().replace_all(&text, *by).into_owned());
     replaced.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
