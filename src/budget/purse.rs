@@ -24,6 +24,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Permits bought in one trade at most.
 const BATCH: u32 = 64;
 
+/// Where demand is high, a trade buys for this time ahead: trades per second stay few, and a batch counts hardly longer than
+/// its calls.
+const AHEAD: Duration = Duration::from_millis(50);
+
 /// Permits for one budget.
 pub struct Purse<L> {
     ledger: L,
@@ -32,7 +36,29 @@ pub struct Purse<L> {
     /// The ledger keeps a place for us among those who wait.
     queues: AtomicBool,
     stock: Mutex<VecDeque<Permit>>,
+    demand: Mutex<Demand>,
     desk: Arc<Desk>,
+}
+
+/// Permits handed out of late, by the second.
+struct Demand {
+    per_second: f64,
+    at: Instant,
+}
+
+impl Demand {
+    /// One more. What is a second old counts a third.
+    fn count(&mut self) {
+        let now = clock::instant();
+        self.per_second = self.per_second * (-(now - self.at).as_secs_f64()).exp() + 1.0;
+        self.at = now;
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^32")]
+    fn ahead(&self) -> u32 {
+        let per_second = self.per_second * (-self.at.elapsed().as_secs_f64()).exp();
+        (per_second * AHEAD.as_secs_f64()) as u32
+    }
 }
 
 /// Where batches are handed in when their last permit is gone.
@@ -101,6 +127,7 @@ impl<L: Ledger> Purse<L> {
             asking: AtomicU32::new(0),
             queues: AtomicBool::new(false),
             stock: Mutex::new(VecDeque::new()),
+            demand: Mutex::new(Demand { per_second: 0.0, at: clock::instant() }),
             desk: Arc::default(),
         }
     }
@@ -165,12 +192,15 @@ impl<L: Ledger> Purse<L> {
     fn next_in_stock(&self) -> Option<Permit> {
         let mut stock = self.lock_stock();
         stock.retain(|permit| clock::instant().saturating_duration_since(permit.bought) < USE_WITHIN);
-        stock.pop_front()
+        let permit = stock.pop_front()?;
+        self.demand.lock().unwrap_or_else(PoisonError::into_inner).count();
+        Some(permit)
     }
 
     /// Buys into the stock, or says why not.
     async fn buy(&self) -> Result<Option<Wait>, LedgerError> {
-        let wants = self.asking.load(Ordering::Relaxed).clamp(1, BATCH);
+        let ahead = self.demand.lock().unwrap_or_else(PoisonError::into_inner).ahead();
+        let wants = self.asking.load(Ordering::Relaxed).max(ahead).clamp(1, BATCH);
         let ended = self.ended();
         let bought = clock::instant();
         let trade = self.ledger.trade(&ended, wants).await?;
@@ -215,5 +245,52 @@ impl<'a> Asking<'a> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sells whatever is wanted.
+    #[derive(Default)]
+    struct Open {
+        trades: AtomicU32,
+        sold: AtomicU32,
+    }
+
+    impl Ledger for Open {
+        async fn trade(&self, _: &[Settlement], wants: u32) -> Result<Trade, LedgerError> {
+            self.trades.fetch_add(1, Ordering::Relaxed);
+            self.sold.fetch_add(wants, Ordering::Relaxed);
+            Ok(Trade::Bought { batch_id: 1, calls: wants })
+        }
+
+        async fn pause(&self, _: &Pause) -> Result<(), LedgerError> {
+            Ok(())
+        }
+    }
+
+    async fn buy(purse: &Purse<Open>, permits: u32) {
+        let stop = tokio_util::sync::CancellationToken::new();
+        for _ in 0..permits {
+            purse.permit(Duration::from_secs(1), &stop).await.unwrap_or_else(|why| panic!("{why}")).used();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_by_the_thousand_is_bought_in_bulk() {
+        let purse = Purse::new(Open::default());
+        buy(&purse, 3000).await;
+        let trades = purse.ledger.trades.load(Ordering::Relaxed);
+        assert!(trades < 300, "{trades} trades");
+    }
+
+    #[tokio::test]
+    async fn of_a_small_budget_nothing_is_bought_ahead() {
+        let purse = Purse::new(Open::default());
+        buy(&purse, 25).await;
+        assert_eq!(purse.ledger.sold.load(Ordering::Relaxed), 25);
+        assert!(purse.lock_stock().is_empty());
     }
 }
