@@ -21,7 +21,7 @@ const SPAN: Duration = Duration::from_secs(10);
 
 pub async fn measure() {
     println!("\nA thousand permits a second, {CALLERS} callers at once, for {} s each", SPAN.as_secs());
-    println!("{:>28} {:>10} {:>14} {:>14} {:>10}", "limits", "permits/s", "here", "Postgres", "of a core");
+    println!("{:>28} {:>10} {:>12} {:>10} {:>10} {:>10}", "limits", "permits/s", "purchases/s", "here", "Postgres", "of a core");
     for limits in [&["5000/5s"][..], &["5000/5s", "50000000/1d"]] {
         cost(limits).await;
     }
@@ -55,11 +55,16 @@ async fn cost(texts: &[&str]) {
     let permits = join_all((0..CALLERS).map(|_| caller(&purse, begun))).await.into_iter().sum::<u32>();
     let span = begun.elapsed().as_secs_f64();
     let (here, there) = (cpu_here() - here, cpu_of_postgres(home.path()) - there);
+    let purchases: f64 = sqlx::query_scalar("select count(distinct bought_at)::float8 from hiersync.budget_ledger where process_id <> 0")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
     let share = |cpu: f64| format!("{:.2} %", cpu / span * 100.0);
     println!(
-        "{:>28} {:>10.0} {:>14} {:>14} {:>10}",
+        "{:>28} {:>10.0} {:>12.0} {:>10} {:>10} {:>10}",
         texts.join(" + "),
         f64::from(permits) / span,
+        purchases / f64::min(span, 5.0),
         share(here),
         share(there),
         share(here + there)

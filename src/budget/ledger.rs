@@ -17,16 +17,20 @@ pub struct Settlement {
     pub ended: Instant,
 }
 
+/// Permits that are settled together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bought {
+    /// To settle them by.
+    pub batch_id: i64,
+    /// At least one.
+    pub calls: u32,
+}
+
 /// What came of wanting permits.
 #[derive(Debug, Clone)]
 pub enum Trade {
     /// Bought: so many calls may be sent, soon.
-    Bought {
-        /// To settle them by.
-        batch_id: i64,
-        /// At least one.
-        calls: u32,
-    },
+    Bought(Vec<Bought>),
     /// None now.
     Wait(Wait),
 }

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::ledger::{Ledger, LedgerError, Pause, Settlement, Trade, Wait};
+use super::ledger::{Bought, Ledger, LedgerError, Pause, Settlement, Trade, Wait};
 use crate::clock;
 
 /// A bought permit must be used soon: the ledger takes its call to be over a fixed time after the purchase.
@@ -22,11 +22,13 @@ pub const USE_WITHIN: Duration = Duration::from_secs(3);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Permits bought in one trade at most.
-const BATCH: u32 = 64;
+const MOST: u32 = 256;
 
-/// Where demand is high, a trade buys for this time ahead: trades per second stay few, and a batch counts hardly longer than
-/// its calls.
-const AHEAD: Duration = Duration::from_millis(50);
+/// Where so many are wanted in a second, a trade buys for a while ahead.
+const MANY: f64 = 100.0;
+
+/// That while: trades per second stay few.
+const AHEAD: Duration = Duration::from_millis(200);
 
 /// Permits for one budget.
 pub struct Purse<L> {
@@ -57,7 +59,7 @@ impl Demand {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^32")]
     fn ahead(&self) -> u32 {
         let per_second = self.per_second * (-self.at.elapsed().as_secs_f64()).exp();
-        (per_second * AHEAD.as_secs_f64()) as u32
+        if per_second < MANY { 0 } else { (per_second * AHEAD.as_secs_f64()) as u32 }
     }
 }
 
@@ -200,7 +202,7 @@ impl<L: Ledger> Purse<L> {
     /// Buys into the stock, or says why not.
     async fn buy(&self) -> Result<Option<Wait>, LedgerError> {
         let ahead = self.demand.lock().unwrap_or_else(PoisonError::into_inner).ahead();
-        let wants = self.asking.load(Ordering::Relaxed).max(ahead).clamp(1, BATCH);
+        let wants = self.asking.load(Ordering::Relaxed).max(ahead).clamp(1, MOST);
         let ended = self.ended();
         let bought = clock::instant();
         let trade = self.ledger.trade(&ended, wants).await?;
@@ -208,10 +210,12 @@ impl<L: Ledger> Purse<L> {
         self.queues.store(matches!(trade, Trade::Wait(_)), Ordering::Relaxed);
         match trade {
             Trade::Wait(wait) => Ok(Some(wait)),
-            Trade::Bought { batch_id, calls } => {
-                let batch = Arc::new(Batch { id: batch_id, used: AtomicU32::new(0), desk: Arc::clone(&self.desk) });
-                let permit = || Permit { batch: Arc::clone(&batch), bought, used: false };
-                self.lock_stock().extend((0..calls).map(|_| permit()));
+            Trade::Bought(batches) => {
+                for Bought { batch_id, calls } in batches {
+                    let batch = Arc::new(Batch { id: batch_id, used: AtomicU32::new(0), desk: Arc::clone(&self.desk) });
+                    let permit = || Permit { batch: Arc::clone(&batch), bought, used: false };
+                    self.lock_stock().extend((0..calls).map(|_| permit()));
+                }
                 Ok(None)
             }
         }
@@ -263,7 +267,7 @@ mod tests {
         async fn trade(&self, _: &[Settlement], wants: u32) -> Result<Trade, LedgerError> {
             self.trades.fetch_add(1, Ordering::Relaxed);
             self.sold.fetch_add(wants, Ordering::Relaxed);
-            Ok(Trade::Bought { batch_id: 1, calls: wants })
+            Ok(Trade::Bought(vec![Bought { batch_id: 1, calls: wants }]))
         }
 
         async fn pause(&self, _: &Pause) -> Result<(), LedgerError> {

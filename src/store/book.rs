@@ -12,12 +12,16 @@ use super::{
 use crate::{
     budget::{
         book::{Book, Changes, Entry, Moment, Waiter},
+        ledger::Bought,
         pace::{self, Pace},
         window::{self, Spent},
     },
     clock,
     model::limit::Limit,
 };
+
+/// Permits that are settled together at most.
+const BATCH: u32 = 50;
 
 /// Two clocks that were read within this time were read at once.
 const SHARP: TimeDelta = TimeDelta::milliseconds(100);
@@ -139,20 +143,20 @@ async fn follow_clock(conn: &mut Conn<'_>, budget: &Budget, jump: TimeDelta) -> 
     Ok(())
 }
 
-/// Writes a trade down and gives the number of the batch that was bought, if one was.
+/// Writes a trade down and gives the batches that were bought.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn write(conn: &mut Conn<'_>, budget: &Budget, loaded: &Loaded, buys: u32) -> sqlx::Result<Option<i64>> {
+pub async fn write(conn: &mut Conn<'_>, budget: &Budget, loaded: &Loaded, buys: u32) -> sqlx::Result<Vec<Bought>> {
     write_place(conn, budget, &loaded.changes).await?;
     let (book, changes) = (&loaded.book, &loaded.changes);
     if buys == 0 && changes.changed.is_empty() && changes.gone.is_empty() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let batches: Vec<i64> = changes.changed.iter().map(|entry| entry.batch_id).collect();
     let calls: Vec<i32> = changes.changed.iter().map(|entry| whole(entry.spent.calls)).collect();
     let ends: Vec<DateTime<Utc>> = changes.changed.iter().map(|entry| entry.spent.ended_at).collect();
-    sqlx::query_file_scalar!(
+    let rows = sqlx::query_file!(
         "src/store/sql/ledger_write.sql",
         budget.budget_id,
         &batches,
@@ -161,14 +165,20 @@ pub async fn write(conn: &mut Conn<'_>, budget: &Budget, loaded: &Loaded, buys: 
         &changes.gone,
         book.now - window::memory(&book.limits),
         budget.process_id,
-        whole(buys),
+        &in_batches(buys),
         book.now,
         book.now + budget.longest,
         process::boot(),
         loaded.uptime.map(|uptime| uptime.as_seconds_f64())
     )
-    .fetch_optional(conn)
-    .await
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| Bought { batch_id: row.batch_id, calls: row.calls.unsigned_abs() }).collect())
+}
+
+/// A batch counts until the last of its calls has ended: many permits are several.
+fn in_batches(calls: u32) -> Vec<i32> {
+    (0..calls).step_by(BATCH as usize).map(|first| whole((calls - first).min(BATCH))).collect()
 }
 
 async fn write_place(conn: &mut Conn<'_>, budget: &Budget, changes: &Changes) -> sqlx::Result<()> {

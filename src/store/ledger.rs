@@ -69,15 +69,14 @@ impl PgLedger {
         let now = loaded.book.now;
         let deal = loaded.book.trade(self.budget.process_id, &ended(settle, now), wants, &mut loaded.changes);
         let calls = if let Deal::Buy(calls) = deal { calls } else { 0 };
-        let batch_id = book::write(&mut step.conn(), &self.budget, &loaded, calls).await?;
+        let bought = book::write(&mut step.conn(), &self.budget, &loaded, calls).await?;
         step.commit().await?;
-        Ok(match (deal, batch_id) {
-            (Deal::Buy(calls), Some(batch_id)) => Trade::Bought { batch_id, calls },
-            (Deal::Wait { until, at_least_until, is_pause }, _) => {
+        Ok(match deal {
+            Deal::Buy(_) => Trade::Bought(bought),
+            Deal::Wait { until, at_least_until, is_pause } => {
                 let why = if is_pause { loaded.paused_why } else { format!("budget {} is spent", self.budget.name) };
                 Trade::Wait(wait(now, until, at_least_until, why))
             }
-            (Deal::Buy(_), None) => return Err(sqlx::Error::RowNotFound),
         })
     }
 

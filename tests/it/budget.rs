@@ -52,14 +52,14 @@ async fn ledger(pool: &PgPool, texts: &[&str]) -> PgLedger {
 
 async fn bought(ledger: &PgLedger, wants: u32) -> (i64, u32) {
     match ledger.trade(&[], wants).await.unwrap() {
-        Trade::Bought { batch_id, calls } => (batch_id, calls),
+        Trade::Bought(batches) => (batches[0].batch_id, batches.iter().map(|batch| batch.calls).sum()),
         Trade::Wait(wait) => panic!("{wait:?}"),
     }
 }
 
 async fn must_wait(ledger: &PgLedger, wants: u32) -> Wait {
     match ledger.trade(&[], wants).await.unwrap() {
-        Trade::Bought { calls, .. } => panic!("{calls} permits were bought"),
+        Trade::Bought(batches) => panic!("{batches:?}"),
         Trade::Wait(wait) => wait,
     }
 }

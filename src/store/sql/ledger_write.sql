@@ -8,5 +8,5 @@ with changed as (
     where budget_id = $1 and (batch_id = any($5) or (ended_at < $6 and batch_id <> all($2)))
 )
 insert into hiersync.budget_ledger (budget_id, process_id, calls, bought_at, ended_at, buyer_boot, buyer_uptime_s)
-select $1, $7, $8, $9, $10, $11, $12 where $8 > 0
-returning batch_id
+select $1, $7, b.calls, $9, $10, $11, $12 from unnest($8::int[]) as b (calls)
+returning batch_id, calls
