@@ -172,17 +172,20 @@ impl<L: Ledger> Purse<L> {
         self.ledger.pause(pause).await
     }
 
-    /// Tells the ledger what has ended, gives unused permits back and leaves the queue; for the end of a run.
+    /// Tells the ledger what has ended, gives unused permits back and leaves the queue; for the end of a run. While other
+    /// runs of this process ask, that is left to them: their next trade tells it, and they keep the process's place.
     ///
     /// # Errors
     /// When the ledger fails; it then takes the calls to have lasted as long as possible.
     pub async fn settle(&self) -> Result<(), LedgerError> {
-        let _turn = self.turn.lock().await;
+        // Whoever asks may hold the turn for as long as it waits for a window.
+        let Ok(_turn) = self.turn.try_lock() else { return Ok(()) };
+        if self.asking.load(Ordering::Relaxed) > 0 {
+            return Ok(());
+        }
         self.lock_stock().clear();
         let ended = self.ended();
-        // Other runs of this process that wait keep its place.
-        let leaves = self.queues.load(Ordering::Relaxed) && self.asking.load(Ordering::Relaxed) == 0;
-        if ended.is_empty() && !leaves {
+        if ended.is_empty() && !self.queues.load(Ordering::Relaxed) {
             return Ok(());
         }
         self.ledger.trade(&ended, 0).await?;
@@ -288,6 +291,46 @@ mod tests {
         buy(&purse, 3000).await;
         let trades = purse.ledger.trades.load(Ordering::Relaxed);
         assert!(trades < 300, "{trades} trades");
+    }
+
+    /// Sells nothing for an hour, and keeps what was wanted.
+    #[derive(Default)]
+    struct Shut {
+        wanted: Mutex<Vec<u32>>,
+    }
+
+    impl Ledger for Shut {
+        async fn trade(&self, _: &[Settlement], wants: u32) -> Result<Trade, LedgerError> {
+            self.wanted.lock().unwrap_or_else(PoisonError::into_inner).push(wants);
+            let hour = Duration::from_secs(3600);
+            Ok(Trade::Wait(Wait { wait: hour, until: clock::now() + hour, at_least: hour, why: "spent".into() }))
+        }
+
+        async fn pause(&self, _: &Pause) -> Result<(), LedgerError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ends_does_not_wait_for_one_that_asks() {
+        let purse = Purse::new(Shut::default());
+        let stop = tokio_util::sync::CancellationToken::new();
+        let asks = purse.permit(Duration::from_secs(7200), &stop);
+        let ends = async {
+            while purse.ledger.wanted.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let settled = tokio::time::timeout(Duration::from_secs(10), purse.settle()).await;
+            stop.cancel();
+            settled
+        };
+        let (permit, settled) = tokio::join!(asks, ends);
+        assert!(matches!(permit, Err(NoPermit::Stopped)));
+        assert!(matches!(settled, Ok(Ok(()))), "the end waited");
+        let wanted = || purse.ledger.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert_eq!(wanted(), [1], "the place in the queue is kept for the one who asks");
+        purse.settle().await.unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(wanted(), [1, 0], "the last one leaves the queue");
     }
 
     #[tokio::test]
