@@ -26,7 +26,8 @@ use crate::{
     },
     sync::{
         progress::Progress,
-        run::{self, NoRun, Report, Shared, Wanted},
+        report::{NoRun, Report},
+        run::{self, Shared, Wanted},
     },
     vendor::{capillary, error::VendorError, leadsquared},
 };

@@ -21,7 +21,8 @@ use crate::{
     store::report,
     sync::{
         progress::Progress,
-        run::{NoRun, Report, Wanted},
+        report::{NoRun, Report},
+        run::Wanted,
     },
 };
 

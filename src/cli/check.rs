@@ -1,6 +1,6 @@
 //! `hiersync check`: config, secrets, database, and one light call per source within its budget.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
@@ -94,9 +94,7 @@ async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: 
     let list = first_list(&vendor).map_err(|why| (Exit::Config, why))?;
     let purse =
         app.purse(source).await.map_err(|error| (Exit::Unavailable, format!("{:#}", anyhow::Error::new(SourceError::Database(error)))))?;
-    let shortest_window = source.limits.iter().map(|limit| limit.window).min().unwrap_or(Duration::from_secs(60));
-    let terms = Terms { timeout: source.timeout, shortest_window, max_calls: None };
-    let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Progress::default()), &terms);
+    let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Progress::default()), &Terms::of(source, None));
     let ask = Ask { list, offset: 0, limit };
     let answer = caller.call(&|within| caller.vendor.page(&ask, within).boxed()).await;
     if let Err(error) = caller.settle().await {

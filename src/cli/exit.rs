@@ -7,7 +7,7 @@ use crate::{
     embedded::error::EmbeddedError,
     model::run::Outcome,
     store::connect::ConnectError,
-    sync::run::{Cause, NoRun, Report},
+    sync::report::{Cause, NoRun, Report},
 };
 
 /// How the program ends (CONTRACT section 2).

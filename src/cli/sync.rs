@@ -16,7 +16,7 @@ use crate::{
     lifecycle::{self, Crew},
     model::run::Trigger,
     store::report::{ChangeRow, RunRow},
-    sync::run::{Report, Wanted},
+    sync::{report::Report, run::Wanted},
     text,
 };
 

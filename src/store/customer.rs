@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use super::{
     conn::Conn,
     mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
-    profile, retire, source,
+    profile, reread, retire, source,
 };
 use crate::model::{
     customer::{Customer, Profile},
@@ -173,6 +173,14 @@ impl Mirror for Customers {
         Ok(linked)
     }
 
+    async fn would_lose(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[Customer]) -> sqlx::Result<bool> {
+        reread::loses_customers(conn, at, id(parent), &rows.iter().map(|row| row.id).collect::<Vec<i64>>()).await
+    }
+
+    async fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32) -> sqlx::Result<u64> {
+        reread::customers(conn, at, edges, rows).await
+    }
+
     async fn unlink_others(_: &mut Conn<'_>, _: At, _: &[Edge]) -> sqlx::Result<Vec<Edge>> {
         // A customer's row never states its parent, so nothing is exclusive.
         Ok(Vec::new())
@@ -253,7 +261,7 @@ async fn restore_ids(conn: &mut Conn<'_>, at: At, ids: &[i64]) -> sqlx::Result<(
 }
 
 /// A customer's key is its id in decimal; that of anything else would be a fault of ours, and matches nobody.
-fn id(key: &NodeKey) -> i64 {
+pub fn id(key: &NodeKey) -> i64 {
     key.0.parse().unwrap_or(0)
 }
 

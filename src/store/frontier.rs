@@ -19,8 +19,19 @@ pub struct Work {
     pub ask: Option<Identifier>,
     /// How many children the vendor said there are.
     pub expected: Option<i64>,
+    /// Where the parent was found; `None` for a root.
+    pub found: Option<Found>,
     /// What was read, as the walk keeps it.
     pub progress: Value,
+}
+
+/// Where a node was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// In whose list.
+    pub list_of: NodeKey,
+    /// Its place there, from 0.
+    pub place: u32,
 }
 
 /// What has become of a list.
@@ -47,15 +58,15 @@ impl State {
     }
 }
 
-/// The next lists to read, upper levels first, without those already in hand.
+/// The next lists to read, upper levels first and those that are read once more last, without those already in hand.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit: i64) -> sqlx::Result<Vec<Work>> {
     let rows = sqlx::query!(
-        "select parent_key, depth, attempts, ask_kind, ask_value, expected, progress from hiersync.frontier
+        "select parent_key, depth, attempts, ask_kind, ask_value, expected, progress, found_in, found_at from hiersync.frontier
          where source_id = $1 and walk_id = $2 and state = 'queued' and parent_key <> all($3)
-         order by depth, list_no limit $4",
+         order by attempts, depth, list_no limit $4",
         run.lease.source_id,
         run.walk_id,
         in_hand,
@@ -69,9 +80,26 @@ pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit:
         attempts: row.attempts,
         ask: row.ask_kind.zip(row.ask_value).map(|(kind, value)| Identifier { kind, value }),
         expected: row.expected,
+        found: row.found_in.zip(row.found_at).map(|(list_of, place)| Found { list_of: NodeKey(list_of), place: place.unsigned_abs() }),
         progress: row.progress,
     });
     Ok(work.collect())
+}
+
+/// By what a list of this walk is asked for. The outer `None`: the walk has not met it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn asked_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<Option<Option<Identifier>>> {
+    let row = sqlx::query!(
+        "select ask_kind, ask_value from hiersync.frontier where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        parent.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| row.ask_kind.zip(row.ask_value).map(|(kind, value)| Identifier { kind, value })))
 }
 
 /// Queues lists that this walk has not met yet, and gives how many those were.
@@ -87,6 +115,8 @@ pub async fn queue(conn: &mut Conn<'_>, run: &OpenRun, lists: &[Work]) -> sqlx::
     let kinds: Vec<Option<&str>> = lists.iter().map(|list| list.ask.as_ref().map(|ask| ask.kind.as_str())).collect();
     let values: Vec<Option<&str>> = lists.iter().map(|list| list.ask.as_ref().map(|ask| ask.value.as_str())).collect();
     let expected: Vec<Option<i64>> = lists.iter().map(|list| list.expected).collect();
+    let found_in: Vec<Option<&str>> = lists.iter().map(|list| list.found.as_ref().map(|found| found.list_of.0.as_str())).collect();
+    let found_at: Vec<Option<i32>> = lists.iter().map(|list| list.found.as_ref().map(|found| found.place.cast_signed())).collect();
     let queued = sqlx::query_file!(
         "src/store/sql/frontier_queue.sql",
         run.lease.source_id,
@@ -95,7 +125,9 @@ pub async fn queue(conn: &mut Conn<'_>, run: &OpenRun, lists: &[Work]) -> sqlx::
         &depths,
         &kinds as _,
         &values as _,
-        &expected as _
+        &expected as _,
+        &found_in as _,
+        &found_at as _
     )
     .execute(conn)
     .await?;

@@ -128,6 +128,13 @@ pub trait Mirror: Send + Sync + 'static {
     /// Makes sure that these links live.
     fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
 
+    /// Whether the list's parent has live links that neither this pass nor these rows of its page have shown.
+    fn would_lose(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<bool>> + Send;
+
+    /// Queues once more the lists, shorter than `rows`, that were read in this walk and hold one of these new links' children
+    /// too: it has moved, or it has two parents. Gives how many lists there are.
+    fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32) -> impl Future<Output = sqlx::Result<u64>> + Send;
+
     /// Retires every other live link to these links' children: their rows state who their parent is.
     fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
 

@@ -15,6 +15,7 @@ pub mod plan;
 pub mod process;
 mod profile;
 pub mod report;
+pub mod reread;
 pub mod retire;
 pub mod root;
 pub mod roster;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     conn::Conn,
     mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
-    retire, roster, source,
+    reread, retire, roster, source,
 };
 use crate::model::{
     digest::Digest,
@@ -151,6 +151,14 @@ impl Mirror for Users {
             if row.is_new { linked.inserted.push(edge) } else { linked.restored.push(edge) }
         }
         Ok(linked)
+    }
+
+    async fn would_lose(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[User]) -> sqlx::Result<bool> {
+        reread::loses_users(conn, at, id(parent), &ids(rows)).await
+    }
+
+    async fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32) -> sqlx::Result<u64> {
+        reread::users(conn, at, edges, rows).await
     }
 
     async fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> sqlx::Result<Vec<Edge>> {

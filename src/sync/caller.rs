@@ -23,6 +23,7 @@ use crate::{
         purse::{NoPermit, Permit, Purse},
     },
     clock,
+    config::Source,
     model::run::Counters,
     store::ledger::PgLedger,
     vendor::{Vendor, error::VendorError},
@@ -75,6 +76,15 @@ pub struct Terms {
     pub shortest_window: Duration,
     /// `--max-calls`.
     pub max_calls: Option<u32>,
+}
+
+impl Terms {
+    /// Those of a source.
+    pub fn of(source: &Source, max_calls: Option<u32>) -> Self {
+        // A budget has a window; a config without one would have been refused.
+        let shortest_window = source.limits.iter().map(|limit| limit.window).min().unwrap_or(Duration::from_secs(60));
+        Self { timeout: source.timeout, shortest_window, max_calls }
+    }
 }
 
 impl<V: Vendor> Caller<V> {
@@ -276,10 +286,7 @@ impl<V: Vendor> Caller<V> {
 
     async fn pause(&self, wait: Duration, error: &VendorError) -> Result<(), CallError> {
         warn!(seconds = wait.as_secs_f64(), error = %error, "the vendor refuses: the budget pauses");
-        let stated = match error {
-            VendorError::Throttled { stated, .. } => *stated,
-            _ => None,
-        };
+        let stated = if let VendorError::Throttled { stated, .. } = error { *stated } else { None };
         let pause = Pause { wait, why: error.to_string(), stated };
         self.purse.pause(&pause).await.map_err(|error| CallError::Run(Interrupted::Ledger(error)))
     }

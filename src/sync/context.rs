@@ -1,9 +1,13 @@
 //! What the parts of one run share: its calls, its transactions, its rows.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
-use super::{Interrupted, caller::Caller, progress::Progress, queue::Queue, quota::Quota};
+use super::{Interrupted, caller::Caller, progress::Progress, queue::Queue};
 use crate::{
+    config::Source,
     model::{
         reading::Reading,
         run::{Counters, Outcome},
@@ -28,24 +32,22 @@ pub struct Context<V> {
     pub open: OpenRun,
     /// The lists to be read.
     pub queue: Queue,
-    /// What its budget allows.
-    pub quota: Quota,
+    /// What it brings forward, as configured.
+    pub source: Source,
     /// One transaction at a time: the run's row would order them anyhow.
     pub writing: tokio::sync::Mutex<()>,
-    /// Levels below a root.
-    pub max_depth: i32,
-    /// Share of live nodes that the walk may retire.
-    pub retire_guard: f64,
-    /// Whatever the guard says.
+    /// Whatever `retire_guard` says.
     pub accept_retire: bool,
-    /// The source's name.
-    pub source_name: String,
     /// For whoever looks.
     pub progress: Arc<Progress>,
     /// How this walk's lists are read, as far as it is known.
     pub reading: Mutex<Option<Reading>>,
     /// What the vendor's pages have taught.
     pub paging: Mutex<Paging>,
+    /// Something was seen to move since the walk began.
+    pub moved: AtomicBool,
+    /// One for each request that may be in flight, held until its page is written: so much a crash may cost.
+    pub slots: tokio::sync::Semaphore,
 }
 
 impl<V: Hierarchy> Context<V> {
@@ -67,6 +69,30 @@ impl<V: Hierarchy> Context<V> {
     /// They taught more.
     pub fn set_paging(&self, paging: Paging) {
         *self.paging.lock().unwrap_or_else(PoisonError::into_inner) = paging;
+    }
+
+    /// A place for a request in flight.
+    ///
+    /// # Errors
+    /// Never: the places are not closed.
+    pub async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Interrupted> {
+        self.slots.acquire().await.map_err(|_| Interrupted::Stopped)
+    }
+
+    /// Rows to ask for in one call, as far as the vendor gives so many.
+    pub fn page_size(&self) -> u32 {
+        let size = self.caller.vendor.page_size();
+        self.paging().cap.map_or(size, |cap| cap.min(size))
+    }
+
+    /// Levels below a root.
+    pub fn max_depth(&self) -> i32 {
+        i32::try_from(self.source.max_depth).unwrap_or(i32::MAX)
+    }
+
+    /// Something was seen to move.
+    pub fn set_moved(&self) {
+        self.moved.store(true, Ordering::Relaxed);
     }
 
     /// Where and when a step writes.

@@ -144,7 +144,7 @@ async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
 /// # Errors
 /// When the database fails.
 pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<()> {
-    let stated = ledger::stated_limits(&mut step.conn(), &context.quota.budget).await?;
+    let stated = ledger::stated_limits(&mut step.conn(), &context.source.budget).await?;
     if stated.is_empty() {
         return Ok(());
     }
@@ -152,10 +152,10 @@ pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut S
     let say = format!(
         "the vendor allows only {}, less than the `limits` of budget {}: hiersync keeps to it; write it into the configuration",
         stated.join(" and "),
-        context.quota.budget
+        context.source.budget
     );
     let at = context.at(step).await?;
-    finding::open(&mut step.conn(), at, &[Finding::new("limit_learned", context.source_name.clone(), say)]).await
+    finding::open(&mut step.conn(), at, &[Finding::new("limit_learned", context.source.name.clone(), say)]).await
 }
 
 async fn retire<V>(step: &mut Step, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Gone>
@@ -177,15 +177,15 @@ async fn write_gone<M: Mirror>(step: &mut Step, at: At, gone: Gone) -> sqlx::Res
 
 #[expect(clippy::cast_precision_loss, reason = "a share of node counts far below 2^52")]
 fn is_forbidden<V: Hierarchy>(context: &Context<V>, gone: usize, before: i64) -> bool {
-    !context.accept_retire && gone as f64 > context.retire_guard * before as f64
+    !context.accept_retire && gone as f64 > context.source.retire_guard * before as f64
 }
 
 fn guarded<V: Hierarchy>(context: &Context<V>) -> Finding {
-    let percent = context.retire_guard * 100.0;
+    let percent = context.source.retire_guard * 100.0;
     let say = format!(
         "this walk would retire more than {percent} % of the source's live nodes (retire_guard), and retired none; \
          if they are really gone, run `hiersync sync {} --accept-retire`",
-        context.source_name
+        context.source.name
     );
-    Finding::new("retire_guard", context.source_name.clone(), say)
+    Finding::new("retire_guard", context.source.name.clone(), say)
 }

@@ -3,14 +3,17 @@
 
 pub mod caller;
 pub mod context;
+mod draft;
 pub mod finish;
 pub mod need;
 pub mod open;
 pub mod page;
+mod parent;
 pub mod plan;
 pub mod progress;
 pub mod queue;
 pub mod quota;
+pub mod report;
 pub mod retry;
 pub mod roots;
 pub mod roster;

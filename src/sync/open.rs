@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::run::{NoRun, Shared};
+use super::{report::NoRun, run::Shared};
 use crate::{
     config::Source,
     model::run::Trigger,

@@ -1,42 +1,51 @@
 //! Writes one page: rows, links, changes, findings, the lists that follow, the place to go on from and the counters,
 //! in one transaction.
 
-use std::collections::HashSet;
-
-use super::{Interrupted, caller::millis, context::Context, rows};
+use super::{Interrupted, caller::millis, context::Context, draft::Draft, rows};
 use crate::{
     clock,
-    model::{
-        node::{Node, NodeKey},
-        reading::{Reading, Stated},
-        run::Counters,
-    },
+    model::{node::NodeKey, reading::Reading, run::Counters},
     store::{
         change::{self, Change},
         finding::{self, Finding},
         frontier::{self, State, Work},
-        mirror::{At, Edge, Known, Linked, Mirror, Mirrored},
-        run,
+        mirror::{At, Edge, Linked, Mirror, Mirrored},
+        reread, run,
         session::Step,
     },
-    vendor::{
-        Page,
-        hierarchy::{Descent, Hierarchy},
-    },
+    vendor::{Page, hierarchy::Hierarchy},
     walk::{
-        list::{Course, Doubt, Progress, Shown},
-        reach,
+        list::Terms,
+        progress::Progress,
+        verdict::{Course, Doubt},
     },
 };
 
 /// The tables of a vendor's rows.
 type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
-/// Writes a page of `work`'s list, and says whether the list goes on; `work` is brought forward.
+/// Where in its list a page stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Rows before it, as it was asked for.
+    pub offset: u32,
+    /// Rows that were asked for.
+    pub limit: u32,
+    /// Pages of the same list that are still to come.
+    pub under_way: usize,
+}
+
+/// Writes a page of `work`'s list, brings `progress` forward, and says how the list goes on.
 ///
 /// # Errors
 /// When the database fails or the lease is lost; nothing is written then.
-pub async fn write<V>(context: &Context<V>, work: &mut Work, page: Page<V::Row>) -> Result<bool, Interrupted>
+pub async fn write<V>(
+    context: &Context<V>,
+    work: &Work,
+    progress: &mut Progress,
+    page: Page<V::Row>,
+    place: Place,
+) -> Result<Course, Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,
@@ -45,40 +54,94 @@ where
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
-    let mut draft = Draft::new(work, page, context.max_depth);
+    let vendor = &context.caller.vendor;
+    let mut draft = Draft::new(work, page, context.max_depth());
     draft.known = Tables::<V>::ask(&mut step.conn(), at, &work.parent, &draft.rows).await?;
 
-    let taken = rows::take_in::<Tables<V>>(&mut step.conn(), at, &draft.rows, &draft.known).await?;
     let before = context.reading();
     let reading = before.or_else(|| draft.found_reading(work));
     let reading = if reading == Some(Reading::Subtree) && draft.states_parents() { Some(Reading::Stated) } else { reading };
-    let (state, progress) = draft.course(work);
-    draft.follow(&context.caller.vendor, work, reading, context.max_depth);
+    let would_lose =
+        draft.may_lose(progress, work, place) && Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &draft.rows).await?;
+    let terms = Terms { would_lose, under_way: place.under_way, ..terms(work) };
+    let (next, course) = progress.clone().take(draft.shown(place), terms);
+    draft.follow(vendor, work, reading, place.offset, context.max_depth());
 
-    frontier::save(&mut step.conn(), &context.open, &work.parent, &progress.to_stored(), state, &taken.numbers).await?;
+    let taken = rows::take_in::<Tables<V>>(&mut step.conn(), at, &draft.rows, &draft.known).await?;
+    draft.findings.extend(taken.findings);
+    draft.findings.extend(doubt(&work.parent, course));
+    save(context, &mut step, work, &next, course, &taken.numbers).await?;
     let queued = frontier::queue(&mut step.conn(), &context.open, &draft.lists).await?;
-    let mut linked = draft.link::<Tables<V>, V>(&context.caller.vendor, &mut step, at, work, reading).await?;
+    let mut linked = draft.link::<Tables<V>, V>(vendor, &mut step, at, work, reading).await?;
     if before != reading
         && let Some(reading) = reading
     {
         settle_reading::<V>(context, &mut step, at, reading, &mut linked).await?;
     }
+    let reread = reread::<V>(context, &mut step, at, reading, &linked).await?;
     write_link_changes::<Tables<V>>(&mut step, at, &linked).await?;
-    draft.findings.extend(taken.findings);
     finding::open(&mut step.conn(), at, &draft.findings).await?;
     let counters = Counters { pages: 1, rows_seen: draft.received.into(), write_ms: millis(begun.elapsed()), ..taken.counters };
     context.commit(step, counters).await?;
 
+    *progress = next;
     context.tell_page(draft.received);
     context.set_reading(reading);
     if before != reading {
         context.queue.forget_ahead().await;
     }
-    if queued > 0 {
+    if reread > 0 || !matches!(course, Course::On | Course::Proven) {
+        context.set_moved();
+    }
+    if queued + reread > 0 {
         context.queue.wake();
     }
-    work.progress = progress.to_stored();
-    Ok(state == State::Queued)
+    Ok(course)
+}
+
+/// What is known of a list beside its pages.
+pub fn terms(work: &Work) -> Terms {
+    Terms { expected: work.expected, can_check: work.found.is_some(), ..Terms::default() }
+}
+
+/// Writes where a list stands after a page or a look at its parent's row.
+///
+/// # Errors
+/// When the database fails.
+pub async fn save<V: Hierarchy>(
+    context: &Context<V>,
+    step: &mut Step,
+    work: &Work,
+    progress: &Progress,
+    course: Course,
+    shown: &[i32],
+) -> sqlx::Result<()> {
+    let state = match course {
+        Course::On | Course::Check | Course::Again => State::Queued,
+        Course::Proven | Course::Repaired => State::Read,
+        Course::Unproven(_) => State::Unproven,
+    };
+    // Of a list that has ended only that is kept which it may be gone on with.
+    let stored = if state == State::Queued || progress.tight { progress.to_stored() } else { Progress::default().to_stored() };
+    frontier::save(&mut step.conn(), &context.open, &work.parent, &stored, state, shown).await?;
+    if course == Course::Again {
+        reread::again(&mut step.conn(), &context.open, &work.parent, &stored).await?;
+    }
+    Ok(())
+}
+
+/// A child that shows up below another parent than before has moved, or has two: the other parent's list tells, if it is
+/// short and was read already. One that is still to be read tells anyhow.
+async fn reread<V>(context: &Context<V>, step: &mut Step, at: At, reading: Option<Reading>, linked: &Linked) -> sqlx::Result<u64>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let edges: Vec<_> = linked.inserted.iter().chain(&linked.restored).cloned().collect();
+    if edges.is_empty() || reading != Some(Reading::Direct) {
+        return Ok(0);
+    }
+    Tables::<V>::reread(&mut step.conn(), at, &edges, context.caller.vendor.page_size()).await
 }
 
 /// Now it is known how the lists are to be read: what was put off until then is done.
@@ -117,159 +180,10 @@ pub async fn write_link_changes<M: Mirror>(step: &mut Step, at: At, linked: &Lin
     change::write(&mut step.conn(), at, &changes).await
 }
 
-/// What a page comes to, before it is written.
-struct Draft<R> {
-    rows: Vec<R>,
-    known: Vec<Known>,
-    received: u32,
-    readable: Vec<NodeKey>,
-    whole: bool,
-    stated_count: Option<u64>,
-    lists: Vec<Work>,
-    findings: Vec<Finding>,
-}
-
-impl<R: Node + Clone> Draft<R> {
-    fn new(work: &Work, page: Page<R>, max_depth: i32) -> Self {
-        let readable: Vec<NodeKey> = page.rows.iter().map(Node::key).collect();
-        let mut met = HashSet::new();
-        let rows: Vec<R> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
-        let remark = |remark: crate::vendor::Remark| {
-            // A row without an id is told apart by its list and its place there.
-            let key = if remark.about.starts_with("row ") { format!("{} {}", work.parent, remark.about) } else { remark.about };
-            Finding::new(remark.kind, key, remark.detail)
-        };
-        let mut draft = Self {
-            rows,
-            known: Vec::new(),
-            received: page.received,
-            readable,
-            whole: page.whole,
-            stated_count: page.stated_count,
-            lists: Vec::new(),
-            findings: page.remarks.into_iter().map(remark).collect(),
-        };
-        if work.depth >= max_depth && !draft.rows.is_empty() {
-            draft.findings.push(too_deep(&work.parent, max_depth));
-            draft.rows.clear();
-        }
-        draft
-    }
-
-    /// How the lists of this walk are read, if this page tells.
-    fn found_reading(&self, work: &Work) -> Option<Reading> {
-        if work.depth == 0 {
-            return reach::from_root_list(&work.parent, &self.rows);
-        }
-        // A vendor may include the node whose list it is: that row tells nothing.
-        let others = self.rows.iter().zip(&self.known).filter(|(row, _)| row.key() != work.parent);
-        let (rows, in_roots_list): (Vec<R>, Vec<bool>) = others.map(|(row, known)| (row.clone(), known.in_roots_list)).unzip();
-        reach::from_lower_list(&rows, &in_roots_list)
-    }
-
-    fn states_parents(&self) -> bool {
-        self.rows.iter().any(|row| matches!(row.stated_parent(), Stated::Parent(_)))
-    }
-
-    /// Where the list stands after this page.
-    fn course(&mut self, work: &Work) -> (State, Progress) {
-        let fresh = self.known.iter().filter(|known| !known.shown).count();
-        let shown = Shown {
-            keys: &self.readable,
-            received: self.received,
-            fresh: u32::try_from(fresh).unwrap_or(u32::MAX),
-            whole: self.whole,
-            stated: self.stated_count,
-        };
-        match Progress::from_stored(&work.progress).take(shown, work.expected) {
-            Course::On(progress) => (State::Queued, progress),
-            Course::Proven(progress) => (State::Read, progress),
-            Course::Unproven(progress, doubt) => {
-                self.findings.push(doubtful(&work.parent, doubt));
-                (State::Unproven, progress)
-            }
-        }
-    }
-
-    /// The lists that follow from the rows.
-    fn follow<V: Hierarchy<Row = R>>(&mut self, vendor: &V, work: &Work, reading: Option<Reading>, max_depth: i32) {
-        if matches!(reading, Some(Reading::Stated | Reading::Roster)) {
-            return;
-        }
-        let depth = work.depth + 1;
-        for (row, known) in self.rows.iter().zip(&self.known) {
-            let (by, expected) = match vendor.descend(row) {
-                // The vendor says that nobody is there, and we know somebody: it is asked once.
-                Descent::Leaf(by) if known.has_children => (by, Some(0)),
-                Descent::Leaf(_) => continue,
-                Descent::List { by, expected } => (by, expected),
-                Descent::Unaskable => {
-                    self.findings.push(unaskable(&row.key()));
-                    continue;
-                }
-            };
-            if depth >= max_depth && expected.is_some() {
-                self.findings.push(too_deep(&row.key(), max_depth));
-                continue;
-            }
-            self.lists.push(Work { parent: row.key(), depth, attempts: 0, ask: by, expected, progress: serde_json::Value::Null });
-        }
-    }
-
-    /// Links the rows: to the parent that they state, else to the one whose list it is.
-    async fn link<M, V>(&self, vendor: &V, step: &mut Step, at: At, work: &Work, reading: Option<Reading>) -> sqlx::Result<Linked>
-    where
-        M: Mirror<Row = R>,
-        V: Hierarchy<Row = R>,
-    {
-        let among: HashSet<NodeKey> = self.readable.iter().cloned().chain([work.parent.clone()]).collect();
-        let (mut stated, mut plain) = (Vec::new(), Vec::new());
-        for (row, known) in self.rows.iter().zip(&self.known) {
-            let child = row.key();
-            if child == work.parent && !vendor.own_row_is_a_link() {
-                continue;
-            }
-            match row.stated_parent() {
-                Stated::Parent(parent) if among.contains(&parent) => stated.push((Edge { parent, child }, known)),
-                _ if reading == Some(Reading::Direct) || reading == Some(Reading::Stated) => {
-                    plain.push((Edge { parent: work.parent.clone(), child }, known));
-                }
-                _ => {}
-            }
-        }
-        let mut linked = link_missing::<M>(step, at, &work.parent, stated.iter().chain(&plain)).await?;
-        let stated: Vec<Edge> = stated.into_iter().map(|(edge, _)| edge).collect();
-        if !stated.is_empty() {
-            linked.retired = M::unlink_others(&mut step.conn(), at, &stated).await?;
-        }
-        Ok(linked)
-    }
-}
-
-/// Writes those links that are not known to be live.
-async fn link_missing<'a, M: Mirror>(
-    step: &mut Step,
-    at: At,
-    list_of: &NodeKey,
-    edges: impl Iterator<Item = &'a (Edge, &'a Known)>,
-) -> sqlx::Result<Linked> {
-    // What is known of a row is whether the list's own parent holds it.
-    let missing: Vec<Edge> = edges.filter(|(edge, known)| edge.parent != *list_of || !known.linked).map(|(edge, _)| edge.clone()).collect();
-    if missing.is_empty() { Ok(Linked::default()) } else { M::link(&mut step.conn(), at, &missing).await }
-}
-
-fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
-    let say = format!("there is more below this node, deeper than max_depth = {max_depth}; raise max_depth to mirror it");
-    Finding::new("too_deep", key.0.clone(), say)
-}
-
-fn unaskable(key: &NodeKey) -> Finding {
-    let say = "this node has children, but none of the identifiers in descend_by, so that they cannot be asked for; add a type that it has";
-    Finding::new("cannot_ask", key.0.clone(), say)
-}
-
-fn doubtful(key: &NodeKey, doubt: Doubt) -> Finding {
-    match doubt {
+/// What a person should know of a list that proves nothing.
+pub fn doubt(key: &NodeKey, course: Course) -> Option<Finding> {
+    let Course::Unproven(doubt) = course else { return None };
+    Some(match doubt {
         Doubt::Moved => {
             Finding::new("list_moved", key.0.clone(), "this node's list moved faster than it could be read; nothing was retired by it")
         }
@@ -280,5 +194,5 @@ fn doubtful(key: &NodeKey, doubt: Doubt) -> Finding {
             let say = format!("the vendor says that this node's list has {stated} rows and shows {shown}; nothing was retired by it");
             Finding::new("count_mismatch", key.0.clone(), say)
         }
-    }
+    })
 }

@@ -88,7 +88,8 @@ where
     }
     if context.reading() != Some(Reading::Roster) {
         let by = root.identifier.clone();
-        let list = Work { parent: key.clone(), depth: 0, attempts: 0, ask: by, expected: None, progress: serde_json::Value::Null };
+        let list =
+            Work { parent: key.clone(), depth: 0, attempts: 0, ask: by, expected: None, found: None, progress: serde_json::Value::Null };
         frontier::queue(&mut step.conn(), &context.open, &[list]).await?;
     }
     finding::open(&mut step.conn(), at, finding.as_slice()).await?;

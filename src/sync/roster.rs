@@ -3,7 +3,14 @@
 
 use std::collections::HashSet;
 
-use super::{Interrupted, caller::millis, context::Context, page, rows};
+use futures::FutureExt;
+
+use super::{
+    Interrupted,
+    caller::{CallError, millis},
+    context::Context,
+    page, rows, walker,
+};
 use crate::{
     clock,
     model::{
@@ -18,10 +25,10 @@ use crate::{
         session::Step,
         source::{self, Paging},
     },
-    vendor::{Page, hierarchy::Hierarchy},
+    vendor::{Ask, List, Page, hierarchy::Hierarchy},
     walk::{
         decide::{Decision, Version, decide},
-        list::Progress,
+        progress::Progress,
     },
 };
 
@@ -41,17 +48,50 @@ type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 /// # Errors
 /// When the database fails.
 pub async fn queue<V: Hierarchy>(context: &Context<V>) -> Result<(), Interrupted> {
-    let list = Work { parent: NodeKey(KEY.into()), depth: 0, attempts: 0, ask: None, expected: None, progress: serde_json::Value::Null };
+    let list = Work {
+        parent: NodeKey(KEY.into()),
+        depth: 0,
+        attempts: 0,
+        ask: None,
+        expected: None,
+        found: None,
+        progress: serde_json::Value::Null,
+    };
     let mut step = context.session.begin().await?;
     frontier::queue(&mut step.conn(), &context.open, &[list]).await?;
     context.commit(step, Counters::default()).await
 }
 
-/// Writes a page of the roster, and says whether it goes on.
+/// Reads the roster to its end.
 ///
 /// # Errors
-/// When the database fails or the lease is lost; nothing is written then.
-pub async fn write<V>(context: &Context<V>, work: &mut Work, page: Page<V::Row>, limit: u32) -> Result<bool, Interrupted>
+/// When the run must end.
+pub async fn read<V>(context: &Context<V>, work: &mut Work) -> Result<(), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    loop {
+        if context.caller.is_stopped() {
+            return Err(Interrupted::Stopped);
+        }
+        let progress = Progress::from_stored(&work.progress);
+        let limit = progress.limit.unwrap_or_else(|| context.page_size());
+        let ask = Ask { list: List::Roster, offset: progress.offset, limit };
+        let vendor = &context.caller.vendor;
+        let page = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
+            Ok(page) => page,
+            Err(CallError::Run(interrupted)) => return Err(interrupted),
+            Err(CallError::ThisOnly(error)) => return walker::give_up(context, work, walker::refused(work, &error)).await,
+        };
+        if !write(context, work, page, limit).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Writes a page of the roster, and says whether it goes on.
+async fn write<V>(context: &Context<V>, work: &mut Work, page: Page<V::Row>, limit: u32) -> Result<bool, Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,

@@ -1,11 +1,12 @@
 //! One run, from the lease to the closed row.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -16,7 +17,8 @@ use super::{
     finish, open,
     progress::Progress,
     queue::Queue,
-    quota::{self, Quota},
+    quota,
+    report::{NoRun, Report, chain, verdict, worst},
     roots, roster, walker,
 };
 use crate::{
@@ -24,19 +26,19 @@ use crate::{
     config::Source,
     model::{
         reading::Reading,
-        run::{Outcome, Trigger},
+        run::{Counters, Outcome, Trigger},
     },
     store::{
-        lease::{self, Holder},
+        lease,
         ledger::PgLedger,
         mirror::Mirrored,
         process::Identity,
         report::{self, ChangeRow, RunRow},
-        run,
+        reread, run,
         session::Session,
         source,
     },
-    vendor::{error::VendorError, hierarchy::Hierarchy},
+    vendor::hierarchy::Hierarchy,
 };
 
 /// Changes that a dry run tells of at most.
@@ -66,58 +68,6 @@ pub struct Wanted {
     pub accept_retire: bool,
 }
 
-/// How a run ended.
-#[derive(Debug)]
-pub struct Report {
-    /// Its outcome.
-    pub outcome: Outcome,
-    /// Why it failed, for the exit code.
-    pub cause: Option<Cause>,
-    /// Its closed row; `None` when the database was lost.
-    pub row: Option<RunRow>,
-    /// For a dry run: what would change, newest first.
-    pub changes: Vec<ChangeRow>,
-}
-
-/// What a failed run failed of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The vendor or the database is not available.
-    Unavailable,
-    /// The vendor refuses the credentials.
-    Credentials,
-}
-
-/// Why there was no run.
-#[derive(Debug, thiserror::Error)]
-pub enum NoRun {
-    /// Somebody else runs it.
-    #[error("source {name} is being synced by someone else{}", whom(.holder))]
-    Busy {
-        /// The source.
-        name: String,
-        /// Who, where known.
-        holder: Option<Holder>,
-    },
-    /// The name belonged to another vendor.
-    #[error("source {name} was mirrored from another vendor before: give the new source a new name")]
-    OtherVendor {
-        /// The source.
-        name: String,
-    },
-    /// The database fails.
-    #[error("the database failed")]
-    Database(#[from] sqlx::Error),
-}
-
-fn whom(holder: &Option<Holder>) -> String {
-    match holder {
-        Some(holder) if holder.is_here => format!(" (process {} on this machine)", holder.pid),
-        Some(holder) => format!(" (process {} on another machine)", holder.pid),
-        None => String::new(),
-    }
-}
-
 /// Runs a source once.
 ///
 /// # Errors
@@ -142,25 +92,19 @@ where
     let context = Context {
         reading: Mutex::new(vendor.reading()),
         paging: Mutex::default(),
-        caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&progress), &terms(source, wanted)),
+        moved: AtomicBool::default(),
+        slots: Semaphore::new(usize::try_from(source.concurrency).unwrap_or(1)),
+        caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&progress), &Terms::of(source, wanted.max_calls)),
         session,
         open,
         queue: Queue::default(),
-        quota: Quota::of(source),
+        source: source.clone(),
         writing: tokio::sync::Mutex::new(()),
-        max_depth: i32::try_from(source.max_depth).unwrap_or(i32::MAX),
-        retire_guard: source.retire_guard,
         accept_retire: wanted.accept_retire,
-        source_name: source.name.clone(),
         progress,
     };
     let ended = context.work_under_lease(source.concurrency, &inner).await;
     Ok(context.report(ended, wanted).await)
-}
-
-fn terms(source: &Source, wanted: Wanted) -> Terms {
-    let shortest_window = source.limits.iter().map(|limit| limit.window).min().unwrap_or(Duration::from_secs(60));
-    Terms { timeout: source.timeout, shortest_window, max_calls: wanted.max_calls }
 }
 
 impl<V> Context<V>
@@ -187,6 +131,16 @@ where
         if self.reading() == Some(Reading::Roster) {
             roster::queue(self).await?;
         }
+        self.read_lists(concurrency).await?;
+        // Where nothing moves, a list has ended when it has shown as many rows as the vendor said. Where something has
+        // moved, one whose last page was full is asked what follows.
+        if self.moved.load(Ordering::Relaxed) && self.queue_tight().await? > 0 {
+            self.read_lists(concurrency).await?;
+        }
+        finish::finish(self).await
+    }
+
+    async fn read_lists(&self, concurrency: u32) -> Result<(), Interrupted> {
         let workers = (0..concurrency).map(|_| async {
             let ended = walker::work(self).await;
             if ended.is_err() {
@@ -196,9 +150,14 @@ where
             }
             ended
         });
-        let ended = futures::future::join_all(workers).await;
-        worst(ended)?;
-        finish::finish(self).await
+        worst(futures::future::join_all(workers).await)
+    }
+
+    async fn queue_tight(&self) -> Result<u64, Interrupted> {
+        let mut step = self.session.begin().await?;
+        let lists = reread::queue_tight(&mut step.conn(), &self.open).await?;
+        self.commit(step, Counters::default()).await?;
+        Ok(lists)
     }
 }
 
@@ -208,6 +167,9 @@ impl<V: Hierarchy> Context<V> {
         let mut step = self.session.begin().await?;
         let word = run::reach(&mut step.conn(), &self.open).await?;
         self.set_paging(source::paging(&mut step.conn(), self.open.lease.source_id).await?);
+        if reread::any(&mut step.conn(), &self.open).await? {
+            self.set_moved();
+        }
         step.commit().await?;
         if let Some(reading) = word.as_deref().and_then(Reading::from_word) {
             self.set_reading(Some(reading));
@@ -289,40 +251,4 @@ impl<V: Hierarchy> Context<V> {
         step.commit().await?;
         Ok((Some(row), changes))
     }
-}
-
-/// The one of several workers' ends that tells most: a worker that was stopped only followed another.
-fn worst(ended: Vec<Result<(), Interrupted>>) -> Result<(), Interrupted> {
-    let mut stopped = Ok(());
-    for end in ended {
-        match end {
-            Ok(()) => {}
-            Err(Interrupted::Stopped) => stopped = Err(Interrupted::Stopped),
-            Err(other) => return Err(other),
-        }
-    }
-    stopped
-}
-
-fn verdict(interrupted: &Interrupted) -> (Outcome, Option<Cause>) {
-    match interrupted {
-        Interrupted::Stopped => (Outcome::Stopped, None),
-        Interrupted::Throttled { .. } => (Outcome::Throttled, None),
-        Interrupted::Vendor(VendorError::Unauthorised(_)) => (Outcome::Failed, Some(Cause::Credentials)),
-        Interrupted::Vendor(_) | Interrupted::Database(_) | Interrupted::Ledger(_) => (Outcome::Failed, Some(Cause::Unavailable)),
-        // Whoever took over has closed the run so.
-        Interrupted::LeaseLost => (Outcome::Abandoned, None),
-    }
-}
-
-/// An error with what lies below it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(below) = source {
-        text.push_str(": ");
-        text.push_str(&below.to_string());
-        source = below.source();
-    }
-    text
 }

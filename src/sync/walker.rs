@@ -1,13 +1,16 @@
-//! The loop: a list from the queue, a page from the vendor, a transaction, until the list is at its end.
+//! The loop: a list from the queue, pages from the vendor, a transaction for each, until the list is at its end.
 
-use futures::FutureExt;
+use std::collections::VecDeque;
+
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tracing::warn;
 
 use super::{
     Interrupted,
     caller::{CallError, millis},
     context::Context,
-    page, roster,
+    page::{self, Place},
+    parent, roster,
 };
 use crate::{
     clock,
@@ -18,8 +21,16 @@ use crate::{
         mirror::Mirrored,
     },
     vendor::{Ask, List, error::VendorError, hierarchy::Hierarchy},
-    walk::list::Progress,
+    walk::{progress::Progress, verdict::Course},
 };
+
+/// How the reading of some pages has ended.
+enum Read {
+    /// As the last page said.
+    Went(Course),
+    /// The vendor refuses this list.
+    Refused(VendorError),
+}
 
 /// Reads lists until none is left.
 ///
@@ -31,7 +42,7 @@ where
     V::Row: Mirrored,
 {
     while let Some(mut work) = context.queue.next(&context.session, &context.open).await? {
-        let read = read_list(context, &mut work).await;
+        let read = if work.parent.0 == roster::KEY { roster::read(context, &mut work).await } else { read_list(context, &mut work).await };
         context.queue.put_down(&work).await;
         read?;
     }
@@ -43,34 +54,97 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let vendor = &context.caller.vendor;
-    let list = if work.parent.0 == roster::KEY { Ok(List::Roster) } else { vendor.list(&work.parent, work.ask.as_ref()) };
-    let list = match list {
-        Ok(list) => list,
-        Err(say) => return give_up(context, work, Finding::new("cannot_ask", work.parent.0.clone(), say)).await,
-    };
+    let mut progress = Progress::from_stored(&work.progress);
+    let limit = progress.limit.unwrap_or_else(|| context.page_size());
+    let mut was_refused = false;
     loop {
-        if context.caller.is_stopped() {
-            return Err(Interrupted::Stopped);
-        }
-        let progress = Progress::from_stored(&work.progress);
-        let limit = progress.limit.unwrap_or_else(|| context.paging().cap.map_or(vendor.page_size(), |cap| cap.min(vendor.page_size())));
-        let ask = Ask { list: list.clone(), offset: progress.offset, limit };
-        let page = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
-            Ok(page) => page,
-            Err(CallError::Run(interrupted)) => return Err(interrupted),
-            Err(CallError::ThisOnly(error)) => return give_up(context, work, refused(work, &error)).await,
+        let list = match context.caller.vendor.list(&work.parent, work.ask.as_ref()) {
+            Ok(list) => list,
+            Err(say) => return give_up(context, work, Finding::new("cannot_ask", work.parent.0.clone(), say)).await,
         };
-        let goes_on =
-            if list == List::Roster { roster::write(context, work, page, limit).await? } else { page::write(context, work, page).await? };
-        if !goes_on {
+        let read = if progress.doubted { Read::Went(Course::Check) } else { read_on(context, work, &mut progress, &list, limit).await? };
+        let course = match read {
+            Read::Went(Course::Check) => parent::check(context, work, &mut progress, limit).await?,
+            Read::Went(course) => course,
+            Read::Refused(error) => {
+                let asked = work.ask.clone();
+                let may_have_left = matches!(error, VendorError::Rejected(_)) && work.found.is_some();
+                if may_have_left && parent::has_left(context, work, limit).await? {
+                    return Ok(());
+                }
+                if asked == work.ask || was_refused {
+                    return give_up(context, work, refused(work, &error)).await;
+                }
+                was_refused = true;
+                Course::On
+            }
+        };
+        if course != Course::On && course != Course::Check {
             return Ok(());
         }
     }
 }
 
+/// Reads pages, several at a time where the list is long and calm, until something else than the next page is due.
+async fn read_on<V>(context: &Context<V>, work: &Work, progress: &mut Progress, list: &List, limit: u32) -> Result<Read, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let at_once = usize::try_from(context.source.concurrency).unwrap_or(1);
+    let mut calls = FuturesUnordered::new();
+    let (mut asked, mut answers) = (Vec::new(), VecDeque::new());
+    let mut end = None;
+    loop {
+        while end.is_none() && asked.len() < at_once && !context.caller.is_stopped() {
+            let Some(offset) = progress.next(limit, work.expected, &asked) else { break };
+            asked.push(offset);
+            let ask = Ask { list: list.clone(), offset, limit };
+            calls.push(async move {
+                let vendor = &context.caller.vendor;
+                let slot = context.slot().await;
+                (offset, slot, context.caller.call(&|within| vendor.page(&ask, within).boxed()).await)
+            });
+        }
+        // Pages that are under way when the end comes are paid for: they are written too.
+        let next = match answers.pop_front() {
+            Some(answer) => Some(answer),
+            None => calls.next().await,
+        };
+        let Some((offset, _slot, answer)) = next else { return end.unwrap_or(Err(Interrupted::Stopped)) };
+        asked.retain(|other| *other != offset);
+        let went = match answer {
+            Ok(page) => {
+                let place = Place { offset, limit, under_way: asked.len() };
+                let written = page::write(context, work, progress, page, place);
+                meanwhile(written, &mut calls, &mut answers).await.map(Read::Went)
+            }
+            Err(CallError::Run(interrupted)) => Err(interrupted),
+            Err(CallError::ThisOnly(error)) => Ok(Read::Refused(error)),
+        };
+        if !matches!(went, Ok(Read::Went(Course::On))) && end.is_none() {
+            end = Some(went);
+        }
+    }
+}
+
+/// Does one thing while calls go on: a call that is not polled would hold its permit, and what it has of the database, for
+/// as long.
+async fn meanwhile<T, F: Future>(one: impl Future<Output = T>, calls: &mut FuturesUnordered<F>, answers: &mut VecDeque<F::Output>) -> T {
+    let mut one = std::pin::pin!(one);
+    loop {
+        tokio::select! {
+            result = &mut one => return result,
+            Some(answer) = calls.next(), if !calls.is_empty() => answers.push_back(answer),
+        }
+    }
+}
+
 /// The list cannot be read in this walk: a finding says why, and the walk will be partial.
-async fn give_up<V>(context: &Context<V>, work: &Work, finding: Finding) -> Result<(), Interrupted>
+///
+/// # Errors
+/// When the database fails or the lease is lost.
+pub async fn give_up<V>(context: &Context<V>, work: &Work, finding: Finding) -> Result<(), Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,
@@ -85,7 +159,8 @@ where
     context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await
 }
 
-fn refused(work: &Work, error: &VendorError) -> Finding {
+/// What a person should know of a list that the vendor refuses.
+pub fn refused(work: &Work, error: &VendorError) -> Finding {
     let kind = match error {
         VendorError::WrongShape(_) => "bad_answer",
         VendorError::TooLarge(_) => "answer_too_large",

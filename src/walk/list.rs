@@ -1,56 +1,28 @@
-//! Reading one paged list with seams: each page begins with the last row of the page before.
+//! Reading one paged list that may move while it is read. Consecutive pages share a row: where it is found again, nothing
+//! slipped between them. What was read without a gap from the list's beginning on is its prefix; pages ahead of it join it
+//! when their seam holds. Where a seam breaks, the reader steps back until it finds a row that it knows.
 //!
-//! A list is at its end only when that is certain: the vendor said how many there are and so many were seen, or
-//! nothing follows the last row. A short page alone may be a silent cap.
+//! A list is at its end only when that is certain: the vendor said how many there are and so many were seen, or nothing
+//! follows the last row. A short page alone may be a silent cap.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
+use super::{
+    progress::{Follows, Piece, Progress},
+    verdict::Course,
+};
 use crate::model::node::NodeKey;
-
-/// Times that a broken seam is stepped back over before the list is read on without it.
-const REPAIRS: u32 = 5;
-
-/// How far a list has been read; what the frontier keeps between pages.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Progress {
-    /// Offset of the next page.
-    #[serde(rename = "o")]
-    pub offset: u32,
-    /// The row that must stand at `offset`: the last one of the page before.
-    #[serde(rename = "e", skip_serializing_if = "Option::is_none")]
-    pub edge: Option<NodeKey>,
-    /// Rows seen, each node once.
-    #[serde(rename = "n")]
-    pub distinct: u32,
-    /// Seams that did not hold and were stepped back over.
-    #[serde(rename = "r", skip_serializing_if = "is_zero")]
-    pub repairs: u32,
-    /// Rows that could not be read.
-    #[serde(rename = "b", skip_serializing_if = "is_zero")]
-    pub unreadable: u32,
-    /// Rows to ask for, where that is not what is configured.
-    #[serde(rename = "l", skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// Digest of the ids of a page after which it is asked whether anything follows.
-    #[serde(rename = "w", skip_serializing_if = "Option::is_none")]
-    pub whole: Option<i64>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
 
 /// One page, as far as the list's course is concerned.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a> {
+    /// The place it was asked for.
+    pub offset: u32,
+    /// Rows that were asked for.
+    pub limit: u32,
     /// The rows' ids in the vendor's order.
     pub keys: &'a [NodeKey],
     /// Rows as received, unreadable ones too.
     pub received: u32,
-    /// How many of the ids this list had not shown before.
+    /// How many of the ids this pass had not shown before.
     pub fresh: u32,
     /// The vendor sends this list in one piece.
     pub whole: bool,
@@ -58,210 +30,221 @@ pub struct Shown<'a> {
     pub stated: Option<u64>,
 }
 
-/// What a page has made of its list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Course {
-    /// There may be more: read on.
-    On(Progress),
-    /// Read to its end, and nothing speaks against it.
-    Proven(Progress),
-    /// Read to its end, but it proves nothing: the reason, for a finding.
-    Unproven(Progress, Doubt),
-}
-
-/// Why a list that was read to its end proves nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
-    /// It moved faster than it could be read.
-    Moved,
-    /// Some of its rows could not be read.
-    Unreadable,
-    /// The vendor's own count says otherwise.
-    Count {
-        /// What the vendor said.
-        stated: u64,
-        /// What it showed.
-        shown: u64,
-    },
+/// What is known of a list beside its pages.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// How many rows the vendor has said there are.
+    pub expected: Option<i64>,
+    /// Whether its parent's row can be read again for another count.
+    pub can_check: bool,
+    /// The mirror has rows in it that this pass has not shown; asked for only where it matters.
+    pub would_lose: bool,
+    /// Pages of it that were asked for and are still to come.
+    pub under_way: usize,
 }
 
 impl Progress {
-    /// From what the frontier kept; nothing or nonsense is the beginning.
-    pub fn from_stored(stored: &Value) -> Self {
-        serde_json::from_value(stored.clone()).unwrap_or_default()
+    /// The place to read next, by pages of so many rows. `asked`: the places whose pages are still to come. `None`: wait for those.
+    pub fn next(&self, limit: u32, expected: Option<i64>, asked: &[u32]) -> Option<u32> {
+        let due = self.due();
+        if !asked.contains(&due) {
+            return Some(due);
+        }
+        // Ahead of what has not moved, once its size is known and its first page was not cut short.
+        let is_calm = self.edge.is_some() && !self.sure && self.follows == Follows::More;
+        let rows = expected.and_then(|count| u32::try_from(count).ok()).filter(|_| is_calm && limit > 1)?;
+        let is_known = |offset: &u32| asked.contains(offset) || self.ahead.iter().any(|piece| piece.offset == *offset);
+        // A page is worth its call when it has a row beyond the one that it shares.
+        std::iter::successors(Some(self.offset), |offset| Some(offset + (limit - 1)))
+            .take_while(|offset| offset + 1 < rows)
+            .take(2 * asked.len() + self.ahead.len() + 2)
+            .find(|offset| !is_known(offset))
     }
 
-    /// For the frontier to keep.
-    pub fn to_stored(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+    /// The place of the page that the prefix waits for.
+    fn due(&self) -> u32 {
+        self.sweep.unwrap_or(self.offset.saturating_sub(self.back))
     }
 
-    /// Takes a page that was asked for at `self.offset`. `expected` is the count that the vendor gave with the parent.
-    pub fn take(&self, page: Shown<'_>, expected: Option<i64>) -> Course {
-        let mut next = self.clone();
-        next.distinct += page.fresh;
-        next.unreadable += page.received.saturating_sub(u32::try_from(page.keys.len()).unwrap_or(u32::MAX));
+    /// Takes a page.
+    #[must_use]
+    pub fn take(mut self, page: Shown<'_>, terms: Terms) -> (Self, Course) {
+        self.distinct += page.fresh;
+        self.unreadable += page.received.saturating_sub(u32::try_from(page.keys.len()).unwrap_or(u32::MAX));
         if page.whole {
-            return next.whole(page);
+            return self.take_whole(page, terms);
         }
-        if let Some(edge) = &self.edge
-            && page.keys.first() != Some(edge)
-            && self.repairs < REPAIRS
-        {
-            return Course::On(next.step_back(page.received));
-        }
-        let overlap = u32::from(self.edge.is_some());
-        let (expected, shown) = (expected.and_then(|count| u64::try_from(count).ok()), u64::from(next.distinct + next.unreadable));
-        // Certain: as many as the vendor said were seen, or nothing follows the last row.
-        if expected == Some(shown) {
-            return next.end();
-        }
-        if page.received <= overlap {
-            return match expected {
-                Some(stated) => Course::Unproven(next, Doubt::Count { stated, shown }),
-                None => next.end(),
-            };
-        }
-        // A vendor that ignores the offset shows the same rows for ever.
-        if self.repairs >= REPAIRS && page.fresh == 0 {
-            return next.end();
-        }
-        next.offset = self.offset + page.received - 1;
-        next.edge = page.keys.last().cloned();
-        Course::On(next)
-    }
-
-    /// The row at the seam is another one: what was read before has shifted. Reads again from one page earlier.
-    fn step_back(mut self, received: u32) -> Self {
-        self.repairs += 1;
-        self.offset = self.offset.saturating_sub(received.max(1));
-        self.edge = None;
-        self
-    }
-
-    fn whole(self, page: Shown<'_>) -> Course {
-        let shown = u64::from(page.received);
-        match page.stated {
-            Some(stated) if stated != shown => Course::Unproven(self, Doubt::Count { stated, shown }),
-            _ => self.end(),
-        }
-    }
-
-    fn end(self) -> Course {
-        if self.unreadable > 0 {
-            Course::Unproven(self, Doubt::Unreadable)
-        } else if self.repairs >= REPAIRS {
-            Course::Unproven(self, Doubt::Moved)
+        if page.offset != self.due() {
+            self.keep_ahead(page);
+        } else if self.sweep.is_some() {
+            self.take_beginning(page);
+        } else if let Some(known) = self.known_rows(page) {
+            self.attach(page, known);
         } else {
-            Course::Proven(self)
+            self.step_back(page.received);
         }
+        self.conclude(page.limit, terms)
+    }
+
+    /// How many of the page's first rows belong to the prefix, its last known row included; `None`: no seam is to be found.
+    fn known_rows(&self, page: Shown<'_>) -> Option<usize> {
+        let Some(edge) = &self.edge else { return Some(0) };
+        // The edge itself, else the one before it that still is there.
+        let mut anchors = std::iter::once(edge).chain(self.tail.iter().rev());
+        let known = anchors.find_map(|anchor| page.keys.iter().position(|key| key == anchor)).map(|place| place + 1);
+        // Nothing can have slipped away before the first row.
+        known.or((page.offset == 0).then_some(0))
+    }
+
+    fn attach(&mut self, page: Shown<'_>, known: usize) {
+        let moved = self.back == 0 && self.edge.is_some() && page.keys.first() != self.edge.as_ref();
+        self.repairs += u32::from(moved);
+        self.sure |= moved;
+        let edge_at = self.edge.as_ref().and_then(|edge| page.keys.iter().position(|key| key == edge));
+        let stands = |at: usize| page.offset.saturating_add(u32::try_from(at).unwrap_or(u32::MAX)) <= self.offset;
+        self.overtaken |= self.edge.is_some() && !edge_at.is_some_and(stands);
+        self.back = 0;
+        let is_full = page.received >= page.limit;
+        self.follows = match (known >= page.keys.len(), is_full) {
+            (_, true) => Follows::More,
+            (true, false) => Follows::Nothing,
+            (false, false) => Follows::Short,
+        };
+        self.offset = (page.offset + page.received).saturating_sub(1);
+        self.edge = page.keys.last().cloned().or_else(|| self.edge.take());
+        self.tail = page.keys.to_vec();
+        self.join();
+    }
+
+    /// Takes the pages ahead whose seam holds; one that was overtaken is read again.
+    fn join(&mut self) {
+        while let Some(place) = self.ahead.iter().position(|piece| Some(&piece.first) == self.edge.as_ref() && piece.offset == self.offset)
+        {
+            let piece = self.ahead.swap_remove(place);
+            self.offset = piece.offset + piece.rows - 1;
+            self.follows = piece.follows;
+            self.tail = vec![piece.last.clone()];
+            self.edge = Some(piece.last);
+        }
+        let before = self.ahead.len();
+        self.ahead.retain(|piece| piece.offset > self.offset);
+        if self.ahead.len() < before {
+            self.repairs += 1;
+            self.sure = true;
+        }
+    }
+
+    fn keep_ahead(&mut self, page: Shown<'_>) {
+        let (Some(first), Some(last)) = (page.keys.first(), page.keys.last()) else {
+            // Nobody where the count says that somebody is: the list has moved.
+            self.sure = true;
+            return;
+        };
+        if page.offset > self.offset && page.received > 1 {
+            let follows = if page.received < page.limit { Follows::Short } else { Follows::More };
+            self.ahead.push(Piece { offset: page.offset, rows: page.received, first: first.clone(), last: last.clone(), follows });
+        }
+    }
+
+    /// The rows at the seam are others: what was read before has shifted. Further back at each call, until a row is known.
+    fn step_back(&mut self, received: u32) {
+        let size = received.max(u32::try_from(self.tail.len()).unwrap_or(u32::MAX)).max(1);
+        self.repairs += 1;
+        self.sure = true;
+        self.back = if self.back == 0 { size.div_ceil(8) } else { self.back.saturating_mul(2).max(size / 2) }.min(self.offset);
+    }
+
+    /// What has come in behind the reader stands at the beginning, as far as it is not new there.
+    fn take_beginning(&mut self, page: Shown<'_>) {
+        let goes_on = page.fresh > 0 && page.received >= page.limit && page.received > 1;
+        self.overtaken = goes_on;
+        self.sweep = goes_on.then(|| page.offset + page.received - 1);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
-    /// A vendor's list of so many rows, read with a page size; gives the calls and the course it took.
-    fn read(rows: u32, page_size: u32, cap: u32, expected: Option<i64>) -> (u32, Course) {
-        let mut progress = Progress::default();
-        let mut seen = std::collections::HashSet::new();
-        for calls in 1..10_000 {
-            let keys: Vec<NodeKey> =
-                (progress.offset..rows).take(page_size.min(cap) as usize).map(|row| NodeKey(row.to_string())).collect();
-            let fresh = keys.iter().filter(|key| seen.insert((*key).clone())).count();
-            let page = Shown {
-                keys: &keys,
-                received: u32::try_from(keys.len()).expect("small"),
-                fresh: u32::try_from(fresh).expect("small"),
-                whole: false,
-                stated: None,
-            };
-            match progress.take(page, expected) {
-                Course::On(next) => progress = next,
-                end => return (calls, end),
-            }
-        }
-        panic!("the list never ended");
+    fn keys(names: &[&str]) -> Vec<NodeKey> {
+        names.iter().map(|name| NodeKey((*name).into())).collect()
     }
 
-    #[test]
-    fn a_list_of_known_size_costs_the_floor() {
-        for page_size in [2u32, 10, 100] {
-            for rows in [1u32, 2, 9, 10, 11, 99, 100, 101, 199, 200, 1000] {
-                let floor = (rows - 1).div_ceil(page_size - 1).max(1);
-                let (calls, end) = read(rows, page_size, page_size, Some(rows.into()));
-                assert_eq!(calls, floor, "{rows} rows by {page_size}");
-                assert!(matches!(end, Course::Proven(progress) if progress.distinct == rows));
-            }
-        }
+    fn page(offset: u32, limit: u32, keys: &[NodeKey]) -> Shown<'_> {
+        let received = u32::try_from(keys.len()).expect("small");
+        Shown { offset, limit, keys, received, fresh: received, whole: false, stated: None }
     }
 
-    #[test]
-    fn a_list_of_unknown_size_costs_one_call_more() {
-        for rows in [0u32, 1, 99, 100, 101, 1000] {
-            let floor = rows.saturating_sub(1).div_ceil(99).max(1);
-            let (calls, end) = read(rows, 100, 100, None);
-            assert!(calls <= floor + 1, "{rows} rows took {calls}");
-            assert!(matches!(end, Course::Proven(progress) if progress.distinct == rows));
-        }
-    }
-
-    #[test]
-    fn a_silent_cap_is_not_the_end() {
-        let (_, end) = read(250, 100, 40, Some(250));
-        assert!(matches!(end, Course::Proven(progress) if progress.distinct == 250));
-        let (_, end) = read(250, 100, 40, None);
-        assert!(matches!(end, Course::Proven(progress) if progress.distinct == 250));
-    }
-
-    #[test]
-    fn an_end_that_the_count_denies_proves_nothing() {
-        for (rows, cap, expected) in [(5, 1, 5), (5, 100, 6), (6, 100, 5)] {
-            let (_, end) = read(rows, 100, cap, Some(expected));
-            assert!(matches!(end, Course::Unproven(_, Doubt::Count { .. })), "{end:?}");
-        }
-    }
-
-    #[test]
-    fn a_broken_seam_steps_back() {
-        let keys = |names: &[&str]| names.iter().map(|name| NodeKey((*name).into())).collect::<Vec<_>>();
-        let progress = Progress { offset: 99, edge: Some(NodeKey("a".into())), distinct: 100, ..Progress::default() };
-        let rows = keys(&["b", "c"]);
-        let page = Shown { keys: &rows, received: 2, fresh: 2, whole: false, stated: None };
-        let Course::On(next) = progress.take(page, Some(500)) else { panic!("it goes on") };
-        assert_eq!((next.offset, next.edge, next.repairs), (97, None, 1));
-    }
-
-    #[test]
-    fn a_count_that_disagrees_proves_nothing() {
-        let page = Shown { keys: &[], received: 0, fresh: 0, whole: true, stated: Some(3) };
-        let Course::Unproven(_, doubt) = Progress::default().take(page, None) else { panic!("it proves nothing") };
-        assert_eq!(doubt, Doubt::Count { stated: 3, shown: 0 });
-    }
-
-    #[test]
-    fn a_vendor_that_ignores_the_offset_does_not_go_on_for_ever() {
-        let rows: Vec<NodeKey> = ["a", "b", "c"].map(|name| NodeKey(name.into())).into();
-        let mut progress = Progress::default();
-        let end = (0..20).find_map(|call| {
-            let page = Shown { keys: &rows, received: 3, fresh: if call == 0 { 3 } else { 0 }, whole: false, stated: None };
-            match progress.take(page, None) {
-                Course::On(next) => {
-                    progress = next;
-                    None
-                }
-                end => Some(end),
-            }
-        });
-        assert!(matches!(end, Some(Course::Unproven(_, Doubt::Moved))), "{end:?}");
+    fn at(offset: u32, edge: &str) -> Progress {
+        Progress { offset, edge: Some(NodeKey(edge.into())), distinct: offset + 1, ..Progress::default() }
     }
 
     #[test]
     fn progress_is_small_and_survives_the_store() {
-        let progress = Progress { offset: 99, edge: Some(NodeKey("7".into())), distinct: 100, ..Progress::default() };
+        let progress = at(99, "7");
         assert_eq!(Progress::from_stored(&progress.to_stored()), progress);
         assert_eq!(progress.to_stored().to_string(), r#"{"e":"7","n":100,"o":99}"#);
         assert_eq!(Progress::from_stored(&Value::Null), Progress::default());
+    }
+
+    #[test]
+    fn a_row_that_came_in_before_the_seam_is_seen_on_the_page_itself() {
+        let rows = keys(&["new", "a", "b", "c"]);
+        let (next, course) = at(9, "a").take(page(9, 4, &rows), Terms::default());
+        assert_eq!((course, next.offset, next.back, next.repairs), (Course::On, 12, 0, 1));
+        assert!(next.overtaken, "what has come in is looked for at the end");
+    }
+
+    #[test]
+    fn a_row_that_left_before_the_seam_is_stepped_back_over() {
+        let rows = keys(&["b", "c", "d", "e"]);
+        let (next, _) = at(9, "a").take(page(9, 4, &rows), Terms::default());
+        assert_eq!((next.offset, next.next(4, None, &[]), next.repairs), (9, Some(8), 1));
+        let rows = keys(&["a", "b", "c", "d"]);
+        let (next, _) = next.take(page(8, 4, &rows), Terms::default());
+        assert_eq!((next.offset, next.edge, next.back), (11, Some(NodeKey("d".into())), 0));
+    }
+
+    #[test]
+    fn where_the_edge_is_gone_the_row_before_it_is_the_seam() {
+        let before = Progress { tail: keys(&["x", "y", "a"]), ..at(9, "a") };
+        let (next, _) = before.take(page(9, 4, &keys(&["b", "c", "d", "e"])), Terms::default());
+        let (next, _) = next.take(page(8, 4, &keys(&["y", "b", "c", "d"])), Terms::default());
+        assert_eq!((next.offset, next.back), (11, 0));
+    }
+
+    #[test]
+    fn a_long_calm_list_of_known_length_is_read_ahead_and_no_further_than_its_end() {
+        let progress = at(99, "a");
+        let ahead = |asked: &[u32]| progress.next(100, Some(400), asked);
+        assert_eq!((ahead(&[]), ahead(&[99]), ahead(&[99, 198]), ahead(&[99, 198, 297])), (Some(99), Some(198), Some(297), Some(396)));
+        assert_eq!(ahead(&[99, 198, 297, 396]), None);
+        assert_eq!(progress.next(100, Some(397), &[99, 198, 297]), None);
+        assert_eq!(progress.next(100, None, &[99]), None, "its length is not known");
+        assert_eq!(Progress { sure: true, ..progress }.next(100, Some(400), &[99]), None, "it has moved");
+        assert_eq!(Progress::default().next(100, Some(400), &[0]), None, "its first page may be cut short");
+    }
+
+    #[test]
+    fn pages_ahead_join_when_their_seams_hold() {
+        let terms = |under_way| Terms { expected: Some(7), under_way, ..Terms::default() };
+        let (progress, course) = at(2, "c").take(page(4, 3, &keys(&["e", "f", "g"])), terms(1));
+        assert_eq!((course, progress.ahead.len()), (Course::On, 1));
+        let stored = Progress::from_stored(&progress.to_stored());
+        let page_between = Shown { fresh: 1, ..page(2, 3, &[]) };
+        let rows = keys(&["c", "d", "e"]);
+        let (progress, course) = stored.take(Shown { keys: &rows, received: 3, ..page_between }, terms(0));
+        assert_eq!((course, progress.offset, progress.ahead.len()), (Course::Proven, 6, 0));
+    }
+
+    #[test]
+    fn a_page_ahead_whose_seam_broke_is_read_again() {
+        let terms = Terms { expected: Some(9), ..Terms::default() };
+        let (progress, _) = at(2, "c").take(page(4, 3, &keys(&["f", "g", "h"])), Terms { under_way: 1, ..terms });
+        let (progress, course) = progress.take(page(2, 3, &keys(&["c", "d", "e"])), terms);
+        assert_eq!((course, progress.ahead.len(), progress.next(3, Some(9), &[])), (Course::On, 0, Some(4)));
+        assert!(progress.sure && progress.repairs == 1);
     }
 }

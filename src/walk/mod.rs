@@ -2,4 +2,6 @@
 
 pub mod decide;
 pub mod list;
+pub mod progress;
 pub mod reach;
+pub mod verdict;

@@ -26,7 +26,7 @@ use hiersync::{
         shape::Shape,
     },
     store::report::RunRow,
-    sync::run::Cause,
+    sync::report::Cause,
 };
 use serde_json::json;
 use sqlx::PgPool;

@@ -18,10 +18,7 @@ use hiersync::{
         shape::{Shape, Tree},
     },
     store::{report, session},
-    sync::{
-        progress::Progress,
-        run::{NoRun, Wanted},
-    },
+    sync::{progress::Progress, report::NoRun, run::Wanted},
 };
 use serde_json::Value;
 use sqlx::PgPool;

@@ -19,10 +19,7 @@ use crate::{
     config::read,
     lifecycle::{self, Crew},
     model::run::Trigger,
-    sync::{
-        progress::Progress,
-        run::{Report, Wanted},
-    },
+    sync::{progress::Progress, report::Report, run::Wanted},
 };
 
 /// With `--keep`, the simulated data changes this often.

@@ -9,7 +9,7 @@ use crate::{
         figures::{self, TreeLine},
         report,
     },
-    sync::run::Report,
+    sync::report::Report,
 };
 
 /// Changes shown in full; the rest is counted.

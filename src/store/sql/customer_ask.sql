@@ -14,12 +14,12 @@ select
     coalesce(f.seen @> c.node_no, false) as "shown!",
     -- Counted once per walk: seen in this list, in the list of another parent, or as a root.
     (
-        coalesce(f.seen @> c.node_no, false)
+        coalesce(f.seen @> c.node_no or f.met @> c.node_no, false)
         or exists (
             select 1
             from hiersync.customer_link l
             join hiersync.frontier o on o.source_id = $1 and o.parent_key = l.parent_id::text and o.walk_id = $2
-            where l.source_id = $1 and l.child_id = i.id and l.parent_id <> $3 and l.retired_at is null and o.seen @> c.node_no
+            where l.source_id = $1 and l.child_id = i.id and l.parent_id <> $3 and l.retired_at is null and (o.seen @> c.node_no or o.met @> c.node_no)
         )
         or exists (select 1 from hiersync.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text)
     ) as "counted!",

@@ -1,7 +1,9 @@
 -- Queues lists. A row of an earlier walk is used again; one of this walk stays as it is.
-insert into hiersync.frontier as f (source_id, parent_key, walk_id, depth, state, ask_kind, ask_value, expected)
-select $1, key, $2, depth, 'queued', ask_kind, ask_value, expected
-from unnest($3::text[], $4::int[], $5::text[], $6::text[], $7::bigint[]) as l (key, depth, ask_kind, ask_value, expected)
+insert into hiersync.frontier as f (source_id, parent_key, walk_id, depth, state, ask_kind, ask_value, expected, found_in, found_at)
+select $1, key, $2, depth, 'queued', ask_kind, ask_value, expected, found_in, found_at
+from unnest(
+    $3::text[], $4::int[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::int[]
+) as l (key, depth, ask_kind, ask_value, expected, found_in, found_at)
 on conflict (source_id, parent_key) do update
 set
     walk_id = excluded.walk_id,
@@ -12,5 +14,8 @@ set
     ask_value = excluded.ask_value,
     expected = excluded.expected,
     progress = excluded.progress,
-    seen = excluded.seen
+    seen = excluded.seen,
+    met = excluded.met,
+    found_in = excluded.found_in,
+    found_at = excluded.found_at
 where f.walk_id <> excluded.walk_id

@@ -23,13 +23,14 @@ select
     (
         exists (
             select 1 from hiersync.frontier f
-            where f.source_id = $1 and f.walk_id = $2 and (f.parent_key = $3::uuid::text or f.depth = 0) and f.seen @> u.node_no
+            where f.source_id = $1 and f.walk_id = $2 and (f.parent_key = $3::uuid::text or f.depth = 0)
+              and (f.seen @> u.node_no or f.met @> u.node_no)
         )
         or exists (
             select 1
             from hiersync.reporting_line l
             join hiersync.frontier o on o.source_id = $1 and o.parent_key = l.manager_id::text and o.walk_id = $2
-            where l.source_id = $1 and l.user_id = i.id and l.manager_id <> $3 and l.retired_at is null and o.seen @> u.node_no
+            where l.source_id = $1 and l.user_id = i.id and l.manager_id <> $3 and l.retired_at is null and (o.seen @> u.node_no or o.met @> u.node_no)
         )
         or exists (select 1 from hiersync.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text)
     ) as "counted!",

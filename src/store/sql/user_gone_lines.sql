@@ -1,5 +1,6 @@
 -- Lines whose manager's list was proven without the user, and, after a complete walk ($4), lines of managers whom
--- the walk did not meet.
+-- the walk did not meet. After another walk a user keeps the last line: who holds it now may stand in a list that was
+-- not read.
 update hiersync.reporting_line l
 set retired_at = $3
 from (
@@ -9,6 +10,16 @@ from (
     left join hiersync.frontier f on f.source_id = $1 and f.parent_key = k.manager_id::text and f.walk_id = $2
     where k.source_id = $1 and k.retired_at is null
       and case when f.parent_key is null then $4 else f.state = 'read' and not f.seen @> u.node_no end
+      and (
+          $4
+          or exists (
+              select 1
+              from hiersync.reporting_line o
+              join hiersync.frontier g on g.source_id = $1 and g.parent_key = o.manager_id::text and g.walk_id = $2
+              where o.source_id = $1 and o.user_id = k.user_id and o.manager_id <> k.manager_id and o.retired_at is null
+                and g.seen @> u.node_no
+          )
+      )
 ) gone
 where l.source_id = $1 and l.manager_id = gone.manager_id and l.user_id = gone.user_id
 returning l.manager_id, l.user_id

@@ -13,10 +13,7 @@ use hiersync::{
     model::run::{Outcome, Trigger},
     simulator::{capillary::CapillarySim, leadsquared::LeadSquaredSim},
     store::report::RunRow,
-    sync::{
-        progress::Progress,
-        run::{Report, Wanted},
-    },
+    sync::{progress::Progress, report::Report, run::Wanted},
 };
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;

@@ -1,0 +1,125 @@
+//! Lists that are read once more: those that proved nothing, those of nodes that have moved, and those that have ended by
+//! their count alone.
+
+use serde_json::Value;
+use sqlx::types::{Json, Uuid};
+
+use super::{
+    conn::Conn,
+    customer,
+    frontier::Work,
+    mirror::{At, Edge},
+    run::OpenRun,
+    user,
+};
+use crate::model::node::NodeKey;
+
+/// Whether a customer's list would lose a live link that neither this pass nor these rows of its page have shown.
+///
+/// # Errors
+/// When the database fails.
+pub async fn loses_customers(conn: &mut Conn<'_>, at: At, parent: i64, shown: &[i64]) -> sqlx::Result<bool> {
+    sqlx::query_file_scalar!("src/store/sql/customer_would_lose.sql", at.source_id, at.walk_id, parent, shown).fetch_one(conn).await
+}
+
+/// The same of a manager's list.
+///
+/// # Errors
+/// When the database fails.
+pub async fn loses_users(conn: &mut Conn<'_>, at: At, manager: Uuid, shown: &[Uuid]) -> sqlx::Result<bool> {
+    sqlx::query_file_scalar!("src/store/sql/user_would_lose.sql", at.source_id, at.walk_id, manager, shown).fetch_one(conn).await
+}
+
+/// Queues the lists of customers, shorter than `rows`, that were read in this walk and hold one of these new links' children.
+///
+/// # Errors
+/// When the database fails.
+pub async fn customers(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32) -> sqlx::Result<u64> {
+    let parents: Vec<i64> = edges.iter().map(|edge| customer::id(&edge.parent)).collect();
+    let children: Vec<i64> = edges.iter().map(|edge| customer::id(&edge.child)).collect();
+    let lists = sqlx::query_file!("src/store/sql/customer_reread.sql", at.source_id, at.walk_id, &parents, &children, i64::from(rows));
+    Ok(lists.execute(conn).await?.rows_affected())
+}
+
+/// The same of users' lists.
+///
+/// # Errors
+/// When the database fails.
+pub async fn users(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32) -> sqlx::Result<u64> {
+    let managers: Vec<Uuid> = edges.iter().map(|edge| user::id(&edge.parent)).collect();
+    let users: Vec<Uuid> = edges.iter().map(|edge| user::id(&edge.child)).collect();
+    let lists = sqlx::query_file!("src/store/sql/user_reread.sql", at.source_id, at.walk_id, &managers, &users, i64::from(rows));
+    Ok(lists.execute(conn).await?.rows_affected())
+}
+
+/// Writes that a list is to be read once more from its beginning, after those that were not read yet; what it has shown
+/// so far proves nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn again(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, progress: &Value) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.frontier set progress = $4, state = 'queued', attempts = attempts + 1, met = met + seen, seen = '{}'
+         where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        parent.0,
+        Json(progress) as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes what a parent's row, read again, says of its list: how long it is, and by what it is asked for.
+///
+/// # Errors
+/// When the database fails.
+pub async fn restate(conn: &mut Conn<'_>, run: &OpenRun, list: &Work) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.frontier set expected = $4, ask_kind = $5, ask_value = $6
+         where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        list.parent.0,
+        list.expected,
+        list.ask.as_ref().map(|ask| ask.kind.as_str()),
+        list.ask.as_ref().map(|ask| ask.value.as_str())
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Queues the lists that have ended by their count alone, to be read to a certain end: the tree has moved since. Gives how
+/// many there are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn queue_tight(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64> {
+    let queued = sqlx::query!(
+        r#"update hiersync.frontier set state = 'queued', progress = progress || '{"s": true}'
+           where source_id = $1 and walk_id = $2 and state = 'read' and progress ? 't' and not progress ? 's'"#,
+        run.lease.source_id,
+        run.walk_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(queued.rows_affected())
+}
+
+/// Whether a list of the walk was read once more: the tree has moved in an earlier run.
+///
+/// # Errors
+/// When the database fails.
+pub async fn any(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select 1 from hiersync.frontier where source_id = $1 and walk_id = $2 and attempts > 0
+           ) as "any!""#,
+        run.lease.source_id,
+        run.walk_id
+    )
+    .fetch_one(conn)
+    .await
+}

@@ -1,0 +1,186 @@
+//! What a page comes to, before it is written: its rows, the lists that follow from them, the links that they show.
+
+use std::collections::HashSet;
+
+use super::page::Place;
+use crate::{
+    model::{
+        node::{Node, NodeKey},
+        reading::{Reading, Stated},
+    },
+    store::{
+        finding::Finding,
+        frontier::{Found, Work},
+        mirror::{At, Edge, Known, Linked, Mirror},
+        session::Step,
+    },
+    vendor::{
+        Page,
+        hierarchy::{Descent, Hierarchy},
+    },
+    walk::{list::Shown, progress::Progress, reach},
+};
+
+/// What a page comes to, before it is written.
+pub(super) struct Draft<R> {
+    pub(super) rows: Vec<R>,
+    pub(super) known: Vec<Known>,
+    pub(super) received: u32,
+    readable: Vec<NodeKey>,
+    whole: bool,
+    stated_count: Option<u64>,
+    pub(super) lists: Vec<Work>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl<R: Node + Clone> Draft<R> {
+    pub(super) fn new(work: &Work, page: Page<R>, max_depth: i32) -> Self {
+        let readable: Vec<NodeKey> = page.rows.iter().map(Node::key).collect();
+        let mut met = HashSet::new();
+        let rows: Vec<R> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
+        let remark = |remark: crate::vendor::Remark| {
+            // A row without an id is told apart by its list and its place there.
+            let key = if remark.about.starts_with("row ") { format!("{} {}", work.parent, remark.about) } else { remark.about };
+            Finding::new(remark.kind, key, remark.detail)
+        };
+        let mut draft = Self {
+            rows,
+            known: Vec::new(),
+            received: page.received,
+            readable,
+            whole: page.whole,
+            stated_count: page.stated_count,
+            lists: Vec::new(),
+            findings: page.remarks.into_iter().map(remark).collect(),
+        };
+        if work.depth >= max_depth && !draft.rows.is_empty() {
+            draft.findings.push(too_deep(&work.parent, max_depth));
+            draft.rows.clear();
+        }
+        draft
+    }
+
+    /// How the lists of this walk are read, if this page tells.
+    pub(super) fn found_reading(&self, work: &Work) -> Option<Reading> {
+        if work.depth == 0 {
+            return reach::from_root_list(&work.parent, &self.rows);
+        }
+        // A vendor may include the node whose list it is: that row tells nothing.
+        let others = self.rows.iter().zip(&self.known).filter(|(row, _)| row.key() != work.parent);
+        let (rows, in_roots_list): (Vec<R>, Vec<bool>) = others.map(|(row, known)| (row.clone(), known.in_roots_list)).unzip();
+        reach::from_lower_list(&rows, &in_roots_list)
+    }
+
+    pub(super) fn states_parents(&self) -> bool {
+        self.rows.iter().any(|row| matches!(row.stated_parent(), Stated::Parent(_)))
+    }
+
+    /// The page, as far as its list's course is concerned.
+    pub(super) fn shown(&self, place: Place) -> Shown<'_> {
+        let fresh = self.known.iter().filter(|known| !known.shown).count();
+        Shown {
+            offset: place.offset,
+            limit: place.limit,
+            keys: &self.readable,
+            received: self.received,
+            fresh: u32::try_from(fresh).unwrap_or(u32::MAX),
+            whole: self.whole,
+            stated: self.stated_count,
+        }
+    }
+
+    /// Whether the list may end with this page in a way that is believed only if nobody would be lost by it: it is empty, or
+    /// its last page is full.
+    pub(super) fn may_lose(&self, progress: &Progress, work: &Work, place: Place) -> bool {
+        let is_empty = self.received == 0 && (place.offset == 0 || self.whole);
+        let page = self.shown(place);
+        let is_counted = work.expected == Some(i64::from(progress.shown() + page.fresh));
+        is_empty || (is_counted && page.received >= place.limit)
+    }
+
+    /// The lists that follow from the rows.
+    pub(super) fn follow<V: Hierarchy<Row = R>>(&mut self, vendor: &V, work: &Work, reading: Option<Reading>, offset: u32, max_depth: i32) {
+        if matches!(reading, Some(Reading::Stated | Reading::Roster)) {
+            return;
+        }
+        let depth = work.depth + 1;
+        for (row, known) in self.rows.iter().zip(&self.known) {
+            let (by, expected) = match vendor.descend(row) {
+                // The vendor says that nobody is there, and we know somebody: it is asked once.
+                Descent::Leaf(by) if known.has_children => (by, Some(0)),
+                Descent::Leaf(_) => continue,
+                Descent::List { by, expected } => (by, expected),
+                Descent::Unaskable => {
+                    self.findings.push(unaskable(&row.key()));
+                    continue;
+                }
+            };
+            if depth >= max_depth && expected.is_some() {
+                self.findings.push(too_deep(&row.key(), max_depth));
+                continue;
+            }
+            let key = row.key();
+            let place = self.readable.iter().position(|other| *other == key).and_then(|place| u32::try_from(place).ok()).unwrap_or(0);
+            let found = Some(Found { list_of: work.parent.clone(), place: offset.saturating_add(place) });
+            self.lists.push(Work { parent: key, depth, attempts: 0, ask: by, expected, found, progress: serde_json::Value::Null });
+        }
+    }
+
+    /// Links the rows: to the parent that they state, else to the one whose list it is.
+    pub(super) async fn link<M, V>(
+        &self,
+        vendor: &V,
+        step: &mut Step,
+        at: At,
+        work: &Work,
+        reading: Option<Reading>,
+    ) -> sqlx::Result<Linked>
+    where
+        M: Mirror<Row = R>,
+        V: Hierarchy<Row = R>,
+    {
+        let among: HashSet<NodeKey> = self.readable.iter().cloned().chain([work.parent.clone()]).collect();
+        let (mut stated, mut plain) = (Vec::new(), Vec::new());
+        for (row, known) in self.rows.iter().zip(&self.known) {
+            let child = row.key();
+            if child == work.parent && !vendor.own_row_is_a_link() {
+                continue;
+            }
+            match row.stated_parent() {
+                Stated::Parent(parent) if among.contains(&parent) => stated.push((Edge { parent, child }, known)),
+                _ if reading == Some(Reading::Direct) || reading == Some(Reading::Stated) => {
+                    plain.push((Edge { parent: work.parent.clone(), child }, known));
+                }
+                _ => {}
+            }
+        }
+        let mut linked = link_missing::<M>(step, at, &work.parent, stated.iter().chain(&plain)).await?;
+        let stated: Vec<Edge> = stated.into_iter().map(|(edge, _)| edge).collect();
+        if !stated.is_empty() {
+            linked.retired = M::unlink_others(&mut step.conn(), at, &stated).await?;
+        }
+        Ok(linked)
+    }
+}
+
+/// Writes those links that are not known to be live.
+async fn link_missing<'a, M: Mirror>(
+    step: &mut Step,
+    at: At,
+    list_of: &NodeKey,
+    edges: impl Iterator<Item = &'a (Edge, &'a Known)>,
+) -> sqlx::Result<Linked> {
+    // What is known of a row is whether the list's own parent holds it.
+    let missing: Vec<Edge> = edges.filter(|(edge, known)| edge.parent != *list_of || !known.linked).map(|(edge, _)| edge.clone()).collect();
+    if missing.is_empty() { Ok(Linked::default()) } else { M::link(&mut step.conn(), at, &missing).await }
+}
+
+fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
+    let say = format!("there is more below this node, deeper than max_depth = {max_depth}; raise max_depth to mirror it");
+    Finding::new("too_deep", key.0.clone(), say)
+}
+
+fn unaskable(key: &NodeKey) -> Finding {
+    let say = "this node has children, but none of the identifiers in descend_by, so that they cannot be asked for; add a type that it has";
+    Finding::new("cannot_ask", key.0.clone(), say)
+}

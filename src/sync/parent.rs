@@ -1,0 +1,175 @@
+//! A list whose length is not what its parent's row said, or that the vendor refuses: the parent's row is read again in the
+//! list that showed it. Either the count has changed, or the parent has left, or the vendor contradicts itself.
+
+use futures::FutureExt;
+
+use super::{
+    Interrupted,
+    caller::{CallError, millis},
+    context::Context,
+    page, rows,
+};
+use crate::{
+    clock,
+    model::{node::Node, run::Counters},
+    store::{
+        finding,
+        frontier::{self, Found, Work},
+        mirror::{At, Mirror, Mirrored},
+        reread,
+        session::Step,
+    },
+    vendor::{
+        Ask, Page,
+        hierarchy::{Descent, Hierarchy},
+    },
+    walk::{
+        progress::Progress,
+        verdict::{Course, Fresh},
+    },
+};
+
+type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
+
+/// Reads the row again and says how the list goes on.
+///
+/// # Errors
+/// When the run must end.
+pub async fn check<V>(context: &Context<V>, work: &mut Work, progress: &mut Progress, limit: u32) -> Result<Course, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let look = look(context, work, limit).await?;
+    let begun = clock::instant();
+    let _one = context.writing.lock().await;
+    let mut step = context.session.begin().await?;
+    let at = context.at(&mut step).await?;
+    let mut counters = look.counters;
+    let terms = page::terms(work);
+    let fresh = match &look.row {
+        Row::Stands(row) => {
+            counters += take_in::<V>(&mut step, at, work, row).await?;
+            restate(context, work, row)
+        }
+        Row::Left => Fresh::Left,
+        Row::Unknown => Fresh::Unknown,
+    };
+    let (next, course) = progress.clone().checked(fresh, limit, terms);
+    reread::restate(&mut step.conn(), &context.open, work).await?;
+    page::save(context, &mut step, work, &next, course, &[]).await?;
+    finding::open(&mut step.conn(), at, page::doubt(&work.parent, course).as_slice()).await?;
+    counters.write_ms += millis(begun.elapsed());
+    context.commit(step, counters).await?;
+    context.set_moved();
+    *progress = next;
+    Ok(course)
+}
+
+/// Whether a list that the vendor refuses is gone with its parent. If the parent stands where it stood, but is now asked for
+/// in another way, that way is kept in `work`, and the list may be asked for again.
+///
+/// # Errors
+/// When the run must end.
+pub async fn has_left<V>(context: &Context<V>, work: &mut Work, limit: u32) -> Result<bool, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let look = look(context, work, limit).await?;
+    let _one = context.writing.lock().await;
+    let mut step = context.session.begin().await?;
+    let has_left = matches!(look.row, Row::Left);
+    if let Row::Stands(row) = &look.row {
+        restate(context, work, row);
+        reread::restate(&mut step.conn(), &context.open, work).await?;
+    }
+    if has_left {
+        // Nobody is below it any more: what it had is elsewhere, or gone with it.
+        page::save(context, &mut step, work, &Progress::default(), Course::Repaired, &[]).await?;
+    }
+    context.commit(step, look.counters).await?;
+    context.set_moved();
+    Ok(has_left)
+}
+
+/// What became of the row, and what it cost to see.
+struct Look<R> {
+    row: Row<R>,
+    counters: Counters,
+}
+
+enum Row<R> {
+    Stands(R),
+    Left,
+    Unknown,
+}
+
+/// One call; a second one where the row is missing: one answer that is cut short must not make anybody leave.
+async fn look<V>(context: &Context<V>, work: &Work, limit: u32) -> Result<Look<V::Row>, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let mut counters = Counters::default();
+    let Some(found) = &work.found else { return Ok(Look { row: Row::Unknown, counters }) };
+    let Some(ask) = ask(context, found, limit).await? else { return Ok(Look { row: Row::Unknown, counters }) };
+    for _ in 0..2 {
+        let vendor = &context.caller.vendor;
+        let _slot = context.slot().await?;
+        let page: Page<V::Row> = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
+            Ok(page) => page,
+            Err(CallError::Run(interrupted)) => return Err(interrupted),
+            Err(CallError::ThisOnly(_)) => return Ok(Look { row: Row::Unknown, counters }),
+        };
+        counters.pages += 1;
+        counters.rows_seen += i64::from(page.received);
+        context.tell_page(page.received);
+        let is_all = page.whole || (ask.offset == 0 && page.received < ask.limit);
+        match page.rows.into_iter().find(|row| row.key() == work.parent) {
+            Some(row) => return Ok(Look { row: Row::Stands(row), counters }),
+            None if is_all => {}
+            None => return Ok(Look { row: Row::Unknown, counters }),
+        }
+    }
+    Ok(Look { row: Row::Left, counters })
+}
+
+/// A page around the place where the row was found, the whole list if that is enough.
+async fn ask<V: Hierarchy>(context: &Context<V>, found: &Found, limit: u32) -> Result<Option<Ask>, Interrupted> {
+    let mut step = context.session.begin().await?;
+    let by = frontier::asked_by(&mut step.conn(), &context.open, &found.list_of).await?;
+    step.commit().await?;
+    let Some(Ok(list)) = by.map(|by| context.caller.vendor.list(&found.list_of, by.as_ref())) else { return Ok(None) };
+    let offset = if found.place < limit { 0 } else { found.place - limit / 2 };
+    Ok(Some(Ask { list, offset, limit }))
+}
+
+/// The row may have changed since: it is as good as any other.
+async fn take_in<V>(step: &mut Step, at: At, work: &Work, row: &V::Row) -> sqlx::Result<Counters>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let Some(found) = &work.found else { return Ok(Counters::default()) };
+    let rows = std::slice::from_ref(row);
+    let known = Tables::<V>::ask(&mut step.conn(), at, &found.list_of, rows).await?;
+    let taken = rows::take_in::<Tables<V>>(&mut step.conn(), at, rows, &known).await?;
+    finding::open(&mut step.conn(), at, &taken.findings).await?;
+    Ok(taken.counters)
+}
+
+/// What the row says of its list, kept in `work`.
+fn restate<V: Hierarchy>(context: &Context<V>, work: &mut Work, row: &V::Row) -> Fresh {
+    let (by, expected) = match context.caller.vendor.descend(row) {
+        Descent::Leaf(by) => (by, Some(0)),
+        Descent::List { by, expected } => (by, expected),
+        Descent::Unaskable => (None, None),
+    };
+    if by.is_some() {
+        work.ask = by;
+    }
+    let Some(count) = expected else { return Fresh::Unknown };
+    work.expected = Some(count);
+    Fresh::Count(count)
+}
