@@ -6,6 +6,7 @@ use sqlx::types::Json;
 
 use super::{
     conn::Conn,
+    history,
     mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
     profile, reread, retire, source,
 };
@@ -99,6 +100,7 @@ impl Mirror for Customers {
 
     async fn update(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
         let columns = Columns::of(rows);
+        let since = history::keep_customers(&mut *conn, at, &columns.ids).await?;
         sqlx::query_file!(
             "src/store/sql/customer_update.sql",
             at.source_id,
@@ -118,7 +120,8 @@ impl Mirror for Customers {
             &columns.created as _,
             &columns.stamps as _,
             &columns.extended_fields as _,
-            &columns.extras as _
+            &columns.extras as _,
+            &since
         )
         .execute(&mut *conn)
         .await?;
@@ -126,19 +129,22 @@ impl Mirror for Customers {
         profile::insert(conn, at.source_id, rows).await
     }
 
-    async fn touch(conn: &mut Conn<'_>, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
+    async fn touch(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let stamps: Vec<Option<DateTime<Utc>>> = rows.iter().map(|row| row.stamp()).collect();
+        let since = history::keep_customers(&mut *conn, at, &ids).await?;
         sqlx::query!(
-            "update hiersync.customer c set auto_update_time = n.stamp
-             from unnest($2::bigint[], $3::timestamptz[]) as n (id, stamp) where c.source_id = $1 and c.customer_id = n.id",
-            source_id,
+            "update hiersync.customer c set auto_update_time = n.stamp, valid_from = n.since
+             from unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[]) as n (id, stamp, since)
+             where c.source_id = $1 and c.customer_id = n.id",
+            at.source_id,
             &ids,
-            &stamps as _
+            &stamps as _,
+            &since
         )
         .execute(&mut *conn)
         .await?;
-        profile::touch(conn, source_id, rows).await
+        profile::touch(conn, at.source_id, rows).await
     }
 
     async fn restore(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
@@ -234,8 +240,8 @@ impl Mirrored for Customer {
 async fn insert_root(conn: &mut Conn<'_>, at: At, id: i64) -> sqlx::Result<()> {
     let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
     sqlx::query!(
-        "insert into hiersync.customer (source_id, customer_id, node_no, is_placeholder, first_seen_at, changed_at)
-         values ($1, $2, $3, true, $4, $4)",
+        "insert into hiersync.customer (source_id, customer_id, node_no, is_placeholder, first_seen_at, changed_at, valid_from)
+         values ($1, $2, $3, true, $4, $4, $4)",
         at.source_id,
         id,
         node_no,
@@ -248,12 +254,14 @@ async fn insert_root(conn: &mut Conn<'_>, at: At, id: i64) -> sqlx::Result<()> {
 
 /// Makes retired nodes live that are otherwise as known.
 async fn restore_ids(conn: &mut Conn<'_>, at: At, ids: &[i64]) -> sqlx::Result<()> {
+    let since = history::keep_customers(&mut *conn, at, ids).await?;
     sqlx::query!(
-        "update hiersync.customer set retired_at = null, retired_walk_id = null, changed_at = $3
-         where source_id = $1 and customer_id = any($2)",
+        "update hiersync.customer c set retired_at = null, retired_walk_id = null, changed_at = $2, valid_from = n.since
+         from unnest($3::bigint[], $4::timestamptz[]) as n (id, since) where c.source_id = $1 and c.customer_id = n.id",
         at.source_id,
+        at.now,
         ids,
-        at.now
+        &since
     )
     .execute(conn)
     .await?;

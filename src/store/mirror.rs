@@ -113,11 +113,11 @@ pub trait Mirror: Send + Sync + 'static {
     /// Writes new nodes; the first gets the number `first_no`.
     fn insert(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row], first_no: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Writes nodes over what stands there, and makes them live.
+    /// Writes nodes over what stands there, which is kept as history, and makes them live.
     fn update(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Writes the vendor's stamps only.
-    fn touch(conn: &mut Conn<'_>, source_id: i32, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Writes the stamps of live nodes only.
+    fn touch(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Makes retired nodes live that are otherwise as known.
     fn restore(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;

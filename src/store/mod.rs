@@ -8,6 +8,7 @@ pub mod customer;
 pub mod figures;
 pub mod finding;
 pub mod frontier;
+mod history;
 pub mod lease;
 pub mod ledger;
 pub mod mirror;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     conn::Conn,
+    history,
     mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
     reread, retire, roster, source,
 };
@@ -89,6 +90,7 @@ impl Mirror for Users {
 
     async fn update(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
         let columns = Columns::of(rows);
+        let since = history::keep_users(&mut *conn, at, &columns.ids).await?;
         sqlx::query_file!(
             "src/store/sql/user_update.sql",
             at.source_id,
@@ -101,21 +103,25 @@ impl Mirror for Users {
             &columns.active as _,
             &columns.checked_in as _,
             &columns.stamps as _,
-            &columns.extras as _
+            &columns.extras as _,
+            &since
         )
         .execute(conn)
         .await?;
         Ok(())
     }
 
-    async fn touch(conn: &mut Conn<'_>, source_id: i32, rows: &[&User]) -> sqlx::Result<()> {
+    async fn touch(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
+        let since = history::keep_users(&mut *conn, at, &ids(rows)).await?;
         let stamps: Vec<Option<DateTime<Utc>>> = rows.iter().map(|row| row.stamp()).collect();
         sqlx::query!(
-            "update hiersync.reporting_user u set auto_update_time = n.stamp
-             from unnest($2::uuid[], $3::timestamptz[]) as n (id, stamp) where u.source_id = $1 and u.user_id = n.id",
-            source_id,
+            "update hiersync.reporting_user u set auto_update_time = n.stamp, valid_from = n.since
+             from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as n (id, stamp, since)
+             where u.source_id = $1 and u.user_id = n.id",
+            at.source_id,
             &ids(rows),
-            &stamps as _
+            &stamps as _,
+            &since
         )
         .execute(conn)
         .await?;
@@ -229,8 +235,8 @@ impl Mirrored for User {
 async fn insert_root(conn: &mut Conn<'_>, at: At, id: Uuid) -> sqlx::Result<()> {
     let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
     sqlx::query!(
-        "insert into hiersync.reporting_user (source_id, user_id, node_no, is_placeholder, first_seen_at, changed_at)
-         values ($1, $2, $3, true, $4, $4)",
+        "insert into hiersync.reporting_user (source_id, user_id, node_no, is_placeholder, first_seen_at, changed_at, valid_from)
+         values ($1, $2, $3, true, $4, $4, $4)",
         at.source_id,
         id,
         node_no,
@@ -243,12 +249,14 @@ async fn insert_root(conn: &mut Conn<'_>, at: At, id: Uuid) -> sqlx::Result<()> 
 
 /// Makes retired nodes live that are otherwise as known.
 async fn restore_ids(conn: &mut Conn<'_>, at: At, ids: &[Uuid]) -> sqlx::Result<()> {
+    let since = history::keep_users(&mut *conn, at, ids).await?;
     sqlx::query!(
-        "update hiersync.reporting_user set retired_at = null, retired_walk_id = null, changed_at = $3
-         where source_id = $1 and user_id = any($2)",
+        "update hiersync.reporting_user u set retired_at = null, retired_walk_id = null, changed_at = $2, valid_from = n.since
+         from unnest($3::uuid[], $4::timestamptz[]) as n (id, since) where u.source_id = $1 and u.user_id = n.id",
         at.source_id,
+        at.now,
         ids,
-        at.now
+        &since
     )
     .execute(conn)
     .await?;

@@ -51,7 +51,7 @@ pub async fn take_in<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], kn
     let first_no = insert::<M>(conn, at, &plan.new, &mut changes).await?;
     update::<M>(conn, at, &plan.changed, &mut changes).await?;
     if !plan.touched.is_empty() {
-        M::touch(conn, at.source_id, &plan.touched).await?;
+        M::touch(conn, at, &plan.touched).await?;
     }
     if !plan.back.is_empty() {
         M::restore(conn, at, &plan.back).await?;
@@ -98,10 +98,9 @@ impl<'a, R: Node> Plan<'a, R> {
                 self.changed.push((row, known));
             }
             Decision::Stale => self.stale.push((row, known)),
-            Decision::Touch => {
-                self.touched.push(row);
-                self.back_if_retired(row, known);
-            }
+            // One version, not two: its content is written anew with its stamp.
+            Decision::Touch if known.retired => self.changed.push((row, known)),
+            Decision::Touch => self.touched.push(row),
             Decision::Same => self.back_if_retired(row, known),
         }
     }
@@ -174,7 +173,7 @@ async fn update<M: Mirror>(conn: &mut Conn<'_>, at: At, changed: &[(&M::Row, &Kn
     M::update(conn, at, &rows).await?;
     for (row, known) in changed {
         let op = if known.retired { "restore" } else { "update" };
-        let fields = old.get(&row.key()).map(|before| row.differences(before));
+        let fields = old.get(&row.key()).map(|before| row.differences(before)).filter(|fields| !fields.is_empty());
         changes.push(Change { fields, ..change_of::<M>(row, op) });
     }
     Ok(())

@@ -8,6 +8,7 @@ mod crash;
 mod daemon;
 mod documented;
 mod harness;
+mod history;
 mod lists;
 mod mirror;
 mod own_postgres;

@@ -11,5 +11,12 @@ from (
     union all select 8, 'change', count(*) from hiersync.change
     union all select 9, 'finding', count(*) from hiersync.finding
     union all select 10, 'sync_run', count(*) from hiersync.sync_run
+    union all select 11, 'customer_history', count(*) from hiersync.customer_history
+    union all select 12, 'customer_profile_history', count(*) from hiersync.customer_profile_history
+    union all select 13, 'customer_identifier_history', count(*) from hiersync.customer_identifier_history
+    union all select 14, 'customer_channel_history', count(*) from hiersync.customer_channel_history
+    union all select 15, 'customer_link_history', count(*) from hiersync.customer_link_history
+    union all select 16, 'reporting_user_history', count(*) from hiersync.reporting_user_history
+    union all select 17, 'reporting_line_history', count(*) from hiersync.reporting_line_history
 ) t
 order by place

@@ -2,6 +2,7 @@
 update hiersync.reporting_user u
 set
     changed_at = $2,
+    valid_from = n.since,
     retired_at = null,
     retired_walk_id = null,
     is_placeholder = false,
@@ -14,6 +15,7 @@ set
     auto_update_time = n.stamp,
     extra = n.extra
 from unnest(
-    $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bool[], $9::bool[], $10::timestamptz[], $11::jsonb[]
-) as n (id, digest, name, email, mobile, is_active, checked_in, stamp, extra)
+    $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bool[], $9::bool[], $10::timestamptz[], $11::jsonb[],
+    $12::timestamptz[]
+) as n (id, digest, name, email, mobile, is_active, checked_in, stamp, extra, since)
 where u.source_id = $1 and u.user_id = n.id

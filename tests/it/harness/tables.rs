@@ -125,6 +125,13 @@ pub async fn places(pool: &PgPool) -> String {
              union all select 'user', ctid::text, xmin::text from hiersync.reporting_user
              union all select 'line', ctid::text, xmin::text from hiersync.reporting_line
              union all select 'change', ctid::text, xmin::text from hiersync.change
+             union all select 'customer_history', ctid::text, xmin::text from hiersync.customer_history
+             union all select 'profile_history', ctid::text, xmin::text from hiersync.customer_profile_history
+             union all select 'identifier_history', ctid::text, xmin::text from hiersync.customer_identifier_history
+             union all select 'channel_history', ctid::text, xmin::text from hiersync.customer_channel_history
+             union all select 'link_history', ctid::text, xmin::text from hiersync.customer_link_history
+             union all select 'user_history', ctid::text, xmin::text from hiersync.reporting_user_history
+             union all select 'line_history', ctid::text, xmin::text from hiersync.reporting_line_history
          ) rows",
     )
     .fetch_one(pool)
