@@ -5,10 +5,12 @@ pub mod check;
 pub mod daemon;
 pub mod demo;
 pub mod exit;
+pub mod moment;
 pub mod plan;
 pub mod show;
 pub mod sync;
 pub mod table;
+pub mod tree;
 
 use std::{io::Write, path::PathBuf};
 
@@ -56,6 +58,8 @@ enum Verb {
     Changes(show::ChangesArgs),
     /// Lists what a person should know: lists that moved, silent changes, rows that could not be read
     Findings(show::FindingsArgs),
+    /// Draws a source's tree, as it stands or as it stood
+    Tree(tree::Args),
     /// Prints the database URL that BI tools should use
     Url,
     /// Prints completions for a shell
@@ -98,7 +102,12 @@ pub fn main() -> std::process::ExitCode {
         // Before any other thread: the server must die with this one, and signals must come to it.
         return supervisor::supervise(&SuperviseArgs { dir, pg_bin });
     }
-    telemetry::start(if matches!(args.verb, Verb::Daemon) { "info" } else { "warn" });
+    telemetry::start(match args.verb {
+        Verb::Daemon => "info",
+        // Its statement takes as long as the tree is large, or as the reader reads: that is no news.
+        Verb::Tree(_) => "warn,sqlx::query=error",
+        _ => "warn",
+    });
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::tell(&Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot start the runtime"))),
@@ -122,6 +131,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Runs(args) => show::runs(&args, open(file).await?).await,
         Verb::Changes(args) => show::changes(&args, open(file).await?).await,
         Verb::Findings(args) => show::findings(&args, open(file).await?).await,
+        Verb::Tree(args) => tree::run(&args, open(file).await?).await,
         Verb::Url => show::url(&load(file)?),
         Verb::Completions { shell } => Ok(completions(shell)),
         Verb::EmbeddedSupervisor { .. } => Ok(Exit::Usage),

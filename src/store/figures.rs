@@ -1,4 +1,4 @@
-//! Figures for the status page, `/metrics`, `status` and the demo: budgets, totals, sizes, the top of a tree. Reads only.
+//! Figures for the status page, `/metrics`, `status` and the demo: budgets, totals, sizes. Reads only.
 
 use std::time::Duration;
 
@@ -105,25 +105,6 @@ pub async fn totals(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Totals>> {
     )
     .fetch_all(conn)
     .await
-}
-
-/// One node of a tree.
-#[derive(Debug, Clone)]
-pub struct TreeLine {
-    /// Its id.
-    pub key: String,
-    /// Levels below the root.
-    pub depth: i32,
-    /// How people call it.
-    pub name: Option<String>,
-}
-
-/// The first lines of a source's tree, drawn from the top.
-///
-/// # Errors
-/// When the database fails.
-pub async fn top_of_tree(conn: &mut Conn<'_>, source: &str, limit: i64) -> sqlx::Result<Vec<TreeLine>> {
-    sqlx::query_file_as!(TreeLine, "src/store/sql/report_tree.sql", source, limit).fetch_all(conn).await
 }
 
 /// How many rows the published tables hold.

@@ -23,4 +23,5 @@ pub mod roster;
 pub mod run;
 pub mod session;
 pub mod source;
+pub mod tree;
 pub mod user;

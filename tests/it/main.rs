@@ -19,4 +19,5 @@ mod readings;
 mod refusals;
 mod runs;
 mod tidy;
+mod tree;
 mod year;

@@ -1,13 +1,15 @@
 //! What the demo tells a newcomer.
 
+use futures::{StreamExt, TryStreamExt};
+
 use super::stage::{CAPILLARY_LIMIT, LEADSQUARED_LIMIT, Stage};
 use crate::{
     app::App,
-    cli::{exit::Failure, sync::change_line, table::table},
+    cli::{exit::Failure, sync::change_line, table::table, tree::label},
     embedded,
     store::{
-        figures::{self, TreeLine},
-        report,
+        figures, report,
+        tree::{TreeLine, Trees},
     },
     sync::report::Report,
 };
@@ -15,8 +17,11 @@ use crate::{
 /// Changes shown in full; the rest is counted.
 const SHOWN: usize = 14;
 
+/// Levels of each tree.
+const DEPTH: i32 = 3;
+
 /// Lines of each tree.
-const LINES: i64 = 8;
+const LINES: usize = 8;
 
 /// What is simulated.
 pub fn setting(stage: &Stage) {
@@ -32,18 +37,14 @@ pub async fn mirrored(app: &App) -> Result<(), Failure> {
     let mut step = app.begin().await?;
     for row in report::health(&mut step.conn()).await? {
         println!("\n{} ({}): {} live nodes", row.name, row.vendor, row.live_nodes);
-        for line in figures::top_of_tree(&mut step.conn(), &row.name, LINES).await? {
-            println!("  {}", drawn(&line));
+        let Some(trees) = Trees::of(&mut step.conn(), &row.name).await? else { continue };
+        let top: Vec<TreeLine> = trees.lines(&mut step.conn(), DEPTH, None).take(LINES).try_collect().await?;
+        for line in &top {
+            println!("  {}{}", "   ".repeat(usize::try_from(line.depth).unwrap_or(0)), label(line));
         }
         println!("  …");
     }
     Ok(())
-}
-
-fn drawn(line: &TreeLine) -> String {
-    let indent = "   ".repeat(usize::try_from(line.depth).unwrap_or(0));
-    let name = line.name.as_deref().filter(|name| !name.is_empty()).unwrap_or("(not named)");
-    format!("{indent}{} {name}", line.key)
 }
 
 /// What the second sync has changed.
