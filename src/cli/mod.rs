@@ -104,8 +104,8 @@ pub fn main() -> std::process::ExitCode {
     }
     telemetry::start(match args.verb {
         Verb::Daemon => "info",
-        // Its statement takes as long as the tree is large, or as the reader reads: that is no news.
-        Verb::Tree(_) => "warn,sqlx::query=error",
+        // Its statement takes as long as the tree is large, or as the reader reads: a warning of that is no news.
+        Verb::Tree(_) => "error",
         _ => "warn",
     });
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
