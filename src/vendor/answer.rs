@@ -16,7 +16,9 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// Whether the content type is HTML.
     pub is_html: bool,
-    /// The body, unpacked.
+    /// Whether the body is packed in a way that was not asked for, or said to be.
+    pub is_packed: bool,
+    /// The body, unpacked where we know how.
     pub body: Vec<u8>,
 }
 
@@ -43,6 +45,8 @@ impl Answer {
         }
         let what = if text.trim().is_empty() {
             "without data"
+        } else if self.is_packed {
+            "in an encoding that was not asked for"
         } else if self.is_page() {
             "with a page instead of data"
         } else {
@@ -61,7 +65,7 @@ mod tests {
     use super::*;
 
     fn answer(is_html: bool, body: &[u8]) -> Answer {
-        Answer { endpoint: "things", status: 200, retry_after: None, is_html, body: body.to_vec() }
+        Answer { endpoint: "things", status: 200, retry_after: None, is_html, is_packed: false, body: body.to_vec() }
     }
 
     #[test]
@@ -80,10 +84,19 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_packing_is_told_unless_it_is_none() {
+        let packed = |body: &[u8]| Answer { is_packed: true, ..answer(false, body) };
+        let error = packed(b"\x0B\x02\x80{}\x03").json().expect_err("no json");
+        assert!(error.to_string().contains("an encoding that was not asked for (200)"), "{error}");
+        assert!(packed(b"{}").json().is_ok());
+    }
+
+    #[test]
     fn json_is_taken_with_what_servers_do_to_it() {
         for (body, text) in [
             (&b"{\"a\": 1}"[..], "{\"a\": 1}"),
             (b"\xEF\xBB\xBF[]", "[]"),
+            (b"\xFF\xFE[\0]\0", "[]"),
             (b"[\"a\nb\"]", "[\"a\\u000ab\"]"),
             (b"[\"J\xFCrgen\"]", "[\"J\\u0000rgen\"]"),
         ] {

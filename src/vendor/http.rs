@@ -62,9 +62,11 @@ impl Client {
             return Err(VendorError::Rejected(format!("{endpoint}: answered with a redirect ({status}): {hint}")));
         }
         let (retry_after, is_html) = (retry_after(response.headers()), is_html(response.headers()));
+        // What the library unpacks, it also takes from the headers.
+        let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
         let body = read_body(&mut response, endpoint, max_response).await?;
         tracing::debug!(endpoint, status, bytes = body.len(), request_id = request_id(response.headers()), "the vendor answered");
-        Ok(Answer { endpoint, status, retry_after, body, is_html })
+        Ok(Answer { endpoint, status, retry_after, body, is_html, is_packed })
     }
 
     fn build(&self, request: Request) -> Result<reqwest::RequestBuilder, VendorError> {
@@ -128,7 +130,7 @@ fn failed(endpoint: &str, error: reqwest::Error) -> VendorError {
     } else if error.is_connect() {
         "no connection"
     } else if error.is_body() || error.is_decode() {
-        "the answer was cut off"
+        "the answer was cut off or wrongly packed"
     } else {
         "the call failed"
     };
@@ -218,6 +220,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_in_the_wrong_wrapping_passes_and_is_told() {
+        for (head, body, told) in [
+            ("Content-Encoding: gzip", "{}", "wrongly packed"),
+            ("Content-Encoding: br", "\u{b}\u{2}", "an encoding that was not asked for"),
+            ("Content-Encoding: zstd", "(\u{b5}/", "an encoding that was not asked for"),
+        ] {
+            let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let answer = call(&Door::open(answer.into_bytes())).await;
+            let error = answer.and_then(|answer| answer.json().map(|text| text.into_owned())).expect_err(head);
+            assert!(matches!(&error, VendorError::Transient(text) if text.contains(told)), "{error}");
+        }
+        let door = Door::open(b"HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}".to_vec());
+        assert_eq!(call(&door).await.expect("an answer").json().expect("json"), "{}");
+    }
+
+    #[tokio::test]
+    async fn a_length_that_lies_is_never_half_an_answer() {
+        for (length, told) in [("7", "only a part"), ("99", "cut off"), ("x", "the call failed"), ("-1", "the call failed")] {
+            let door = Door::open(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{\"a\": [1, 2]}}").into_bytes());
+            let error = call(&door).await.and_then(|answer| answer.json().map(|text| text.into_owned())).expect_err(length);
+            assert!(matches!(&error, VendorError::Transient(text) if text.contains(told)), "{length}: {error}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_large_answer_is_not_read_to_its_end() {
         for answer in [ok(&"x".repeat(1001)), gzip_bomb()] {
             let door = Door::open(answer);
@@ -228,10 +255,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_is_refused_and_not_followed() {
-        let door = Door::open(b"HTTP/1.1 301 Moved\r\nLocation: http://127.0.0.1:9/?key=secret\r\nContent-Length: 0\r\n\r\n".to_vec());
-        let error = call(&door).await.err().expect("an error");
-        assert!(matches!(&error, VendorError::Rejected(text) if text.starts_with("things: answered with a redirect (301)")), "{error}");
-        assert!(!error.to_string().contains("127.0.0.1"));
+        for status in [301, 302, 303, 307, 308] {
+            let head = format!("HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:9/?key=secret\r\nContent-Length: 0\r\n\r\n");
+            let error = call(&Door::open(head.into_bytes())).await.err().expect("an error");
+            let told = format!("things: answered with a redirect ({status})");
+            assert!(matches!(&error, VendorError::Rejected(text) if text.starts_with(&told)), "{error}");
+            assert!(!error.to_string().contains("127.0.0.1"));
+        }
     }
 
     #[tokio::test]

@@ -1,9 +1,11 @@
 //! Lenient reading of the vendors' JSON: an odd field costs neither its row nor its value.
 //! Knows no vendor. Every type here reads from a text only, since it looks at the text as it was sent.
 
+use std::fmt;
+
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error},
+    de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::{Map, Value, value::RawValue};
 
@@ -72,7 +74,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
         }
         match read(text) {
             Ok(value) => Ok(Self::Read(value)),
-            Err(_) => serde_json::from_str(text).map(Self::Odd).map_err(D::Error::custom),
+            // What not even a value can hold is kept as its text: it must not cost what stands around it.
+            Err(_) => Ok(Self::Odd(serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)))),
         }
     }
 }
@@ -196,9 +199,46 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Err
 }
 
 /// Reads an object, borrowing from its text. serde would take an array for a struct too, by position.
-pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
-    let is_object = text.trim_start().starts_with('{');
-    is_object.then(|| serde_json::from_str(text).ok()).flatten()
+///
+/// # Errors
+/// In our words, when it is none, or one that could be read in two ways.
+pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, &'static str> {
+    if !text.trim_start().starts_with('{') {
+        return Err("it is not an object");
+    }
+    let Ok(Keys(mut keys)) = serde_json::from_str(text) else { return Err("it has a key that is no text") };
+    keys.sort_unstable();
+    if keys.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("a key stands in it twice");
+    }
+    serde_json::from_str(text).map_err(|_| "it cannot be read")
+}
+
+/// The keys of an object.
+struct Keys(Vec<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
+
+    fn expecting(&self, told: &mut fmt::Formatter<'_>) -> fmt::Result {
+        told.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+        let mut keys = Vec::new();
+        while let Some((key, IgnoredAny)) = map.next_entry()? {
+            keys.push(key);
+        }
+        Ok(Keys(keys))
+    }
 }
 
 /// Keeps a field that is there apart from one that is absent, even if it is null. For `deserialize_with`.
@@ -268,6 +308,26 @@ mod tests {
             a: Field<Number>,
         }
         assert_eq!(read::<Row>(r#"{"a": 1, "a": 2}"#).expect("a row").a, Field::Read(Number(2)));
+    }
+
+    #[test]
+    fn what_no_value_can_hold_costs_nothing_around_it() {
+        for text in ["1e999".to_owned(), r#""\ud800""#.to_owned(), format!("{}{}", "[".repeat(500), "]".repeat(500))] {
+            assert_eq!(field::<Flag>(&text), Field::Odd(json!(text)));
+        }
+    }
+
+    #[test]
+    fn an_object_that_can_be_read_in_two_ways_is_refused() {
+        #[derive(Deserialize, Debug, PartialEq)]
+        struct Row {
+            a: i32,
+        }
+        assert_eq!(object(r#" {"a": 1, "b": 1e999, "c": {"a": 2, "a": 3}}"#), Ok(Row { a: 1 }));
+        assert_eq!(object::<Row>("[1]"), Err("it is not an object"));
+        assert_eq!(object::<Row>(r#"{"a": 1, "b": 1, "\u0062": 2}"#), Err("a key stands in it twice"));
+        assert_eq!(object::<Row>(r#"{"\ud800": 1, "a": 1}"#), Err("it has a key that is no text"));
+        assert_eq!(object::<Row>("{}"), Err("it cannot be read"));
     }
 
     #[test]

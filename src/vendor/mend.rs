@@ -1,15 +1,20 @@
 //! Repairs texts that JSON or Postgres cannot hold, before and after parsing. Knows no vendor.
 //! Whatever cannot be held first becomes U+0000, so that one place replaces it by U+FFFD and can name the field.
 
-use std::{borrow::Cow, fmt::Write, mem};
+use std::{borrow::Cow, collections::HashMap, fmt::Write, mem};
 
 use serde_json::{Map, Value};
 
 /// How U+0000 is written in JSON.
 pub(super) const NUL_ESCAPE: &str = "\\u0000";
 
-/// The body as text. Bytes that are not UTF-8 become U+0000.
+/// The body as text: UTF-8, or UTF-16 if it says so by its first bytes. Bytes that are neither become U+0000.
 pub(super) fn decode(body: &[u8]) -> Cow<'_, str> {
+    match body {
+        [0xFF, 0xFE, wide @ ..] => return Cow::Owned(decode_wide(wide, u16::from_le_bytes)),
+        [0xFE, 0xFF, wide @ ..] => return Cow::Owned(decode_wide(wide, u16::from_be_bytes)),
+        _ => {}
+    }
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     match str::from_utf8(body) {
         Ok(text) => Cow::Borrowed(text),
@@ -18,6 +23,21 @@ pub(super) fn decode(body: &[u8]) -> Cow<'_, str> {
             chunks.flat_map(|chunk| [chunk.valid(), if chunk.invalid().is_empty() { "" } else { NUL_ESCAPE }]).collect()
         }
     }
+}
+
+fn decode_wide(body: &[u8], unit: fn([u8; 2]) -> u16) -> String {
+    let (units, odd) = body.as_chunks::<2>();
+    let mut text = String::with_capacity(body.len());
+    for character in char::decode_utf16(units.iter().copied().map(unit)) {
+        match character {
+            Ok(character) => text.push(character),
+            Err(_) => text.push_str(NUL_ESCAPE),
+        }
+    }
+    if !odd.is_empty() {
+        text.push_str(NUL_ESCAPE);
+    }
+    text
 }
 
 /// Escapes control characters that stand raw inside strings: JSON forbids them, some servers send them.
@@ -40,7 +60,10 @@ pub(super) fn escape_controls(text: &str) -> String {
 }
 
 /// Lone halves of surrogate pairs, such as `\ud800`, become U+0000: serde_json refuses them.
-pub(super) fn replace_lone_surrogates(text: &str) -> String {
+pub(super) fn replace_lone_surrogates(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\ud") && !text.contains("\\uD") {
+        return Cow::Borrowed(text);
+    }
     let mut mended = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
@@ -51,7 +74,7 @@ pub(super) fn replace_lone_surrogates(text: &str) -> String {
         rest = after;
     }
     mended.push_str(rest);
-    mended
+    Cow::Owned(mended)
 }
 
 /// What to keep of the escape at the head of a text, and what follows it.
@@ -90,27 +113,35 @@ fn walk(value: &mut Value, path: &str, found: &mut Vec<String>) {
 }
 
 fn walk_object(map: &mut Map<String, Value>, path: &str, found: &mut Vec<String>) {
-    for (mut key, mut value) in mem::take(map) {
+    let mut next_number: HashMap<String, u32> = HashMap::new();
+    for (key, mut value) in mem::take(map) {
         walk(&mut value, &field_path(path, &key), found);
         if key.contains('\0') {
-            key = key.replace('\0', "\u{FFFD}");
             found.push(field_path(path, "a key"));
         }
-        // Two keys that differed by U+0000 alone must not swallow each other.
-        while map.contains_key(&key) {
-            key.push('\u{FFFD}');
+        let mended = key.replace('\0', "\u{FFFD}");
+        let mut free = mended.clone();
+        // Two keys that differed by U+0000 alone must not swallow each other. Counted, since there may be many.
+        while map.contains_key(&free) {
+            let number = next_number.entry(mended.clone()).or_insert(1);
+            *number += 1;
+            free = format!("{mended}{number}");
         }
-        map.insert(key, value);
+        map.insert(free, value);
     }
 }
 
-/// Keys can hold anything, a person's data too: only what looks like a field's name is told.
 fn field_path(path: &str, key: &str) -> String {
+    let name = name(key);
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// Keys can hold anything, a person's data too: only what looks like a field's name is told.
+pub(super) fn name(key: &str) -> &str {
     let is_name = key.len() <= 40
         && key.starts_with(|first: char| first.is_ascii_alphabetic())
         && key.chars().all(|character| character.is_ascii_alphanumeric() || "_ ".contains(character));
-    let name = if is_name { key } else { "…" };
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if is_name { key } else { "…" }
 }
 
 #[cfg(test)]
@@ -145,13 +176,15 @@ mod tests {
     fn bytes_that_are_no_text_become_u0000() {
         assert_eq!(decode(b"\"J\xFCrgen\""), "\"J\\u0000rgen\"");
         assert_eq!(decode("\u{FEFF}\"Jürgen\"".as_bytes()), "\"Jürgen\"");
+        assert_eq!(decode(b"\xFF\xFE\"\0\xFC\0\"\0"), "\"ü\"");
+        assert_eq!(decode(b"\xFE\xFF\0\"\xD8\0\0\"\0"), "\"\\u0000\"\\u0000");
     }
 
     #[test]
     fn every_u0000_is_replaced_and_its_field_named() {
         let mut value = json!({"a": ["x\0", {"b\0": "y", "b\u{FFFD}": "z"}], "anna@example.com": "\0", "c": "d"});
         assert_eq!(replace_nul(&mut value), ["a", "a.a key", "…"]);
-        let inner = json!({"b\u{FFFD}": "y", "b\u{FFFD}\u{FFFD}": "z"});
+        let inner = json!({"b\u{FFFD}": "y", "b\u{FFFD}2": "z"});
         assert_eq!(value, json!({"a": ["x\u{FFFD}", inner], "anna@example.com": "\u{FFFD}", "c": "d"}));
     }
 }

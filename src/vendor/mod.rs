@@ -10,6 +10,7 @@ pub mod leadsquared;
 mod mend;
 pub mod request;
 mod rows;
+mod tame;
 #[cfg(test)]
 mod test_door;
 pub mod times;
@@ -85,7 +86,7 @@ pub struct Page<R> {
 pub struct Remark {
     /// What, as `finding.kind`: `bad_row`, `text_replaced`, `bad_time`, …
     pub kind: &'static str,
-    /// The node it is about, where known; else the row's place in the answer, such as `row 17`.
+    /// The node it is about, where known; else the row's place in the list, from 1, such as `row 17`.
     pub about: String,
     /// In plain words, without the vendor's text: fields and positions only.
     pub detail: String,

@@ -1,5 +1,7 @@
 //! Reads the rows of an answer, each by itself: one that cannot be read becomes a remark and costs no other. Knows no vendor.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, value::RawValue};
@@ -7,18 +9,33 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{
     Remark,
     json::{self, Field, Text},
-    mend,
+    mend, tame,
 };
-use crate::model::node::Node;
+use crate::model::node::{Node, NodeKey};
+
+/// Fields that one remark names at most.
+const MOST_NAMED: usize = 12;
 
 /// What there is to say of a row that was taken; whom it is about is added when its id is known.
 #[derive(Debug, Default)]
 pub(super) struct Notes(Vec<(&'static str, String)>);
 
 impl Notes {
-    /// One more. The detail is in our words: fields and positions, never the vendor's text.
+    /// One more. The detail is in our words: fields and positions, never the vendor's text. One of a kind is kept for a row.
     pub(super) fn add(&mut self, kind: &'static str, detail: String) {
-        self.0.push((kind, detail));
+        match self.0.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, known)) if known.contains(&detail) || known.matches("; ").count() >= MOST_NAMED => {}
+            Some((_, known)) => known.extend(["; ", &detail]),
+            None => self.0.push((kind, detail)),
+        }
+    }
+
+    /// A sentence about some fields, if there are any.
+    fn add_about(&mut self, kind: &'static str, what: &str, fields: &[String]) {
+        if !fields.is_empty() {
+            let more = if fields.len() > MOST_NAMED { ", …" } else { "" };
+            self.add(kind, format!("{what} {}{more}", fields[..fields.len().min(MOST_NAMED)].join(", ")));
+        }
     }
 
     /// An instant; a malformed one is noted and kept in `extra` as it was sent, an empty text is none.
@@ -42,53 +59,54 @@ impl Notes {
 
 /// The rows that could be read, in order, and remarks on these and the others.
 ///
-/// `find_id` looks for an id in a row that cannot be read otherwise; `convert` refuses a row with the reason.
+/// `before` rows of the list stand before these; `convert` refuses a row with the reason.
 pub(super) fn read<W: DeserializeOwned, R: Node>(
     texts: &[&RawValue],
-    find_id: fn(&str) -> Option<String>,
+    before: u32,
     convert: impl Fn(W, &mut Notes) -> Result<R, &'static str>,
 ) -> (Vec<R>, Vec<Remark>) {
-    let mut rows = Vec::with_capacity(texts.len());
+    let mut rows: Vec<R> = Vec::with_capacity(texts.len());
+    let mut met: HashMap<NodeKey, usize> = HashMap::with_capacity(texts.len());
     let mut remarks = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         let mut notes = Notes::default();
         match parse(text.get(), &mut notes).and_then(|wire| convert(wire, &mut notes)) {
             Ok(row) => {
-                let about = row.key().0;
-                remarks.extend(notes.0.into_iter().map(|(kind, detail)| Remark { kind, about: about.clone(), detail }));
+                let key = row.key();
+                let earlier = *met.entry(key.clone()).or_insert(rows.len());
+                if rows.get(earlier).is_some_and(|earlier| earlier.digest() != row.digest()) {
+                    notes.add("shown_twice", "one answer showed this node twice and not alike; what stood first was taken".into());
+                }
+                remarks.extend(notes.0.into_iter().map(|(kind, detail)| Remark { kind, about: key.0.clone(), detail }));
                 rows.push(row);
             }
-            Err(reason) => remarks.push(bad_row(index + 1, find_id(text.get()), reason)),
+            Err(reason) => remarks.push(bad_row(before as usize + index + 1, reason)),
         }
     }
     (rows, remarks)
 }
 
-fn bad_row(place: usize, id: Option<String>, reason: &str) -> Remark {
-    let place = format!("row {place}");
-    let detail = format!("{place} of the answer could not be read: {reason}");
-    Remark { kind: "bad_row", about: id.unwrap_or(place), detail }
+fn bad_row(place: usize, reason: &str) -> Remark {
+    let about = format!("row {place}");
+    let detail = format!("{about} of the list could not be read: {reason}; ask the vendor about it, the list's other rows were taken");
+    Remark { kind: "bad_row", about, detail }
 }
 
 fn parse<W: DeserializeOwned>(text: &str, notes: &mut Notes) -> Result<W, &'static str> {
+    const NO_OBJECT: &str = "it is not an object";
+    let paired = mend::replace_lone_surrogates(text);
+    let tamed = tame::tame(&paired);
+    notes.add_about("kept_as_text", "numbers with more digits than can be held were kept as texts in", &tamed.numbers);
+    notes.add_about("kept_as_text", "what was nested too deeply was kept as a text in", &tamed.deep);
+    notes.add_about("key_twice", "a key stands more than once in its object, of which the last value was taken:", &tamed.twice);
     // U+0000 parses well and fails in Postgres only, so it is looked for first.
-    if !text.contains(mend::NUL_ESCAPE)
-        && let Ok(wire) = json::read(text)
-    {
-        return Ok(wire);
+    if !tamed.text.contains(mend::NUL_ESCAPE) {
+        return json::read(&tamed.text).map_err(|_| NO_OBJECT);
     }
-    let mut value: Value = serde_json::from_str(&mend::replace_lone_surrogates(text)).map_err(|error| reason(&error))?;
+    let mut value: Value = serde_json::from_str(&tamed.text).map_err(|_| "it holds a value that is no JSON")?;
     let fields = mend::replace_nul(&mut value);
-    if !fields.is_empty() {
-        let detail = format!("characters that Postgres cannot hold were replaced by U+FFFD in {}", fields.join(", "));
-        notes.add("text_replaced", detail);
-    }
-    json::read(&value.to_string()).map_err(|_| "it is not an object")
-}
-
-fn reason(error: &serde_json::Error) -> &'static str {
-    // serde_json tells its recursion limit by text only; another wording costs precision, not correctness.
-    if error.to_string().starts_with("recursion limit") { "it is nested too deeply" } else { "it holds a value that is no JSON" }
+    notes.add_about("text_replaced", "characters that Postgres cannot hold were replaced by U+FFFD in", &fields);
+    json::read(&value.to_string()).map_err(|_| NO_OBJECT)
 }
 
 #[cfg(test)]
@@ -101,6 +119,8 @@ mod tests {
     #[derive(Deserialize)]
     struct Row {
         #[serde(default)]
+        id: Field<json::Number>,
+        #[serde(default)]
         name: Field<Text>,
         #[serde(default)]
         at: Field<Text>,
@@ -112,29 +132,46 @@ mod tests {
         let mut extra = row.rest;
         let name = row.name.take("name", &mut extra).map(|Text(name)| name);
         let auto_update_time = notes.time(row.at, "at", times::iso, &mut extra);
-        if name.is_none() { Err("it has no name") } else { Ok(User { name, auto_update_time, extra, ..User::default() }) }
+        let name = name.ok_or("it has no name")?;
+        let id =
+            row.id.number("id", &mut extra).map_or_else(|| xxhash_rust::xxh3::xxh3_128(name.as_bytes()), |id| id.unsigned_abs().into());
+        Ok(User { id: uuid::Uuid::from_u128(id), name: Some(name), auto_update_time, extra, ..User::default() })
     }
 
     fn read_all(text: &str) -> (Vec<User>, Vec<Remark>) {
         let texts: Vec<&RawValue> = serde_json::from_str(text).expect("a list");
-        read(&texts, |text| text.contains("\"id\"").then(|| "7".to_owned()), convert)
+        read(&texts, 0, convert)
     }
 
     #[test]
-    fn one_bad_row_costs_no_other() {
-        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
-        let (rows, remarks) = read_all(&format!(r#"[{{"name": "a"}}, 5, {{}}, {{"id": {deep}}}, {{"name": 1, "name": "b"}}]"#));
+    fn one_bad_row_costs_no_other_and_is_told_by_its_place_in_the_list() {
+        let texts: Vec<&RawValue> = serde_json::from_str(r#"[{"name": "a"}, 5, {}, {"name": "b"}]"#).expect("a list");
+        let (rows, remarks) = read(&texts, 99, convert);
         let names: Vec<_> = rows.iter().filter_map(|row| row.name.as_deref()).collect();
         assert_eq!(names, ["a", "b"]);
-        let about: Vec<_> = remarks.iter().map(|remark| (remark.kind, remark.about.as_str(), remark.detail.as_str())).collect();
-        assert_eq!(
-            about,
-            [
-                ("bad_row", "row 2", "row 2 of the answer could not be read: it is not an object"),
-                ("bad_row", "row 3", "row 3 of the answer could not be read: it has no name"),
-                ("bad_row", "7", "row 4 of the answer could not be read: it is nested too deeply"),
-            ]
-        );
+        let about: Vec<_> = remarks.iter().filter(|remark| remark.kind == "bad_row").map(|remark| remark.about.as_str()).collect();
+        assert_eq!(about, ["row 101", "row 102"]);
+        assert!(remarks[0].detail.starts_with("row 101 of the list could not be read: it is not an object; "), "{}", remarks[0].detail);
+    }
+
+    #[test]
+    fn what_cannot_be_held_is_kept_as_text_and_what_stands_twice_is_told() {
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        let (rows, remarks) =
+            read_all(&format!(r#"[{{"name": 1, "name": "b", "x": {deep}, "y": 1e999, "z": [12345678901234567890123]}}]"#));
+        assert_eq!(rows[0].name.as_deref(), Some("b"));
+        assert_eq!((&rows[0].extra["y"], &rows[0].extra["z"]), (&"1e999".into(), &serde_json::json!(["12345678901234567890123"])));
+        let told: Vec<_> = remarks.iter().map(|remark| (remark.kind, remark.detail.as_str())).collect();
+        let kept =
+            "numbers with more digits than can be held were kept as texts in y, z; what was nested too deeply was kept as a text in x";
+        let twice = "a key stands more than once in its object, of which the last value was taken: name";
+        assert_eq!(told, [("kept_as_text", kept), ("key_twice", twice)]);
+    }
+
+    #[test]
+    fn a_node_shown_twice_and_not_alike_is_told() {
+        let (rows, remarks) = read_all(r#"[{"id": 7, "name": "a"}, {"id": 7, "name": "a"}, {"id": 7, "name": "b"}]"#);
+        assert_eq!((rows.len(), remarks.len(), remarks[0].kind), (3, 1, "shown_twice"));
     }
 
     #[test]

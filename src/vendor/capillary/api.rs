@@ -91,7 +91,7 @@ impl Api {
             request = request.query("sortBy", key);
         }
         let answer = self.send(pass, self.with_account(request), within).await?;
-        read_children(&answer)
+        read_children(&answer, ask.offset)
     }
 
     fn with_account(&self, request: Request) -> Request {
@@ -116,7 +116,7 @@ fn accepted(answer: &Answer) -> Result<Cow<'_, str>, VendorError> {
 }
 
 fn envelope<'a>(text: &'a str, answer: &Answer) -> Result<wire::Envelope<'a>, VendorError> {
-    json::object(text).ok_or_else(|| wrong_shape(answer, "it is not an object"))
+    json::object(text).map_err(|reason| wrong_shape(answer, reason))
 }
 
 fn wrong_shape(answer: &Answer, what: &str) -> VendorError {
@@ -154,13 +154,14 @@ fn read_lookup(answer: &Answer) -> Result<Option<i64>, VendorError> {
     }
 }
 
-fn read_children(answer: &Answer) -> Result<Page<Customer>, VendorError> {
+/// A page of children. `before` of the list stand before it.
+pub(super) fn read_children(answer: &Answer, before: u32) -> Result<Page<Customer>, VendorError> {
     let text = accepted(answer)?;
     let entity = envelope(&text, answer)?.entity.ok_or_else(|| wrong_shape(answer, "`entity` is missing"))?;
-    let entity: wire::Entity<'_> = json::object(entity.get()).ok_or_else(|| wrong_shape(answer, "`entity` is not an object"))?;
+    let entity: wire::Entity<'_> = json::object(entity.get()).map_err(|reason| wrong_shape(answer, &format!("`entity`: {reason}")))?;
     let stated_count = entity.count.read().and_then(|Number(count)| u64::try_from(count).ok());
     let texts = json::rows(entity.customers, stated_count, "entity.customers")?;
-    let (rows, remarks) = convert::customers(&texts);
+    let (rows, remarks) = convert::customers(&texts, before);
     let received = u32::try_from(texts.len()).unwrap_or(u32::MAX);
     Ok(Page { rows, received, stated_count, remarks, whole: false })
 }

@@ -14,25 +14,9 @@ use crate::{
     },
 };
 
-/// All rows of an answer that could be read, and remarks on these and the others.
-pub(super) fn customers(texts: &[&RawValue]) -> (Vec<Customer>, Vec<Remark>) {
-    rows::read(texts, find_id, customer)
-}
-
-/// The id of a row that cannot be read whole.
-fn find_id(text: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Row {
-        profiles: Vec<Entry>,
-    }
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Entry {
-        #[serde(default)]
-        user_id: Field<Number>,
-    }
-    let row: Row = serde_json::from_str(text).ok()?;
-    row.profiles.iter().find_map(|profile| valid_id(&profile.user_id)).map(|id| id.to_string())
+/// All rows of an answer that could be read, and remarks on these and the others. `before` of the list stand before them.
+pub(super) fn customers(texts: &[&RawValue], before: u32) -> (Vec<Customer>, Vec<Remark>) {
+    rows::read(texts, before, customer)
 }
 
 /// Ids count from 1: ours below zero stand for roots that are not known yet.
@@ -45,7 +29,7 @@ fn valid_id(field: &Field<Number>) -> Option<i64> {
 
 fn customer(row: wire::Customer, notes: &mut Notes) -> Result<Customer, &'static str> {
     let id = row.profiles.read.iter().find_map(|profile| valid_id(&profile.user_id));
-    let id = id.ok_or("none of its profiles has a userId")?;
+    let id = id.ok_or("none of its profiles has a userId that is a whole number above 0 and below 2^63")?;
     let mut extra = row.rest;
     let (profiles, odd) = profiles(row.profiles, id, notes);
     if !odd.is_empty() {
@@ -78,7 +62,9 @@ fn profiles(listed: Listed<wire::Profile>, id: i64, notes: &mut Notes) -> (Vec<P
 
 fn profile(entry: wire::Profile, id: i64, notes: &mut Notes) -> (Profile, Map<String, Value>) {
     let mut extra = entry.rest;
-    keep_other_id(entry.user_id, id, &mut extra);
+    if keep_other_id(entry.user_id, id, &mut extra) {
+        notes.add("mixed_ids", "its profiles name different userIds: the first is taken for the customer's".into());
+    }
     keep_other_identifiers(entry.identifiers_all, &entry.identifiers, &mut extra);
     let conflicts = entry.conflicting_profile_list.read().filter(|list| !is_empty_array(list));
     extra.extend(conflicts.map(|list| ("conflictingProfileList".to_owned(), list)));
@@ -133,13 +119,11 @@ fn insert_some(map: &mut Map<String, Value>, key: String, content: Map<String, V
     }
 }
 
-/// A profile can name another user, or what is no id at all.
-fn keep_other_id(field: Field<Number>, id: i64, extra: &mut Map<String, Value>) {
-    if let Some(other) = field.number("userId", extra)
-        && other != id
-    {
-        extra.insert("userId".into(), other.into());
-    }
+/// A profile can name another user, or what is no id at all. Whether it does name another.
+fn keep_other_id(field: Field<Number>, id: i64, extra: &mut Map<String, Value>) -> bool {
+    let other = field.number("userId", extra).filter(|other| *other != id);
+    extra.extend(other.map(|other| ("userId".to_owned(), other.into())));
+    other.is_some()
 }
 
 /// `identifiersAll` repeats `identifiers` in every example; kept where it says something else.
@@ -167,7 +151,7 @@ mod tests {
 
     fn read(rows: &[Value]) -> (Vec<Customer>, Vec<Remark>) {
         let text = Value::from(rows.to_vec()).to_string();
-        customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"))
+        customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0)
     }
 
     fn time(text: &str) -> Option<chrono::DateTime<chrono::Utc>> {
@@ -251,7 +235,7 @@ mod tests {
         let row =
             json!({"profiles": [null, {"userId": "abc"}, {"userId": "77", "source": "WECHAT"}, {"userId": 78}, "stray", {"userId": 77}]});
         let (customers, remarks) = read(&[row]);
-        assert_eq!(remarks, []);
+        assert!(remarks.iter().map(|remark| (remark.kind, remark.about.as_str())).eq([("mixed_ids", "77")]));
         assert_eq!((customers[0].id, customers[0].profiles.len()), (77, 4));
         let expected = json!({"profiles": {"1": {"userId": "abc"}, "3": {"userId": 78}, "odd": ["stray"]}});
         assert_eq!(Value::from(customers[0].extra.clone()), expected);
@@ -279,13 +263,15 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_cannot_be_read_is_told_by_its_id() {
+    fn what_no_column_and_no_json_can_hold_is_kept_as_text() {
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-        for fields in [format!(r#"{{"x": {deep}}}"#), "1e999".into()] {
+        for (fields, is_kept_in_extra) in [(format!(r#"{{"x": {deep}}}"#), false), ("1e999".into(), true)] {
             let text = format!(r#"[{{"profiles": [{{}}, {{"userId": 5, "fields": {fields}}}]}}]"#);
-            let (customers, remarks) = customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"));
-            assert!(customers.is_empty());
-            assert_eq!((remarks[0].kind, remarks[0].about.as_str()), ("bad_row", "5"));
+            let (customers, remarks) = customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0);
+            assert_eq!((remarks[0].kind, remarks[0].about.as_str()), ("kept_as_text", "5"));
+            let extra = Value::from(customers[0].extra.clone());
+            assert_eq!(extra.pointer("/profiles/2/fields") == Some(&json!("1e999")), is_kept_in_extra);
+            assert_eq!(customers[0].profiles[1].fields.contains_key("x"), !is_kept_in_extra);
         }
     }
 
@@ -317,7 +303,7 @@ mod tests {
         assert_eq!((customers[0].created_at, customers[0].profiles[0].auto_update_time), (None, None));
         let expected = json!({"createdDate": "18/11/2024", "profiles": {"1": {"autoUpdateTime": "1740903340000"}}});
         assert_eq!(Value::from(customers[0].extra.clone()), expected);
-        let told: Vec<_> = remarks.iter().map(|remark| (remark.kind, remark.about.as_str())).collect();
-        assert_eq!(told, [("bad_time", "700000021"), ("bad_time", "700000021")]);
+        assert_eq!((remarks.len(), remarks[0].kind, remarks[0].about.as_str()), (1, "bad_time", "700000021"));
+        assert!(["`createdDate`", "`autoUpdateTime`"].iter().all(|field| remarks[0].detail.contains(field)), "{}", remarks[0].detail);
     }
 }

@@ -41,10 +41,10 @@ pub(super) fn code(answer: &Answer) -> Option<i64> {
 
 /// All errors: top level, `entity`, and a bare `success: false`.
 fn faults(text: &str, is_success: bool) -> Vec<Fault> {
-    let Some(envelope) = json::object::<Envelope<'_>>(text) else {
+    let Ok(envelope) = json::object::<Envelope<'_>>(text) else {
         return Vec::new();
     };
-    let inner = envelope.entity.and_then(|entity| json::object::<EntityFaults>(entity.get()));
+    let inner = envelope.entity.and_then(|entity| json::object::<EntityFaults>(entity.get()).ok());
     let mut faults = listed(envelope.errors);
     faults.extend(inner.into_iter().flat_map(|entity| listed(entity.errors)));
     // Under a good status `message` may be a greeting.
@@ -151,7 +151,14 @@ mod tests {
 
     fn classify(status: u16, body: &str) -> String {
         let is_html = body.starts_with('<');
-        let answer = Answer { endpoint: "customers/bulk", status, retry_after: Some(Duration::from_secs(9)), is_html, body: body.into() };
+        let answer = Answer {
+            endpoint: "customers/bulk",
+            status,
+            retry_after: Some(Duration::from_secs(9)),
+            is_html,
+            is_packed: false,
+            body: body.into(),
+        };
         match of(&answer, answer.json().as_deref().ok()) {
             None => "accepted".into(),
             Some(VendorError::Throttled { retry_after, form, .. }) => {

@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// Servers and the edges before them take URLs of 8 KiB at most, and each byte may cost three.
+const LONGEST_IDENTIFIER: usize = 1024;
+
 /// What decides which lists are asked for.
 pub(super) struct Tree {
     roots: Vec<Identifier>,
@@ -66,13 +69,14 @@ impl Hierarchy for Capillary {
 
     fn descend(&self, row: &Customer) -> Descent {
         let by = self.tree.descend_by.iter().find_map(|kind| {
-            let value = row.identifier(kind)?;
+            let value = row.identifier(kind).filter(|value| can_be_asked_by(value))?;
             Some(Identifier { kind: kind.clone(), value: value.to_owned() })
         });
         match (row.no_of_children, by) {
-            (Some(..=0), by) => Descent::Leaf(by),
+            (Some(0), by) => Descent::Leaf(by),
             (_, None) => Descent::Unaskable,
-            (expected, by) => Descent::List { by, expected },
+            // Fewer than none is no count.
+            (count, by) => Descent::List { by, expected: count.filter(|count| *count > 0) },
         }
     }
 
@@ -89,6 +93,11 @@ impl Hierarchy for Capillary {
     }
 }
 
+/// Whether a value can stand in a URL and means what the vendor sent: one that had to be mended names somebody else or nobody.
+fn can_be_asked_by(value: &str) -> bool {
+    value.len() <= LONGEST_IDENTIFIER && !value.contains(char::REPLACEMENT_CHARACTER)
+}
+
 /// A negative id, the same for the same identifier, whatever stands beside it in the config.
 fn placeholder(identifier: &Identifier) -> NodeKey {
     let hash = xxh3_64(format!("{}:{}", identifier.kind, identifier.value).as_bytes());
@@ -100,6 +109,13 @@ fn placeholder(identifier: &Identifier) -> NodeKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_the_vendor_sent_and_a_url_can_hold_is_asked_by() {
+        for (value, can) in [("EMP 1", true), (&"9".repeat(1024), true), (&"9".repeat(1025), false), ("a\u{FFFD}b", false)] {
+            assert_eq!(can_be_asked_by(value), can);
+        }
+    }
 
     #[test]
     fn a_placeholder_is_negative_and_stable() {

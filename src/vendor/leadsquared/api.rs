@@ -50,7 +50,7 @@ impl Api {
         }
         let request = Request::post("user hierarchy", &self.base, &self.settings.hierarchy_path, &body);
         let answer = self.send(request, within).await?;
-        read_users(&answer, &self.base, columns, true)
+        read_users(&answer, &self.base, columns, None)
     }
 
     /// User Advanced Search: a page of all users, by id, so that pages do not shift with a name.
@@ -58,7 +58,7 @@ impl Api {
         let columns = roster_columns(&self.settings.columns);
         let request = Request::post("user search", &self.base, roster_path(&self.base), &roster_body(ask, &columns));
         let answer = self.send(request, within).await?;
-        read_users(&answer, &self.base, &columns, false)
+        read_users(&answer, &self.base, &columns, Some(ask.offset))
     }
 
     async fn send(&self, request: Request, within: Duration) -> Result<Answer, VendorError> {
@@ -104,16 +104,17 @@ fn roster_body(ask: &Ask, columns: &[String]) -> Value {
     })
 }
 
-fn read_users(answer: &Answer, base: &Url, columns: &[String], whole: bool) -> Result<Page<User>, VendorError> {
+/// A list in one piece, or the page before which so many users stand.
+pub(super) fn read_users(answer: &Answer, base: &Url, columns: &[String], before: Option<u32>) -> Result<Page<User>, VendorError> {
     let text = answer.json();
     if let Some(refusal) = refusal::of(answer, text.as_deref().ok(), base) {
         return Err(refusal);
     }
     let text = text?;
     let (texts, stated_count) = list(&text)?;
-    let (rows, remarks) = convert::users(&texts, columns);
+    let (rows, remarks) = convert::users(&texts, before.unwrap_or(0), columns);
     let received = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-    Ok(Page { rows, received, stated_count, remarks, whole })
+    Ok(Page { rows, received, stated_count, remarks, whole: before.is_none() })
 }
 
 /// `{"Users": […]}`, or a bare array, as sibling endpoints answer.
@@ -122,7 +123,7 @@ fn list(text: &str) -> Result<(Vec<&RawValue>, Option<u64>), VendorError> {
         return Ok((texts, None));
     }
     let envelope: wire::Envelope<'_> =
-        json::object(text).ok_or_else(|| VendorError::WrongShape("it is neither an object with `Users` nor an array".into()))?;
+        json::object(text).map_err(|reason| VendorError::WrongShape(format!("no list of users: {reason}")))?;
     let search_info = envelope.search_info.read().and_then(|info| count(info.total_users));
     let count = search_info.or_else(|| count(envelope.total_users)).or_else(|| count(envelope.record_count));
     Ok((json::rows(envelope.users, count, "Users")?, count))

@@ -9,7 +9,7 @@ use crate::{
     model::user::{Manager, User},
     vendor::{
         Remark,
-        json::{Field, Text},
+        json::Text,
         rows::{self, Notes},
         times,
     },
@@ -18,20 +18,10 @@ use crate::{
 /// The column that names a user's manager.
 pub(super) const MANAGER: &str = "ManagerUserId";
 
-/// All rows of an answer that could be read, and remarks on these and the others. `asked` are the columns that were asked for.
-pub(super) fn users(texts: &[&RawValue], asked: &[String]) -> (Vec<User>, Vec<Remark>) {
-    rows::read(texts, find_id, |row, notes| user(row, asked, notes))
-}
-
-/// The id of a row that cannot be read whole.
-fn find_id(text: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Row {
-        user_id: Field<Text>,
-    }
-    let row: Row = serde_json::from_str(text).ok()?;
-    valid_id(&row.user_id.read()?.0).map(|id| id.to_string())
+/// All rows of an answer that could be read, and remarks on these and the others. `before` of the list stand before them;
+/// `asked` are the columns that were asked for.
+pub(super) fn users(texts: &[&RawValue], before: u32, asked: &[String]) -> (Vec<User>, Vec<Remark>) {
+    rows::read(texts, before, |row, notes| user(row, asked, notes))
 }
 
 /// The zero GUID is how .NET says none.
@@ -118,7 +108,7 @@ mod tests {
     fn read(rows: &[Value], asked: &[&str]) -> (Vec<User>, Vec<Remark>) {
         let text = Value::from(rows.to_vec()).to_string();
         let asked: Vec<String> = asked.iter().map(|&column| column.to_owned()).collect();
-        users(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), &asked)
+        users(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0, &asked)
     }
 
     fn one(mut row: Value, asked: &[&str]) -> User {

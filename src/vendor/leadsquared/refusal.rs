@@ -28,7 +28,7 @@ static HOST: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The refusal in an answer, if it is one. `text` is its body where that is JSON; `base` is where we asked.
 pub(super) fn of(answer: &Answer, text: Option<&str>, base: &Url) -> Option<VendorError> {
-    let exception = text.and_then(json::object::<Exception>).unwrap_or_default();
+    let exception = text.and_then(|text| json::object::<Exception>(text).ok()).unwrap_or_default();
     if answer.is_success() && !exception.is_error() {
         return None;
     }
@@ -131,7 +131,14 @@ mod tests {
 
     fn refusal(status: u16, body: &str) -> Option<VendorError> {
         let base: Url = "https://api.leadsquared.com/v2".parse().expect("a URL");
-        let answer = Answer { endpoint: "user hierarchy", status, retry_after: None, is_html: body.starts_with('<'), body: body.into() };
+        let answer = Answer {
+            endpoint: "user hierarchy",
+            status,
+            retry_after: None,
+            is_html: body.starts_with('<'),
+            is_packed: false,
+            body: body.into(),
+        };
         of(&answer, answer.json().as_deref().ok(), &base)
     }
 
