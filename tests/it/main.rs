@@ -9,6 +9,7 @@ mod daemon;
 mod documented;
 mod harness;
 mod history;
+mod hostile;
 mod lists;
 mod mirror;
 mod own_postgres;
