@@ -64,21 +64,22 @@ pub async fn open(conn: &mut Conn<'_>, at: At, findings: &[Finding]) -> sqlx::Re
     Ok(())
 }
 
-/// Of nodes shown as of these digests under an older stamp: those of which an earlier complete walk said the same.
+/// Of nodes shown as of these digests under an older stamp: those of which an earlier complete walk said the same, or, where any
+/// other state will do, that the stamp was older.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn stale_before(conn: &mut Conn<'_>, at: At, keys: &[&str], digests: &[String]) -> sqlx::Result<Vec<String>> {
+pub async fn stale_before(conn: &mut Conn<'_>, at: At, keys: &[&str], digests: &[Option<String>]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"select n.key as "key!"
            from unnest($3::text[], $4::text[]) as n (key, digest)
            join hiersync.finding f on f.source_id = $1 and f.kind = 'stale_read' and f.key = n.key and f.resolved_at is null
            join hiersync.walk w on w.source_id = $1 and w.walk_id = f.walk_id and w.verdict = 'complete'
-           where f.walk_id <> $2 and f.detail ->> 'digest' = n.digest"#,
+           where f.walk_id <> $2 and f.detail ->> 'digest' = coalesce(n.digest, f.detail ->> 'digest')"#,
         at.source_id,
         at.walk_id,
         keys as &[&str],
-        digests
+        digests as &[Option<String>]
     )
     .fetch_all(conn)
     .await

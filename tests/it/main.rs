@@ -19,6 +19,7 @@ mod quota;
 mod readings;
 mod refusals;
 mod runs;
+mod stamps;
 mod tidy;
 mod tree;
 mod year;
