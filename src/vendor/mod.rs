@@ -1,6 +1,8 @@
 //! The vendors, as the sync sees them: calls out, plain rows back. Never sees the database.
 
 pub mod answer;
+#[cfg(test)]
+mod arbitrary;
 pub mod capillary;
 pub mod error;
 pub mod hierarchy;

@@ -4,6 +4,8 @@
 
 mod api;
 mod convert;
+#[cfg(test)]
+mod properties;
 mod refusal;
 mod tree;
 mod wire;
