@@ -127,7 +127,7 @@ impl Stage {
         sqlx::query_scalar(sql).bind(id).fetch_optional(&self.pool).await.unwrap().unwrap_or_default()
     }
 
-    /// Syncs, which must end as `words` says, and tells where every mirrored row lies then.
+    /// Syncs, which must come to its end and retire nobody, and tells where every mirrored row lies then.
     async fn sync(&self) -> String {
         let report = self.case.sync_with(WANTED).await;
         let row = report.row.expect("the run's row");
@@ -206,31 +206,51 @@ async fn each_row_meets_its_fate(stage: &Stage, rows: Vec<(String, Fate)>, (mark
     assert_eq!(changed.len(), landed);
 }
 
+const REPLACED: &[&str] = &["text_replaced"];
+const KEPT: &[&str] = &["kept_as_text"];
+
+/// Rows that are made one after the other, each for the list of its number.
+struct Rows<'a> {
+    stage: &'a Stage,
+    made: Vec<(String, Fate)>,
+}
+
+impl Rows<'_> {
+    /// One more, from its own id.
+    fn add(&mut self, make: &dyn Fn(&str) -> String, fate: Fate) {
+        let id = self.stage.id(self.made.len(), 0);
+        self.made.push((make(&id), fate));
+    }
+}
+
+fn lands(kinds: &'static [&'static str], values: &[(&'static str, Value)]) -> Fate {
+    Fate::Lands(kinds, values.to_vec())
+}
+
 fn customer(id: &str, profile: &str, row: &str) -> String {
     format!(r#"{{"profiles": [{{"userId": {id}, "firstName": "{NAME}"{profile}}}], "noOfChildren": 0{row}}}"#)
 }
 
 /// What can stand in a customer's row.
 fn customers(stage: &Stage) -> Vec<(String, Fate)> {
-    let mut rows = Vec::new();
-    let mut add = |make: &dyn Fn(&str) -> String, fate: Fate| {
-        let id = stage.id(rows.len(), 0);
-        rows.push((make(&id), fate));
-    };
-    let lands = |kinds, values: &[(&'static str, Value)]| Fate::Lands(kinds, values.to_vec());
-    let (huge, large) = ("h".repeat(10 << 20), "h".repeat(1 << 16));
+    let mut rows = Rows { stage, made: Vec::new() };
+    for add in [customer_texts, customer_sizes, customer_nesting, customer_numbers, customer_ids, customer_shapes, customer_times] {
+        add(&mut rows);
+    }
+    rows.made
+}
 
-    // Texts that Postgres or JSON cannot hold.
-    let replaced: &[&str] = &["text_replaced"];
-    add(&|id| customer(id, r#", "lastName": "a\u0000b""#, ""), lands(replaced, &[("/last_name", json!("a\u{FFFD}b"))]));
-    add(&|id| customer(id, r#", "lastName": "\ud800x\uDFFF""#, ""), lands(replaced, &[("/last_name", json!("\u{FFFD}x\u{FFFD}"))]));
+/// Texts that Postgres or JSON cannot hold.
+fn customer_texts(rows: &mut Rows<'_>) {
+    rows.add(&|id| customer(id, r#", "lastName": "a\u0000b""#, ""), lands(REPLACED, &[("/last_name", json!("a\u{FFFD}b"))]));
+    rows.add(&|id| customer(id, r#", "lastName": "\ud800x\uDFFF""#, ""), lands(REPLACED, &[("/last_name", json!("\u{FFFD}x\u{FFFD}"))]));
     let fields = r#", "extendedFields": {"k\u0000": {"x": ["\udfff", {"\ud800": 1, "k\u0000": 2, "k\ufffd": 3}]}}"#;
     let mended = json!({"k\u{FFFD}": {"x": ["\u{FFFD}", {"\u{FFFD}": 1, "k\u{FFFD}": 2, "k\u{FFFD}2": 3}]}});
-    add(&|id| customer(id, "", fields), lands(replaced, &[("/extended_fields", mended)]));
-    add(
+    rows.add(&|id| customer(id, "", fields), lands(REPLACED, &[("/extended_fields", mended)]));
+    rows.add(
         &|id| customer(id, r#", "identifiers": [{"type": "mo\u0000", "value": "\ud800", "x\u0000": "\u0000"}]"#, ""),
         lands(
-            replaced,
+            REPLACED,
             &[
                 ("/identifiers/0/type", json!("mo\u{FFFD}")),
                 ("/identifiers/0/value", json!("\u{FFFD}")),
@@ -238,41 +258,47 @@ fn customers(stage: &Stage) -> Vec<(String, Fate)> {
             ],
         ),
     );
-    add(
+    rows.add(
         &|id| customer(id, "", r#", "\u0000\ud800": {"\u0000": "\u0000"}"#),
-        lands(replaced, &[("/extra/\u{FFFD}\u{FFFD}", json!({"\u{FFFD}": "\u{FFFD}"}))]),
+        lands(REPLACED, &[("/extra/\u{FFFD}\u{FFFD}", json!({"\u{FFFD}": "\u{FFFD}"}))]),
     );
-    add(&|id| customer(id, r#", "lastName": "\\u0000 \\ud800""#, ""), lands(&[], &[("/last_name", json!("\\u0000 \\ud800"))]));
+    rows.add(&|id| customer(id, r#", "lastName": "\\u0000 \\ud800""#, ""), lands(&[], &[("/last_name", json!("\\u0000 \\ud800"))]));
+}
 
-    // Sizes.
+/// Ten megabytes, and identifiers by which nobody can be asked for.
+fn customer_sizes(rows: &mut Rows<'_>) {
+    let (huge, large) = ("h".repeat(10 << 20), "h".repeat(1 << 16));
     // Not changed later: unoptimised, ten megabytes take their time.
-    add(
+    rows.add(
         &|id| customer(id, &format!(r#", "lastName": "{huge}""#), "").replace("noOfChildren\": 0", "noOfChildren\":0"),
         lands(&[], &[("/last_name", json!(huge))]),
     );
-    add(&|id| customer(id, "", &format!(r#", "extendedFields": {{"{large}": "x"}}"#)), lands(&[], &[]));
-    add(
+    rows.add(&|id| customer(id, "", &format!(r#", "extendedFields": {{"{large}": "x"}}"#)), lands(&[], &[]));
+    rows.add(
         &|id| customer(id, &format!(r#", "identifiers": [{{"type": "mobile", "value": "{large}"}}]"#), ""),
         lands(&[], &[("/mobile", json!(large))]),
     );
-    add(
+    rows.add(
         &|id| {
             customer(id, &format!(r#", "identifiers": [{{"type": "mobile", "value": "{large}"}}]"#), "")
                 .replace(r#"Children": 0"#, r#"Children": 3"#)
         },
         lands(&["cannot_ask"], &[("/no_of_children", json!(3))]),
     );
+}
 
-    // Nesting, also where what is kept lies deeper than what was sent.
-    let kept: &[&str] = &["kept_as_text"];
+/// Nesting, also where what is kept lies deeper than what was sent.
+fn customer_nesting(rows: &mut Rows<'_>) {
     for levels in [100_usize, 121, 126, 10_000] {
         let deep = nested(levels);
-        add(&|id| customer(id, "", &format!(r#", "x": {deep}"#)), lands(kept, &[]));
-        add(&|id| customer(id, &format!(r#", "identifiers": [{{"type": "x", "value": "1", "x": {deep}}}]"#), ""), lands(kept, &[]));
-        add(&|id| customer(id, &format!(r#", "commChannels": {deep}, "fields": {{"y": {deep}}}"#), ""), lands(kept, &[]));
+        rows.add(&|id| customer(id, "", &format!(r#", "x": {deep}"#)), lands(KEPT, &[]));
+        rows.add(&|id| customer(id, &format!(r#", "identifiers": [{{"type": "x", "value": "1", "x": {deep}}}]"#), ""), lands(KEPT, &[]));
+        rows.add(&|id| customer(id, &format!(r#", "commChannels": {deep}, "fields": {{"y": {deep}}}"#), ""), lands(KEPT, &[]));
     }
+}
 
-    // Numbers.
+/// Numbers beyond what can be held, and in odd places.
+fn customer_numbers(rows: &mut Rows<'_>) {
     let sent = r#", "extendedFields": {"a": 1e999, "b": 12345678901234567890123, "c": 1e30, "d": -0, "e": 1.0, "f": 0.1000000000000000055,
         "g": 1e17, "h": 18446744073709551615, "i": 5e-324, "j": 1.7976931348623157e308, "k": 0.30000000000000004}"#;
     let held = [
@@ -288,10 +314,10 @@ fn customers(stage: &Stage) -> Vec<(String, Fate)> {
         ("/extended_fields/j", json!(f64::MAX)),
         ("/extended_fields/k", json!(0.300_000_000_000_000_04)),
     ];
-    add(&|id| customer(id, "", sent), lands(kept, &held));
-    add(&|id| customer(id, r#", "lastName": 12345678901234567890123, "accountId": 1.10, "source": true"#, ""), {
+    rows.add(&|id| customer(id, "", sent), lands(KEPT, &held));
+    rows.add(&|id| customer(id, r#", "lastName": 12345678901234567890123, "accountId": 1.10, "source": true"#, ""), {
         let held = [("/last_name", json!("12345678901234567890123")), ("/account_id", json!("1.10")), ("/profile_source", json!("true"))];
-        lands(kept, &held)
+        lands(KEPT, &held)
     });
     for (count, stored, kinds) in [
         (r#""3""#, json!(3), &["cannot_ask"][..]),
@@ -302,15 +328,17 @@ fn customers(stage: &Stage) -> Vec<(String, Fate)> {
         ("0.0", json!(0), &[]),
     ] {
         let count = format!("Children\": {count}");
-        add(&|id| customer(id, "", "").replace("Children\": 0", &count), lands(kinds, &[("/no_of_children", stored)]));
+        rows.add(&|id| customer(id, "", "").replace("Children\": 0", &count), lands(kinds, &[("/no_of_children", stored)]));
     }
+}
 
-    // Ids.
+/// Ids in all spellings.
+fn customer_ids(rows: &mut Rows<'_>) {
     for id in ["\"ID\"", "\" ID \"", "ID.0", "ID.0e0", "\"ID\", \"userId\": ID"] {
         let kinds: &[&str] = if id.contains("userId") { &["key_twice"] } else { &[] };
-        add(&|own| customer(&id.replace("ID", own), "", ""), lands(kinds, &[("/first_name", json!(NAME))]));
+        rows.add(&|own| customer(&id.replace("ID", own), "", ""), lands(kinds, &[("/first_name", json!(NAME))]));
     }
-    add(
+    rows.add(
         &|id| format!(r#"{{"profiles": [{{"userId": "x"}}, {{"userId": {id}}}, {{"userId": 799999999}}], "noOfChildren": 0}}"#),
         lands(&["mixed_ids"], &[("/extra/profiles", json!({"1": {"userId": "x"}, "3": {"userId": 799_999_999}}))]),
     );
@@ -331,18 +359,20 @@ fn customers(stage: &Stage) -> Vec<(String, Fate)> {
         r#""1 2""#,
         r#""7\u0000""#,
     ] {
-        add(&|_| customer(id, "", ""), Fate::Refused("none of its profiles has a userId that is a whole number"));
+        rows.add(&|_| customer(id, "", ""), Fate::Refused("none of its profiles has a userId that is a whole number"));
     }
+}
 
-    // Shapes.
+/// One shape in the place of another.
+fn customer_shapes(rows: &mut Rows<'_>) {
     for profiles in ["null", "[]", "{}", "\"x\"", "[null]", "[[]]", "7"] {
-        add(&|_| format!(r#"{{"profiles": {profiles}, "noOfChildren": 0}}"#), Fate::Refused("none of its profiles has a userId"));
+        rows.add(&|_| format!(r#"{{"profiles": {profiles}, "noOfChildren": 0}}"#), Fate::Refused("none of its profiles has a userId"));
     }
     for row in ["null", "[]", "\"Zorro\"", "5", "1e999", "true", "[{\"profiles\": []}]"] {
-        add(&|_| row.to_owned(), Fate::Refused("it is not an object"));
+        rows.add(&|_| row.to_owned(), Fate::Refused("it is not an object"));
     }
-    add(&|_| "{}".to_owned(), Fate::Refused("none of its profiles has a userId"));
-    add(
+    rows.add(&|_| "{}".to_owned(), Fate::Refused("none of its profiles has a userId"));
+    rows.add(
         &|id| {
             customer(
                 id,
@@ -352,7 +382,7 @@ fn customers(stage: &Stage) -> Vec<(String, Fate)> {
         },
         lands(&[], &[("/extra", json!({})), ("/extended_fields", json!({}))]),
     );
-    add(
+    rows.add(
         &|id| customer(id, r#", "identifiers": {"type": "mobile"}, "commChannels": "none", "fields": [1]"#, r#", "extendedFields": [2]"#),
         lands(
             &[],
@@ -363,11 +393,11 @@ fn customers(stage: &Stage) -> Vec<(String, Fate)> {
             )],
         ),
     );
-    add(
+    rows.add(
         &|id| customer(id, r#", "identifiers": [null, {"type": "mobile", "value": 7}, 5]"#, ""),
         lands(&[], &[("/mobile", json!("7")), ("/extra/profiles/1/identifiers/odd", json!([5]))]),
     );
-    add(
+    rows.add(
         &|id| customer(id, r#", "accountId": "", "lastName": {"x": 1}"#, r#", "defaultChild": "TRUE", "createdDate": """#),
         lands(
             &[],
@@ -379,16 +409,18 @@ fn customers(stage: &Stage) -> Vec<(String, Fate)> {
             ],
         ),
     );
-    add(
+    rows.add(
         &|id| customer(id, "", r#", "defaultChild": "yes", "x": null"#),
         lands(&[], &[("/extra", json!({"defaultChild": "yes", "x": null}))]),
     );
-    add(
+    rows.add(
         &|id| customer(id, r#", "lastName": "a", "lastName": "b", "fields": {"x": 1, "x": 1}"#, r#", "new": 1, "new": 2"#),
         lands(&["key_twice"], &[("/last_name", json!("b")), ("/extra/new", json!(2)), ("/profiles/0/fields/x", json!(1))]),
     );
+}
 
-    // Times.
+/// Stamps and dates.
+fn customer_times(rows: &mut Rows<'_>) {
     for (sent, stored) in TIMES {
         let stored = stored.map_or(Value::Null, |time| json!(time));
         let kinds: &[&str] = if stored.is_null() && !["null", r#""""#].contains(sent) { &["bad_time"] } else { &[] };
@@ -400,7 +432,7 @@ fn customers(stage: &Stage) -> Vec<(String, Fate)> {
         } else {
             serde_json::from_str(sent).unwrap()
         };
-        add(
+        rows.add(
             &|id| customer(id, &format!(r#", "autoUpdateTime": {sent}"#), &format!(r#", "createdDate": {sent}"#)),
             lands(
                 kinds,
@@ -413,7 +445,6 @@ fn customers(stage: &Stage) -> Vec<(String, Fate)> {
             ),
         );
     }
-    rows
 }
 
 /// Times as Capillary may send them, and what is stored of them.
@@ -454,42 +485,44 @@ fn user(id: &str, more: &str) -> String {
 
 /// What can stand in a user's row.
 fn users(stage: &Stage) -> Vec<(String, Fate)> {
-    let mut rows = Vec::new();
-    let mut add = |make: &dyn Fn(&str) -> String, fate: Fate| {
-        let id = stage.id(rows.len(), 0);
-        rows.push((make(&id), fate));
-    };
-    let lands = |kinds, values: &[(&'static str, Value)]| Fate::Lands(kinds, values.to_vec());
-    let (huge, large) = ("h".repeat(10 << 20), "h".repeat(1 << 16));
+    let mut rows = Rows { stage, made: Vec::new() };
+    for add in [user_values, user_ids, user_shapes, user_times] {
+        add(&mut rows);
+    }
+    rows.made
+}
 
-    let replaced: &[&str] = &["text_replaced"];
-    add(&|id| user(id, r#", "Email": "a\u0000b""#), lands(replaced, &[("/email", json!("a\u{FFFD}b"))]));
-    add(&|id| user(id, r#", "Email": "\ud800x\uDFFF""#), lands(replaced, &[("/email", json!("\u{FFFD}x\u{FFFD}"))]));
-    add(
+/// Texts, sizes, nesting and numbers.
+fn user_values(rows: &mut Rows<'_>) {
+    let (huge, large) = ("h".repeat(10 << 20), "h".repeat(1 << 16));
+    rows.add(&|id| user(id, r#", "Email": "a\u0000b""#), lands(REPLACED, &[("/email", json!("a\u{FFFD}b"))]));
+    rows.add(&|id| user(id, r#", "Email": "\ud800x\uDFFF""#), lands(REPLACED, &[("/email", json!("\u{FFFD}x\u{FFFD}"))]));
+    rows.add(
         &|id| user(id, r#", "Role": {"k\u0000": ["\udfff"]}, "\u0000": 1"#),
-        lands(replaced, &[("/extra", json!({"Role": {"k\u{FFFD}": ["\u{FFFD}"]}, "\u{FFFD}": 1}))]),
+        lands(REPLACED, &[("/extra", json!({"Role": {"k\u{FFFD}": ["\u{FFFD}"]}, "\u{FFFD}": 1}))]),
     );
     // Not changed later: unoptimised, ten megabytes take their time.
-    add(&|id| format!(r#"{{"Email": "{huge}", "UserId": "{id}"}}"#), lands(&[], &[("/email", json!(huge))]));
-    add(&|id| user(id, &format!(r#", "{large}": "{large}""#)), lands(&[], &[]));
+    rows.add(&|id| format!(r#"{{"Email": "{huge}", "UserId": "{id}"}}"#), lands(&[], &[("/email", json!(huge))]));
+    rows.add(&|id| user(id, &format!(r#", "{large}": "{large}""#)), lands(&[], &[]));
 
-    let kept: &[&str] = &["kept_as_text"];
     for levels in [100_usize, 126, 127, 10_000] {
         let deep = nested(levels);
-        add(&|id| user(id, &format!(r#", "Tag": {deep}"#)), lands(kept, &[]));
-        add(&|id| user(id, &format!(r#", "Email": {deep}, "CheckedIn": {deep}"#)), lands(kept, &[]));
+        rows.add(&|id| user(id, &format!(r#", "Tag": {deep}"#)), lands(KEPT, &[]));
+        rows.add(&|id| user(id, &format!(r#", "Email": {deep}, "CheckedIn": {deep}"#)), lands(KEPT, &[]));
     }
     let sent = r#", "mx_Custom_1": [1e999, 12345678901234567890123, 1e30, -0, 1.0, 1e17], "Email": 1e999"#;
     let held = json!(["1e999", "12345678901234567890123", 1e30, 0, 1, 100_000_000_000_000_000_u64]);
-    add(&|id| user(id, sent), lands(kept, &[("/extra/mx_Custom_1", held), ("/email", json!("1e999"))]));
+    rows.add(&|id| user(id, sent), lands(KEPT, &[("/extra/mx_Custom_1", held), ("/email", json!("1e999"))]));
+}
 
-    // Ids: braces, upper case and no dashes are the same id.
+/// Ids in all spellings: braces, upper case and no dashes are the same.
+fn user_ids(rows: &mut Rows<'_>) {
     for spelled in ["{ID}", " ID ", "urn:uuid:ID"] {
-        add(&|id| user(&spelled.replace("ID", id), ""), lands(&[], &[("/name", json!(NAME))]));
+        rows.add(&|id| user(&spelled.replace("ID", id), ""), lands(&[], &[("/name", json!(NAME))]));
     }
-    add(&|id| user(&id.to_uppercase(), ""), lands(&[], &[("/name", json!(NAME))]));
-    add(&|id| user(&id.replace('-', ""), ""), lands(&[], &[("/name", json!(NAME))]));
-    add(&|id| format!(r#"{{"UserId": "x", "UserId": "{id}", "Name": "{NAME}"}}"#), lands(&["key_twice"], &[("/name", json!(NAME))]));
+    rows.add(&|id| user(&id.to_uppercase(), ""), lands(&[], &[("/name", json!(NAME))]));
+    rows.add(&|id| user(&id.replace('-', ""), ""), lands(&[], &[("/name", json!(NAME))]));
+    rows.add(&|id| format!(r#"{{"UserId": "x", "UserId": "{id}", "Name": "{NAME}"}}"#), lands(&["key_twice"], &[("/name", json!(NAME))]));
     for id in [
         "null",
         "7",
@@ -505,18 +538,22 @@ fn users(stage: &Stage) -> Vec<(String, Fate)> {
         r#""aaaaaaaa-0000-4000-8000-00000000000""#,
         r#""aaaaaaaa-0000-4000-8000-000000000\u0000""#,
     ] {
-        add(&|_| format!(r#"{{"UserId": {id}, "Name": "{NAME}"}}"#), Fate::Refused("its UserId is missing or no GUID"));
+        rows.add(&|_| format!(r#"{{"UserId": {id}, "Name": "{NAME}"}}"#), Fate::Refused("its UserId is missing or no GUID"));
     }
-    add(&|_| "{}".to_owned(), Fate::Refused("its UserId is missing or no GUID"));
-    add(&|id| format!(r#"{{"userid": "{id}"}}"#), Fate::Refused("its UserId is missing or no GUID"));
+    rows.add(&|_| "{}".to_owned(), Fate::Refused("its UserId is missing or no GUID"));
+    rows.add(&|id| format!(r#"{{"userid": "{id}"}}"#), Fate::Refused("its UserId is missing or no GUID"));
+}
+
+/// One shape in the place of another.
+fn user_shapes(rows: &mut Rows<'_>) {
     for row in ["null", "[]", "\"Zorro\"", "5", "1e999", "true"] {
-        add(&|_| row.to_owned(), Fate::Refused("it is not an object"));
+        rows.add(&|_| row.to_owned(), Fate::Refused("it is not an object"));
     }
 
-    add(
+    rows.add(
         &|id| user(id, r#", "Email": 12345678901234567890123, "IsActive": "TRUE", "CheckedIn": false, "Groups": [null, "a"]"#),
         lands(
-            kept,
+            KEPT,
             &[
                 ("/email", json!("12345678901234567890123")),
                 ("/is_active", json!(true)),
@@ -525,11 +562,11 @@ fn users(stage: &Stage) -> Vec<(String, Fate)> {
             ],
         ),
     );
-    add(
+    rows.add(
         &|id| user(id, r#", "IsActive": 1, "CheckedIn": "yes", "Email": ["x"], "StatusCode": "9""#),
         lands(&[], &[("/is_active", Value::Null), ("/extra", json!({"IsActive": 1, "CheckedIn": "yes", "Email": ["x"], "StatusCode": 9}))]),
     );
-    add(
+    rows.add(
         &|id| user(id, r#", "Email": "", "Name": "b", "Tag": {"x": 1, "x": 1}"#),
         lands(&["key_twice"], &[("/email", json!("")), ("/name", json!("b"))]),
     );
@@ -537,9 +574,12 @@ fn users(stage: &Stage) -> Vec<(String, Fate)> {
         [("7", &["bad_manager"][..]), ("\"Zorro\"", &["bad_manager"]), ("[]", &["bad_manager"]), ("null", &[]), ("\"\"", &[])]
     {
         let raw = serde_json::from_str(manager).unwrap();
-        add(&|id| user(id, &format!(r#", "ManagerUserId": {manager}"#)), lands(kinds, &[("/extra/ManagerUserId", raw)]));
+        rows.add(&|id| user(id, &format!(r#", "ManagerUserId": {manager}"#)), lands(kinds, &[("/extra/ManagerUserId", raw)]));
     }
+}
 
+/// Stamps.
+fn user_times(rows: &mut Rows<'_>) {
     for (sent, stored) in [
         ("null", None),
         (r#""""#, None),
@@ -558,9 +598,8 @@ fn users(stage: &Stage) -> Vec<(String, Fate)> {
         let raw: Value = if sent.parse::<u64>().is_ok() { json!(sent) } else { serde_json::from_str(sent).unwrap() };
         let raw = if kinds.is_empty() { Value::Null } else { raw };
         let stored = stored.map_or(Value::Null, |time| json!(time));
-        add(&|id| user(id, &format!(r#", "ModifiedOn": {sent}"#)), lands(kinds, &[("/at", stored), ("/extra/ModifiedOn", raw)]));
+        rows.add(&|id| user(id, &format!(r#", "ModifiedOn": {sent}"#)), lands(kinds, &[("/at", stored), ("/extra/ModifiedOn", raw)]));
     }
-    rows
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -585,12 +624,15 @@ enum Verdict {
     Refused(&'static str, &'static str),
 }
 
+/// What is made of a list's true body, and what must become of it.
+type Odd<'a> = (Box<dyn Fn(&str) -> Mishap + 'a>, Verdict);
+
 fn wide(text: &str) -> Vec<u8> {
     [0xFEFF].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
 }
 
 /// Answers whose bytes, wrapping or status are odd, for any vendor. `page` is the list's true body.
-fn odd_answers(elsewhere: &str) -> Vec<(Box<dyn Fn(&str) -> Mishap + '_>, Verdict)> {
+fn odd_answers(elsewhere: &str) -> Vec<Odd<'_>> {
     use Verdict::{Lands, Refused};
     let text = |change: fn(&str) -> Vec<u8>| -> Box<dyn Fn(&str) -> Mishap> { Box::new(move |page| whole_text(change(page))) };
     let with = |name: &'static str, value: &'static str| -> Box<dyn Fn(&str) -> Mishap> {
@@ -611,7 +653,7 @@ fn odd_answers(elsewhere: &str) -> Vec<(Box<dyn Fn(&str) -> Mishap + '_>, Verdic
         (Box::new(|page: &str| Answer::raw(200, JSON, page).gzipped().into()), Lands(&[])),
         (text(|page| format!("{page}Zorro").into_bytes()), Refused("list_unavailable", no_json)),
         (text(|page| page.repeat(2).into_bytes()), Refused("list_unavailable", no_json)),
-        (text(|page| page[..page.len() - 1].as_bytes().to_vec()), Refused("list_unavailable", no_json)),
+        (text(|page| page.as_bytes()[..page.len() - 1].to_vec()), Refused("list_unavailable", no_json)),
         (text(|page| wide(page)[2..].to_vec()), Refused("list_unavailable", no_json)),
         (text(|_| b"Zorro".to_vec()), Refused("list_unavailable", no_json)),
         (text(|_| Vec::new()), Refused("list_unavailable", "without data")),
@@ -640,7 +682,7 @@ fn odd_answers(elsewhere: &str) -> Vec<(Box<dyn Fn(&str) -> Mishap + '_>, Verdic
     odd
 }
 
-async fn each_answer_meets_its_verdict(stage: &Stage, odd: &[(Box<dyn Fn(&str) -> Mishap + '_>, Verdict)]) {
+async fn each_answer_meets_its_verdict(stage: &Stage, odd: &[Odd<'_>]) {
     assert_eq!(stage.parents.len(), odd.len() + 1, "as many lists as answers, and one that is as it should be");
     let body = |list| stage.page([&stage.plain(list, 0), &stage.plain(list, 1)]);
     let answers = || odd.iter().enumerate().map(|(list, (make, _))| make(&body(list))).chain([whole_text(body(odd.len()))]);
