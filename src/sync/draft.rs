@@ -95,7 +95,8 @@ impl<R: Node + Clone> Draft<R> {
         let is_empty = self.received == 0 && (place.offset == 0 || self.whole);
         let page = self.shown(place);
         let is_counted = work.expected == Some(i64::from(progress.shown() + page.fresh));
-        is_empty || (is_counted && page.received >= place.limit)
+        let has_ended = work.expected.is_none() && page.received <= 1;
+        is_empty || has_ended || (is_counted && page.received >= place.limit)
     }
 
     /// The lists that follow from the rows.

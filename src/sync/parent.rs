@@ -20,7 +20,7 @@ use crate::{
         session::Step,
     },
     vendor::{
-        Ask, Page,
+        Ask, List, Page,
         hierarchy::{Descent, Hierarchy},
     },
     walk::{
@@ -28,6 +28,9 @@ use crate::{
         verdict::{Course, Fresh},
     },
 };
+
+/// Pages that are looked through for a parent's row.
+const PAGES: usize = 4;
 
 type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
@@ -105,44 +108,52 @@ enum Row<R> {
     Unknown,
 }
 
-/// One call; a second one where the row is missing: one answer that is cut short must not make anybody leave.
+/// Reads the list that showed the row, from where it stood, until the row is found or the list is certain to be at its end:
+/// neither a page that is cut short nor one that the vendor caps must make anybody leave.
 async fn look<V>(context: &Context<V>, work: &Work, limit: u32) -> Result<Look<V::Row>, Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let mut counters = Counters::default();
-    let Some(found) = &work.found else { return Ok(Look { row: Row::Unknown, counters }) };
-    let Some(ask) = ask(context, found, limit).await? else { return Ok(Look { row: Row::Unknown, counters }) };
-    for _ in 0..2 {
+    let mut look = Look { row: Row::Unknown, counters: Counters::default() };
+    let Some(found) = &work.found else { return Ok(look) };
+    let Some(list) = list_of(context, found).await? else { return Ok(look) };
+    // From a little before its place: rows before it may have left.
+    let begin = if found.place < limit { 0 } else { found.place - limit / 2 };
+    let mut offset = begin;
+    for asked in 0..PAGES {
+        let ask = Ask { list: list.clone(), offset, limit };
         let vendor = &context.caller.vendor;
         let _slot = context.slot().await?;
         let page: Page<V::Row> = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
             Ok(page) => page,
             Err(CallError::Run(interrupted)) => return Err(interrupted),
-            Err(CallError::ThisOnly(_)) => return Ok(Look { row: Row::Unknown, counters }),
+            Err(CallError::ThisOnly(_)) => return Ok(look),
         };
-        counters.pages += 1;
-        counters.rows_seen += i64::from(page.received);
+        look.counters.pages += 1;
+        look.counters.rows_seen += i64::from(page.received);
         context.tell_page(page.received);
-        let is_all = page.whole || (ask.offset == 0 && page.received < ask.limit);
-        match page.rows.into_iter().find(|row| row.key() == work.parent) {
-            Some(row) => return Ok(Look { row: Row::Stands(row), counters }),
-            None if is_all => {}
-            None => return Ok(Look { row: Row::Unknown, counters }),
+        // A list in one piece says it twice.
+        let is_end = if page.whole { asked > 0 } else { page.received <= u32::from(offset > begin) };
+        if let Some(row) = page.rows.into_iter().find(|row| row.key() == work.parent) {
+            look.row = Row::Stands(row);
+            return Ok(look);
         }
+        if is_end {
+            look.row = if begin == 0 { Row::Left } else { Row::Unknown };
+            return Ok(look);
+        }
+        offset += page.received.saturating_sub(1).max(1);
     }
-    Ok(Look { row: Row::Left, counters })
+    Ok(look)
 }
 
-/// A page around the place where the row was found, the whole list if that is enough.
-async fn ask<V: Hierarchy>(context: &Context<V>, found: &Found, limit: u32) -> Result<Option<Ask>, Interrupted> {
+/// The list that showed the row.
+async fn list_of<V: Hierarchy>(context: &Context<V>, found: &Found) -> Result<Option<List>, Interrupted> {
     let mut step = context.session.begin().await?;
     let by = frontier::asked_by(&mut step.conn(), &context.open, &found.list_of).await?;
     step.commit().await?;
-    let Some(Ok(list)) = by.map(|by| context.caller.vendor.list(&found.list_of, by.as_ref())) else { return Ok(None) };
-    let offset = if found.place < limit { 0 } else { found.place - limit / 2 };
-    Ok(Some(Ask { list, offset, limit }))
+    Ok(by.and_then(|by| context.caller.vendor.list(&found.list_of, by.as_ref()).ok()))
 }
 
 /// The row may have changed since: it is as good as any other.

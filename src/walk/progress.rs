@@ -60,6 +60,9 @@ pub struct Progress {
     /// The parent's row is to be read again before the list goes on.
     #[serde(rename = "h", skip_serializing_if = "is_false")]
     pub doubted: bool,
+    /// Nothing follows, though rows of the mirror were not shown: said once, and asked for a second time.
+    #[serde(rename = "y", skip_serializing_if = "is_false")]
+    pub ended: bool,
     /// Rows have come in behind the reader: when the end is reached, the beginning is read once more.
     #[serde(rename = "g", skip_serializing_if = "is_false")]
     pub overtaken: bool,

@@ -86,6 +86,11 @@ impl Progress {
             // As short as in the last pass, which was sure of its end.
             (Follows::Short, Some(count)) if !self.agrees(count) && self.length_before == Some(self.length()) => self.disagree(count),
             (Follows::More, _) | (Follows::Short, None) => (self, Course::On),
+            // No count bears the end out: where rows would be lost by it, one answer that was cut short must not be enough.
+            (Follows::Nothing, None) if terms.would_lose && !self.ended && self.length() > 0 => {
+                self.ended = true;
+                (self, Course::On)
+            }
             (Follows::Nothing, None) => self.end(limit, terms),
             (_, Some(count)) if self.agrees(count) => self.end(limit, terms),
             // Cut short by the vendor rather than by its end.

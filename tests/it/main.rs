@@ -12,6 +12,7 @@ mod history;
 mod hostile;
 mod lists;
 mod mirror;
+mod model;
 mod own_postgres;
 mod plan;
 mod pooling;

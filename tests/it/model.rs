@@ -1,0 +1,456 @@
+//! Promise 4 against worlds that change between any two requests: random trees, random page sizes, random faults. What
+//! stood in its place through a walk is mirrored, what was gone before it is retired, or the walk is not called complete.
+//!
+//! `HIERSYNC_MODEL_SEEDS=1000` plays so many seeds (`2000..3000` those), each with several walks.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use fastrand::Rng;
+use futures::{StreamExt, stream};
+use hiersync::{
+    model::run::Outcome,
+    simulator::{
+        answer::Answer,
+        capillary::{
+            CapillarySim,
+            make::Flavour as CustomerFlavour,
+            settings::{CapillarySettings, CountMeans, Order, UnknownParent},
+            world::CapillaryWorld,
+        },
+        change::Stamp,
+        faults::Faults,
+        forest::Place,
+        leadsquared::{
+            LeadSquaredSim,
+            make::Flavour as UserFlavour,
+            settings::{LeadSquaredSettings, Reach},
+            world::LeadSquaredWorld,
+        },
+        mishap::Mishap,
+        shape::Tree,
+    },
+};
+use sqlx::PgPool;
+
+use crate::harness::{
+    case::{Case, WANTED, run},
+    tables,
+};
+
+type Link = (String, String);
+
+/// What both vendors' worlds have in common, as far as it matters here.
+trait World {
+    fn links(&self) -> BTreeSet<Link>;
+    fn root(&self) -> String;
+    /// Changes something, if it finds something to change.
+    fn change(&mut self, rng: &mut Rng);
+}
+
+/// Which change to make.
+enum Kind {
+    Insert,
+    Delete,
+    Move,
+    Edit,
+    Reorder,
+}
+
+fn kind(rng: &mut Rng) -> Kind {
+    match rng.u8(..100) {
+        ..20 => Kind::Insert,
+        20..35 => Kind::Delete,
+        35..65 => Kind::Move,
+        65..85 => Kind::Edit,
+        _ => Kind::Reorder,
+    }
+}
+
+fn place(rng: &mut Rng) -> Place {
+    match rng.u8(..3) {
+        0 => Place::First,
+        1 => Place::Last,
+        _ => Place::At(rng.usize(..8)),
+    }
+}
+
+/// Below whom a node may go: anybody but itself and those below it.
+fn elsewhere<K: Copy + Eq>(everybody: &[K], own: &[K], id: K, rng: &mut Rng) -> Option<K> {
+    let free: Vec<K> = everybody.iter().copied().filter(|other| *other != id && !own.contains(other)).collect();
+    rng.choice(free)
+}
+
+impl World for CapillaryWorld {
+    fn links(&self) -> BTreeSet<Link> {
+        let root = self.roots()[0];
+        let parents = self.below(root).into_iter().chain([root]);
+        parents.flat_map(|parent| self.children(parent).iter().map(move |child| (parent.to_string(), child.to_string()))).collect()
+    }
+
+    fn root(&self) -> String {
+        self.roots()[0].to_string()
+    }
+
+    fn change(&mut self, rng: &mut Rng) {
+        let root = self.roots()[0];
+        let everybody: Vec<i64> = self.below(root).into_iter().chain([root]).collect();
+        let id = everybody[rng.usize(..everybody.len())];
+        let below = self.below(id);
+        match kind(rng) {
+            Kind::Insert => {
+                self.insert(id, place(rng));
+            }
+            Kind::Reorder => self.reorder(id, rng.u64(..)),
+            _ if id == root => {}
+            Kind::Edit => self.rename(id, &format!("n{}", rng.u16(..)), if rng.bool() { Stamp::Bump } else { Stamp::Keep }),
+            Kind::Delete if below.len() < 8 => {
+                self.delete(id);
+            }
+            Kind::Move => {
+                if let Some(parent) = elsewhere(&everybody, &below, id, rng) {
+                    self.move_to(id, parent, place(rng), if rng.bool() { Stamp::Bump } else { Stamp::Keep });
+                }
+            }
+            Kind::Delete => {}
+        }
+    }
+}
+
+impl World for LeadSquaredWorld {
+    fn links(&self) -> BTreeSet<Link> {
+        let root = self.roots()[0];
+        let managers = self.below(root).into_iter().chain([root]);
+        managers.flat_map(|manager| self.reports(manager).iter().map(move |user| (manager.to_string(), user.to_string()))).collect()
+    }
+
+    fn root(&self) -> String {
+        self.roots()[0].to_string()
+    }
+
+    fn change(&mut self, rng: &mut Rng) {
+        let root = self.roots()[0];
+        let everybody: Vec<_> = self.below(root).into_iter().chain([root]).collect();
+        let id = everybody[rng.usize(..everybody.len())];
+        let below = self.below(id);
+        match kind(rng) {
+            Kind::Insert => {
+                self.insert(id, place(rng));
+            }
+            Kind::Reorder => self.reorder(id, rng.u64(..)),
+            _ if id == root => {}
+            Kind::Edit => self.rename(id, &format!("n{}", rng.u16(..)), if rng.bool() { Stamp::Bump } else { Stamp::Keep }),
+            Kind::Delete if below.len() < 8 => {
+                self.delete(id);
+            }
+            Kind::Move => {
+                if let Some(manager) = elsewhere(&everybody, &below, id, rng) {
+                    self.change_manager(id, manager, place(rng), if rng.bool() { Stamp::Bump } else { Stamp::Keep });
+                }
+            }
+            Kind::Delete => {}
+        }
+    }
+}
+
+/// What a world has shown from a walk's beginning to its end.
+#[derive(Default)]
+struct Record {
+    /// Links that stood at every moment.
+    always: BTreeSet<Link>,
+    /// Links that stood at some moment.
+    ever: BTreeSet<Link>,
+    changes: usize,
+}
+
+impl Record {
+    fn begin(world: &impl World) -> Self {
+        let links = world.links();
+        Self { always: links.clone(), ever: links, changes: 0 }
+    }
+
+    fn note(&mut self, world: &impl World) {
+        let links = world.links();
+        self.always.retain(|link| links.contains(link));
+        self.ever.extend(links);
+        self.changes += 1;
+    }
+
+    /// Links that stood at every moment and hung on the root by such links all the while: they stayed in their place.
+    fn stayed(&self, root: &str) -> BTreeSet<Link> {
+        let mut children: BTreeMap<&str, Vec<&Link>> = BTreeMap::new();
+        for link in &self.always {
+            children.entry(&link.0).or_default().push(link);
+        }
+        let (mut stayed, mut waiting) = (BTreeSet::new(), vec![root]);
+        while let Some(parent) = waiting.pop() {
+            for link in children.get(parent).into_iter().flatten() {
+                if stayed.insert((*link).clone()) {
+                    waiting.push(&link.1);
+                }
+            }
+        }
+        stayed
+    }
+}
+
+/// What the mirror holds of links and nodes: live, and retired.
+struct Mirrored {
+    live_links: BTreeSet<Link>,
+    retired_links: BTreeSet<Link>,
+    live_nodes: BTreeSet<String>,
+    retired_nodes: BTreeSet<String>,
+}
+
+impl Mirrored {
+    async fn of_customers(pool: &PgPool) -> Self {
+        Self::read(
+            pool,
+            "select parent_id::text, child_id::text, retired_at is null from hiersync.customer_link",
+            "select customer_id::text, retired_at is null from hiersync.customer",
+        )
+        .await
+    }
+
+    async fn of_users(pool: &PgPool) -> Self {
+        Self::read(
+            pool,
+            "select manager_id::text, user_id::text, retired_at is null from hiersync.reporting_line",
+            "select user_id::text, retired_at is null from hiersync.reporting_user",
+        )
+        .await
+    }
+
+    async fn read(pool: &PgPool, links: &'static str, nodes: &'static str) -> Self {
+        let links: Vec<(String, String, bool)> = sqlx::query_as(links).fetch_all(pool).await.unwrap();
+        let nodes: Vec<(String, bool)> = sqlx::query_as(nodes).fetch_all(pool).await.unwrap();
+        let of = |live| links.iter().filter(|row| row.2 == live).map(|row| (row.0.clone(), row.1.clone())).collect();
+        let ids = |live| nodes.iter().filter(|row| row.1 == live).map(|row| row.0.clone()).collect();
+        Self { live_links: of(true), retired_links: of(false), live_nodes: ids(true), retired_nodes: ids(false) }
+    }
+
+    /// What differs from a world at rest.
+    fn at_rest(&self, world: &impl World, outcome: Outcome, findings: &[(String, String)]) -> Option<String> {
+        let links = world.links();
+        let nodes: BTreeSet<String> = links.iter().map(|link| link.1.clone()).chain([world.root()]).collect();
+        let is_true = outcome == Outcome::Complete && links == self.live_links && nodes == self.live_nodes;
+        let more: Vec<_> = self.live_nodes.difference(&nodes).chain(nodes.difference(&self.live_nodes)).take(3).collect();
+        let lines: Vec<_> = self.live_links.symmetric_difference(&links).take(3).collect();
+        (!is_true).then(|| format!("at rest: {outcome}, {more:?}, {lines:?}, {findings:?}"))
+    }
+
+    /// What promise 4 forbids, in words.
+    fn faults(&self, record: &Record, root: &str, outcome: Outcome) -> Vec<String> {
+        let stayed = record.stayed(root);
+        let nodes: BTreeSet<String> = stayed.iter().map(|link| link.1.clone()).collect();
+        let mut faults = Vec::new();
+        let mut told = |what: &str, which: Vec<String>| {
+            if !which.is_empty() {
+                faults.push(format!("{} {what}: {}", which.len(), which[..which.len().min(3)].join(", ")));
+            }
+        };
+        let text = |link: &Link| format!("{}/{}", link.0, link.1);
+        told("links that stayed are retired", stayed.intersection(&self.retired_links).map(text).collect());
+        told("nodes that stayed are retired", nodes.intersection(&self.retired_nodes).cloned().collect());
+        if outcome == Outcome::Complete {
+            let ever: BTreeSet<String> = record.ever.iter().map(|link| link.1.clone()).chain([root.to_owned()]).collect();
+            told("links that stayed are missing", stayed.difference(&self.live_links).map(text).collect());
+            told("nodes that stayed are missing", nodes.difference(&self.live_nodes).cloned().collect());
+            told("links that were gone before are live", self.live_links.difference(&record.ever).map(text).collect());
+            told("nodes that were gone before are live", self.live_nodes.difference(&ever).cloned().collect());
+        }
+        faults
+    }
+}
+
+/// Changes the world between requests: so many changes a request on average.
+fn moving<W: World>(record: &Arc<Mutex<Record>>, seed: u64, changes: f64) -> impl FnMut(&mut W) + Send + use<W> {
+    let (record, mut rng) = (Arc::clone(record), Rng::with_seed(seed));
+    move |world| {
+        let mut due = changes;
+        while rng.f64() < due {
+            world.change(&mut rng);
+            record.lock().unwrap().note(world);
+            due -= 1.0;
+        }
+    }
+}
+
+/// What answers may meet.
+fn spoil(faults: &Faults, seed: u64, counts: bool) {
+    let error = r#"{"warnings":[],"errors":[{"status":false,"code":8015,"message":"Customer not found"}],"success":false}"#;
+    let mut mishaps = vec![Answer::raw(200, "application/json", error).into(), Answer::empty(503).into(), Mishap::Cut];
+    if counts {
+        // Where nothing says how many there are, a first answer that is cut short looks like any other.
+        let fewer = |keep, honest_count| Mishap::FewerRows { keep, honest_count };
+        mishaps.extend([fewer(0, false), fewer(0, true), fewer(1, true), fewer(2, false)]);
+    }
+    faults.share(0.03, seed, mishaps);
+}
+
+/// How one seed went: how its moving walks ended, and what was wrong.
+#[derive(Default)]
+struct Played {
+    ends: Vec<Outcome>,
+    faults: Vec<String>,
+}
+
+const WALKS: u64 = 3;
+/// One seed takes seconds.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// What is random about one seed.
+#[derive(Debug)]
+struct Dice {
+    tree: Tree,
+    keys: String,
+    changes: f64,
+    spoilt: bool,
+    at_rest_first: bool,
+}
+
+impl Dice {
+    fn of(seed: u64, rng: &mut Rng) -> Self {
+        let nodes = rng.usize(3..45);
+        let tree = Tree { nodes, levels: rng.usize(1..5).min(nodes), seed };
+        let keys = format!("concurrency = {}\nretire_guard = 1.0\n", rng.u8(1..5));
+        Self { tree, keys, changes: [0.03, 0.1, 0.2, 0.4][rng.usize(..4)], spoilt: rng.u8(..4) == 0, at_rest_first: rng.bool() }
+    }
+}
+
+async fn play_customers(seed: u64) -> Played {
+    let mut rng = Rng::with_seed(seed);
+    let dice = Dice::of(seed, &mut rng);
+    let settings = CapillarySettings {
+        count: [CountMeans::Page, CountMeans::Total, CountMeans::Absent][rng.usize(..3)],
+        gives_no_of_children: rng.u8(..5) > 0,
+        max_limit: 100,
+        default_order: if rng.bool() { Order::Asc } else { Order::Desc },
+        unknown_parent: if rng.bool() { UnknownParent::EmptyList } else { UnknownParent::Error(200) },
+        ..CapillarySettings::default()
+    };
+    let mut world = CapillaryWorld::new(seed, CustomerFlavour::PLAIN);
+    world.plant(&dice.tree.shape());
+    let page_size = if rng.u8(..3) == 0 { 100 } else { rng.u32(2..13) };
+    let gives_counts = settings.gives_no_of_children;
+    let shape = format!("pages of {page_size}, {dice:?}, counts {gives_counts}, {:?}", settings.unknown_parent);
+    let vendor = CapillarySim::start(world, settings).await.unwrap();
+    let case = Case::new().await.customers(&vendor, &format!("page_size = {page_size}\n{}", dice.keys));
+    let (app, pool) = (case.app().await, case.pool().await);
+    let mut played = Played::default();
+    if dice.at_rest_first {
+        run(&app, 0, WANTED).await;
+    }
+    for walk in 0..WALKS {
+        let root = vendor.world().root();
+        let record = Arc::new(Mutex::new(Record::begin(&*vendor.world())));
+        vendor.before_each(moving(&record, seed * 100 + walk, dice.changes));
+        if dice.spoilt {
+            spoil(vendor.faults(), seed + walk, gives_counts);
+        }
+        let outcome = run(&app, 0, WANTED).await.outcome;
+        vendor.rest();
+        vendor.faults().clear();
+        played.ends.push(outcome);
+        let faults = Mirrored::of_customers(&pool).await.faults(&record.lock().unwrap(), &root, outcome);
+        played.faults.extend(faults.into_iter().map(|fault| format!("walk {walk}, {shape}: {fault}")));
+    }
+    // A walk that was interrupted is gone on with; the one after it sees a world at rest from its beginning.
+    run(&app, 0, WANTED).await;
+    let outcome = run(&app, 0, WANTED).await.outcome;
+    app.close().await;
+    let (mirrored, findings) = (Mirrored::of_customers(&pool).await, tables::findings(&pool).await);
+    played.faults.extend(mirrored.at_rest(&*vendor.world(), outcome, &findings));
+    pool.close().await;
+    vendor.stop().await;
+    played
+}
+
+async fn play_users(seed: u64) -> Played {
+    let mut rng = Rng::with_seed(seed);
+    let dice = Dice::of(seed, &mut rng);
+    let ways = [
+        (Reach::Direct, "reach = \"direct\""),
+        (Reach::Subtree, "reach = \"subtree\"\ncolumns = [\"ManagerUserId\"]"),
+        (Reach::Direct, "edges = \"advanced_search\""),
+    ];
+    let (reach, way) = ways[rng.usize(..ways.len())];
+    let settings = LeadSquaredSettings { reach, ..LeadSquaredSettings::default() };
+    let mut world = LeadSquaredWorld::new(seed, UserFlavour::PLAIN);
+    world.plant(&dice.tree.shape());
+    let vendor = LeadSquaredSim::start(world, settings).await.unwrap();
+    let case = Case::new().await.users(&vendor, &format!("{way}\n{}", dice.keys));
+    let (app, pool) = (case.app().await, case.pool().await);
+    let mut played = Played::default();
+    if dice.at_rest_first {
+        run(&app, 0, WANTED).await;
+    }
+    for walk in 0..WALKS {
+        let root = vendor.world().root();
+        let record = Arc::new(Mutex::new(Record::begin(&*vendor.world())));
+        vendor.before_each(moving(&record, seed * 100 + walk, dice.changes));
+        if dice.spoilt {
+            spoil(vendor.faults(), seed + walk, !way.contains("advanced_search"));
+        }
+        let outcome = run(&app, 0, WANTED).await.outcome;
+        vendor.rest();
+        vendor.faults().clear();
+        played.ends.push(outcome);
+        let faults = Mirrored::of_users(&pool).await.faults(&record.lock().unwrap(), &root, outcome);
+        played.faults.extend(faults.into_iter().map(|fault| format!("{way}: {fault}")));
+    }
+    run(&app, 0, WANTED).await;
+    let outcome = run(&app, 0, WANTED).await.outcome;
+    app.close().await;
+    let (mirrored, findings) = (Mirrored::of_users(&pool).await, tables::findings(&pool).await);
+    let rest = mirrored.at_rest(&*vendor.world(), outcome, &findings);
+    played.faults.extend(rest.into_iter().map(|fault| format!("{way}: {fault}")));
+    pool.close().await;
+    vendor.stop().await;
+    played
+}
+
+/// The seeds to play: those asked for, else so many.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let asked = std::env::var("HIERSYNC_MODEL_SEEDS").unwrap_or_default();
+    let number = |text: &str| text.trim().parse::<u64>().expect("HIERSYNC_MODEL_SEEDS: a number of seeds, or from..to");
+    match asked.split_once("..") {
+        Some((from, to)) => number(from)..number(to),
+        None if asked.is_empty() => 0..usual,
+        None => 0..number(&asked),
+    }
+}
+
+/// Plays seeds two at a time, and tells of all that was wrong.
+async fn play<F: Future<Output = Played>>(seeds: std::ops::Range<u64>, one: impl Fn(u64) -> F) {
+    let many = seeds.end - seeds.start;
+    let all: Vec<(u64, Played)> = stream::iter(seeds)
+        .map(|seed| {
+            let one = tokio::time::timeout(LONGEST, one(seed));
+            async move { (seed, one.await.unwrap_or_else(|_| Played { faults: vec!["it hangs".into()], ..Played::default() })) }
+        })
+        .buffer_unordered(2)
+        .collect()
+        .await;
+    let mut ends: BTreeMap<String, usize> = BTreeMap::new();
+    for end in all.iter().flat_map(|(_, played)| &played.ends) {
+        *ends.entry(end.to_string()).or_default() += 1;
+    }
+    println!("{many} seeds: {ends:?}");
+    let faults: Vec<String> =
+        all.iter().flat_map(|(seed, played)| played.faults.iter().map(move |fault| format!("seed {seed}: {fault}"))).collect();
+    assert!(faults.is_empty(), "{} of {many} seeds:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_that_stayed_are_kept_and_those_that_were_gone_are_retired() {
+    play(seeds(60), play_customers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_that_stayed_are_kept_and_those_that_were_gone_are_retired() {
+    play(seeds(40), play_users).await;
+}
