@@ -8,7 +8,7 @@ use super::{
     conn::Conn,
     history,
     mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
-    profile, reread, retire, source,
+    profile, reread, retire, root,
 };
 use crate::model::{
     customer::{Customer, Profile},
@@ -161,7 +161,7 @@ impl Mirror for Customers {
         .fetch_optional(&mut *conn)
         .await?;
         match before {
-            None => insert_root(conn, at, id(root)).await.map(|()| RootRow::Inserted),
+            None => root::insert_customer(conn, at, id(root)).await.map(|()| RootRow::Inserted),
             Some(true) => restore_ids(conn, at, &[id(root)]).await.map(|()| RootRow::Restored),
             Some(false) => Ok(RootRow::Known),
         }
@@ -234,22 +234,6 @@ impl Mirror for Customers {
 
 impl Mirrored for Customer {
     type Tables = Customers;
-}
-
-/// A root's row, until a list shows it: only its id is known.
-async fn insert_root(conn: &mut Conn<'_>, at: At, id: i64) -> sqlx::Result<()> {
-    let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
-    sqlx::query!(
-        "insert into hiersync.customer (source_id, customer_id, node_no, is_placeholder, first_seen_at, changed_at, valid_from)
-         values ($1, $2, $3, true, $4, $4, $4)",
-        at.source_id,
-        id,
-        node_no,
-        at.now
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Makes retired nodes live that are otherwise as known.

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{conn::Conn, run::OpenRun};
+use sqlx::types::Uuid;
+
+use super::{conn::Conn, mirror::At, run::OpenRun, source};
 use crate::model::node::NodeKey;
 
 /// The roots that this walk has resolved, as configured.
@@ -53,5 +55,37 @@ pub async fn forget_unmet(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()
     sqlx::query!("delete from hiersync.root where source_id = $1 and walk_id <> $2", run.lease.source_id, run.walk_id)
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// A root's row, until a list shows it: only its id is known.
+pub(super) async fn insert_customer(conn: &mut Conn<'_>, at: At, id: i64) -> sqlx::Result<()> {
+    let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
+    sqlx::query!(
+        "insert into hiersync.customer (source_id, customer_id, node_no, is_placeholder, first_seen_at, changed_at, valid_from)
+         values ($1, $2, $3, true, $4, $4, $4)",
+        at.source_id,
+        id,
+        node_no,
+        at.now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A root's row, until a list shows it: only its id is known.
+pub(super) async fn insert_user(conn: &mut Conn<'_>, at: At, id: Uuid) -> sqlx::Result<()> {
+    let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
+    sqlx::query!(
+        "insert into hiersync.reporting_user (source_id, user_id, node_no, is_placeholder, first_seen_at, changed_at, valid_from)
+         values ($1, $2, $3, true, $4, $4, $4)",
+        at.source_id,
+        id,
+        node_no,
+        at.now
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::{
     conn::Conn,
     history,
     mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
-    reread, retire, roster, source,
+    reread, retire, root, roster,
 };
 use crate::model::{
     digest::Digest,
@@ -141,7 +141,7 @@ impl Mirror for Users {
         .fetch_optional(&mut *conn)
         .await?;
         match before {
-            None => insert_root(conn, at, id(root)).await.map(|()| RootRow::Inserted),
+            None => root::insert_user(conn, at, id(root)).await.map(|()| RootRow::Inserted),
             Some(true) => restore_ids(conn, at, &[id(root)]).await.map(|()| RootRow::Restored),
             Some(false) => Ok(RootRow::Known),
         }
@@ -229,22 +229,6 @@ impl Mirror for Users {
 
 impl Mirrored for User {
     type Tables = Users;
-}
-
-/// A root's row, until a list shows it: only its id is known.
-async fn insert_root(conn: &mut Conn<'_>, at: At, id: Uuid) -> sqlx::Result<()> {
-    let node_no = source::take_numbers(&mut *conn, at.source_id, 1).await?;
-    sqlx::query!(
-        "insert into hiersync.reporting_user (source_id, user_id, node_no, is_placeholder, first_seen_at, changed_at, valid_from)
-         values ($1, $2, $3, true, $4, $4, $4)",
-        at.source_id,
-        id,
-        node_no,
-        at.now
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Makes retired nodes live that are otherwise as known.

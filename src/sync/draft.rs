@@ -75,6 +75,11 @@ impl<R: Node + Clone> Draft<R> {
         self.rows.iter().any(|row| matches!(row.stated_parent(), Stated::Parent(_)))
     }
 
+    /// The nodes that the mirror had before.
+    pub(super) fn known_keys(&self) -> HashSet<NodeKey> {
+        self.rows.iter().zip(&self.known).filter(|(_, known)| known.node_no.is_some()).map(|(row, _)| row.key()).collect()
+    }
+
     /// The page, as far as its list's course is concerned.
     pub(super) fn shown(&self, place: Place) -> Shown<'_> {
         let fresh = self.known.iter().filter(|known| !known.shown).count();

@@ -78,7 +78,7 @@ where
     {
         settle_reading::<V>(context, &mut step, at, reading, &mut linked).await?;
     }
-    let reread = reread::<V>(context, &mut step, at, reading, &linked).await?;
+    let reread = reread::<V>(context, &mut step, at, reading, &linked, &draft).await?;
     write_link_changes::<Tables<V>>(&mut step, at, &linked).await?;
     finding::open(&mut step.conn(), at, &draft.findings).await?;
     let counters = Counters { pages: 1, rows_seen: draft.received.into(), write_ms: millis(begun.elapsed()), ..taken.counters };
@@ -132,13 +132,25 @@ pub async fn save<V: Hierarchy>(
 
 /// A child that shows up below another parent than before has moved, or has two: the other parent's list tells, if it is
 /// short and was read already. One that is still to be read tells anyhow.
-async fn reread<V>(context: &Context<V>, step: &mut Step, at: At, reading: Option<Reading>, linked: &Linked) -> sqlx::Result<u64>
+async fn reread<V>(
+    context: &Context<V>,
+    step: &mut Step,
+    at: At,
+    reading: Option<Reading>,
+    linked: &Linked,
+    draft: &Draft<V::Row>,
+) -> sqlx::Result<u64>
 where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let edges: Vec<_> = linked.inserted.iter().chain(&linked.restored).cloned().collect();
-    if edges.is_empty() || reading != Some(Reading::Direct) {
+    if reading != Some(Reading::Direct) {
+        return Ok(0);
+    }
+    // Who is new has stood nowhere before.
+    let known = draft.known_keys();
+    let edges: Vec<_> = linked.inserted.iter().chain(&linked.restored).filter(|edge| known.contains(&edge.child)).cloned().collect();
+    if edges.is_empty() {
         return Ok(0);
     }
     Tables::<V>::reread(&mut step.conn(), at, &edges, context.caller.vendor.page_size()).await

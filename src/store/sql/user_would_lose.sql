@@ -1,9 +1,14 @@
 -- Whether a list's manager has live lines that neither the walk's pass over the list nor these rows of its page have shown.
+-- Looked up one by one, which `limit 1` says; why, says `user_ask.sql`.
 select exists (
     select 1
     from hiersync.reporting_line l
-    join hiersync.reporting_user u on u.source_id = $1 and u.user_id = l.user_id
-    left join hiersync.frontier f on f.source_id = $1 and f.parent_key = $3::uuid::text and f.walk_id = $2
+    cross join lateral (
+        select c.node_no from hiersync.reporting_user c where c.source_id = $1 and c.user_id = l.user_id limit 1
+    ) child
     where l.source_id = $1 and l.manager_id = $3 and l.retired_at is null and l.user_id <> all ($4)
-      and not coalesce(f.seen @> u.node_no, false)
+      and not coalesce((
+          select f.seen from hiersync.frontier f
+          where f.source_id = $1 and f.parent_key = $3::uuid::text and f.walk_id = $2
+      ) @> child.node_no, false)
 ) as "loses!"
