@@ -94,13 +94,13 @@ impl<R: Node + Clone> Draft<R> {
         }
     }
 
-    /// Whether the list may end with this page in a way that is believed only if nobody would be lost by it: it is empty, or
-    /// its last page is full.
+    /// Whether the list may end with this page in a way that is believed only if nobody would be lost by it: it is empty, its
+    /// last page is full, or no count bears its end out.
     pub(super) fn may_lose(&self, progress: &Progress, work: &Work, place: Place) -> bool {
         let is_empty = self.received == 0 && (place.offset == 0 || self.whole);
         let page = self.shown(place);
         let is_counted = work.expected == Some(i64::from(progress.shown() + page.fresh));
-        let has_ended = work.expected.is_none() && page.received <= 1;
+        let has_ended = !self.whole && work.expected.is_none() && page.received <= 1;
         is_empty || has_ended || (is_counted && page.received >= place.limit)
     }
 
@@ -110,7 +110,7 @@ impl<R: Node + Clone> Draft<R> {
             return;
         }
         let depth = work.depth + 1;
-        for (row, known) in self.rows.iter().zip(&self.known) {
+        for (place, (row, known)) in self.rows.iter().zip(&self.known).enumerate() {
             let (by, expected) = match vendor.descend(row) {
                 // The vendor says that nobody is there, and we know somebody: it is asked once.
                 Descent::Leaf(by) if known.has_children => (by, Some(0)),
@@ -125,10 +125,9 @@ impl<R: Node + Clone> Draft<R> {
                 self.findings.push(too_deep(&row.key(), max_depth));
                 continue;
             }
-            let key = row.key();
-            let place = self.readable.iter().position(|other| *other == key).and_then(|place| u32::try_from(place).ok()).unwrap_or(0);
-            let found = Some(Found { list_of: work.parent.clone(), place: offset.saturating_add(place) });
-            self.lists.push(Work { parent: key, depth, attempts: 0, ask: by, expected, found, progress: serde_json::Value::Null });
+            let place = offset.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
+            let found = Some(Found { list_of: work.parent.clone(), place });
+            self.lists.push(Work { parent: row.key(), depth, attempts: 0, ask: by, expected, found, progress: serde_json::Value::Null });
         }
     }
 

@@ -144,7 +144,8 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    if reading != Some(Reading::Direct) {
+    // At rest nothing is linked.
+    if reading != Some(Reading::Direct) || (linked.inserted.is_empty() && linked.restored.is_empty()) {
         return Ok(0);
     }
     // Who is new has stood nowhere before.
