@@ -32,9 +32,11 @@ use hiersync::{
         },
         mishap::Mishap,
         shape::Tree,
+        stage::{Play, Simulation},
     },
 };
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::harness::{
     case::{Case, WANTED, run},
@@ -45,10 +47,51 @@ type Link = (String, String);
 
 /// What both vendors' worlds have in common, as far as it matters here.
 trait World {
-    fn links(&self) -> BTreeSet<Link>;
-    fn root(&self) -> String;
+    type Id: Copy + Eq + ToString;
+    fn top(&self) -> Self::Id;
+    fn all_below(&self, id: Self::Id) -> Vec<Self::Id>;
+    fn list(&self, id: Self::Id) -> Vec<Self::Id>;
+    fn add(&mut self, below: Self::Id, place: Place);
+    fn remove(&mut self, id: Self::Id);
+    fn put(&mut self, id: Self::Id, below: Self::Id, place: Place, stamp: Stamp);
+    fn edit(&mut self, id: Self::Id, name: &str, stamp: Stamp);
+    fn shuffle(&mut self, id: Self::Id, seed: u64);
+
+    fn root(&self) -> String {
+        self.top().to_string()
+    }
+
+    /// The root and everybody below.
+    fn everybody(&self) -> Vec<Self::Id> {
+        self.all_below(self.top()).into_iter().chain([self.top()]).collect()
+    }
+
+    fn links(&self) -> BTreeSet<Link> {
+        let of = |parent: Self::Id| self.list(parent).into_iter().map(move |child| (parent.to_string(), child.to_string()));
+        self.everybody().into_iter().flat_map(of).collect()
+    }
+
     /// Changes something, if it finds something to change.
-    fn change(&mut self, rng: &mut Rng);
+    fn change(&mut self, rng: &mut Rng) {
+        let everybody = self.everybody();
+        let id = everybody[rng.usize(..everybody.len())];
+        let below = self.all_below(id);
+        match kind(rng) {
+            Kind::Insert => self.add(id, place(rng)),
+            Kind::Reorder => self.shuffle(id, rng.u64(..)),
+            _ if id == self.top() => {}
+            Kind::Edit => self.edit(id, &format!("n{}", rng.u16(..)), stamp(rng)),
+            Kind::Delete if below.len() < 8 => self.remove(id),
+            Kind::Delete => {}
+            Kind::Move => {
+                // Below anybody but itself and those below it.
+                let free: Vec<Self::Id> = everybody.into_iter().filter(|other| *other != id && !below.contains(other)).collect();
+                if let Some(parent) = rng.choice(free) {
+                    self.put(id, parent, place(rng), stamp(rng));
+                }
+            }
+        }
+    }
 }
 
 /// Which change to make.
@@ -78,81 +121,79 @@ fn place(rng: &mut Rng) -> Place {
     }
 }
 
-/// Below whom a node may go: anybody but itself and those below it.
-fn elsewhere<K: Copy + Eq>(everybody: &[K], own: &[K], id: K, rng: &mut Rng) -> Option<K> {
-    let free: Vec<K> = everybody.iter().copied().filter(|other| *other != id && !own.contains(other)).collect();
-    rng.choice(free)
+fn stamp(rng: &mut Rng) -> Stamp {
+    if rng.bool() { Stamp::Bump } else { Stamp::Keep }
 }
 
 impl World for CapillaryWorld {
-    fn links(&self) -> BTreeSet<Link> {
-        let root = self.roots()[0];
-        let parents = self.below(root).into_iter().chain([root]);
-        parents.flat_map(|parent| self.children(parent).iter().map(move |child| (parent.to_string(), child.to_string()))).collect()
+    type Id = i64;
+
+    fn top(&self) -> i64 {
+        self.roots()[0]
     }
 
-    fn root(&self) -> String {
-        self.roots()[0].to_string()
+    fn all_below(&self, id: i64) -> Vec<i64> {
+        self.below(id)
     }
 
-    fn change(&mut self, rng: &mut Rng) {
-        let root = self.roots()[0];
-        let everybody: Vec<i64> = self.below(root).into_iter().chain([root]).collect();
-        let id = everybody[rng.usize(..everybody.len())];
-        let below = self.below(id);
-        match kind(rng) {
-            Kind::Insert => {
-                self.insert(id, place(rng));
-            }
-            Kind::Reorder => self.reorder(id, rng.u64(..)),
-            _ if id == root => {}
-            Kind::Edit => self.rename(id, &format!("n{}", rng.u16(..)), if rng.bool() { Stamp::Bump } else { Stamp::Keep }),
-            Kind::Delete if below.len() < 8 => {
-                self.delete(id);
-            }
-            Kind::Move => {
-                if let Some(parent) = elsewhere(&everybody, &below, id, rng) {
-                    self.move_to(id, parent, place(rng), if rng.bool() { Stamp::Bump } else { Stamp::Keep });
-                }
-            }
-            Kind::Delete => {}
-        }
+    fn list(&self, id: i64) -> Vec<i64> {
+        self.children(id).to_vec()
+    }
+
+    fn add(&mut self, below: i64, place: Place) {
+        self.insert(below, place);
+    }
+
+    fn remove(&mut self, id: i64) {
+        self.delete(id);
+    }
+
+    fn put(&mut self, id: i64, below: i64, place: Place, stamp: Stamp) {
+        self.move_to(id, below, place, stamp);
+    }
+
+    fn edit(&mut self, id: i64, name: &str, stamp: Stamp) {
+        self.rename(id, name, stamp);
+    }
+
+    fn shuffle(&mut self, id: i64, seed: u64) {
+        self.reorder(id, seed);
     }
 }
 
 impl World for LeadSquaredWorld {
-    fn links(&self) -> BTreeSet<Link> {
-        let root = self.roots()[0];
-        let managers = self.below(root).into_iter().chain([root]);
-        managers.flat_map(|manager| self.reports(manager).iter().map(move |user| (manager.to_string(), user.to_string()))).collect()
+    type Id = Uuid;
+
+    fn top(&self) -> Uuid {
+        self.roots()[0]
     }
 
-    fn root(&self) -> String {
-        self.roots()[0].to_string()
+    fn all_below(&self, id: Uuid) -> Vec<Uuid> {
+        self.below(id)
     }
 
-    fn change(&mut self, rng: &mut Rng) {
-        let root = self.roots()[0];
-        let everybody: Vec<_> = self.below(root).into_iter().chain([root]).collect();
-        let id = everybody[rng.usize(..everybody.len())];
-        let below = self.below(id);
-        match kind(rng) {
-            Kind::Insert => {
-                self.insert(id, place(rng));
-            }
-            Kind::Reorder => self.reorder(id, rng.u64(..)),
-            _ if id == root => {}
-            Kind::Edit => self.rename(id, &format!("n{}", rng.u16(..)), if rng.bool() { Stamp::Bump } else { Stamp::Keep }),
-            Kind::Delete if below.len() < 8 => {
-                self.delete(id);
-            }
-            Kind::Move => {
-                if let Some(manager) = elsewhere(&everybody, &below, id, rng) {
-                    self.change_manager(id, manager, place(rng), if rng.bool() { Stamp::Bump } else { Stamp::Keep });
-                }
-            }
-            Kind::Delete => {}
-        }
+    fn list(&self, id: Uuid) -> Vec<Uuid> {
+        self.reports(id).to_vec()
+    }
+
+    fn add(&mut self, below: Uuid, place: Place) {
+        self.insert(below, place);
+    }
+
+    fn remove(&mut self, id: Uuid) {
+        self.delete(id);
+    }
+
+    fn put(&mut self, id: Uuid, below: Uuid, place: Place, stamp: Stamp) {
+        self.change_manager(id, below, place, stamp);
+    }
+
+    fn edit(&mut self, id: Uuid, name: &str, stamp: Stamp) {
+        self.rename(id, name, stamp);
+    }
+
+    fn shuffle(&mut self, id: Uuid, seed: u64) {
+        self.reorder(id, seed);
     }
 }
 
@@ -206,22 +247,14 @@ struct Mirrored {
 }
 
 impl Mirrored {
-    async fn of_customers(pool: &PgPool) -> Self {
-        Self::read(
-            pool,
-            "select parent_id::text, child_id::text, retired_at is null from hiersync.customer_link",
-            "select customer_id::text, retired_at is null from hiersync.customer",
-        )
-        .await
+    async fn of_customers(pool: PgPool) -> Self {
+        let links = "select parent_id::text, child_id::text, retired_at is null from hiersync.customer_link";
+        Self::read(&pool, links, "select customer_id::text, retired_at is null from hiersync.customer").await
     }
 
-    async fn of_users(pool: &PgPool) -> Self {
-        Self::read(
-            pool,
-            "select manager_id::text, user_id::text, retired_at is null from hiersync.reporting_line",
-            "select user_id::text, retired_at is null from hiersync.reporting_user",
-        )
-        .await
+    async fn of_users(pool: PgPool) -> Self {
+        let links = "select manager_id::text, user_id::text, retired_at is null from hiersync.reporting_line";
+        Self::read(&pool, links, "select user_id::text, retired_at is null from hiersync.reporting_user").await
     }
 
     async fn read(pool: &PgPool, links: &'static str, nodes: &'static str) -> Self {
@@ -339,34 +372,7 @@ async fn play_customers(seed: u64, database: String) -> Played {
     let shape = format!("pages of {page_size}, {dice:?}, counts {gives_counts}, {:?}", settings.unknown_parent);
     let vendor = CapillarySim::start(world, settings).await.unwrap();
     let case = Case::at(&database).customers(&vendor, &format!("page_size = {page_size}\n{}", dice.keys));
-    let (app, pool) = (case.app().await, case.pool().await);
-    let mut played = Played::default();
-    if dice.at_rest_first {
-        run(&app, 0, WANTED).await;
-    }
-    for walk in 0..WALKS {
-        let root = vendor.world().root();
-        let record = Arc::new(Mutex::new(Record::begin(&*vendor.world())));
-        vendor.before_each(moving(&record, seed * 100 + walk, dice.changes));
-        if dice.spoilt {
-            spoil(vendor.faults(), seed + walk, gives_counts);
-        }
-        let outcome = run(&app, 0, WANTED).await.outcome;
-        vendor.rest();
-        vendor.faults().clear();
-        played.ends.push(outcome);
-        let faults = Mirrored::of_customers(&pool).await.faults(&record.lock().unwrap(), &root, outcome);
-        played.faults.extend(faults.into_iter().map(|fault| format!("walk {walk}, {shape}: {fault}")));
-    }
-    // A walk that was interrupted is gone on with; the one after it sees a world at rest from its beginning.
-    run(&app, 0, WANTED).await;
-    let outcome = run(&app, 0, WANTED).await.outcome;
-    app.close().await;
-    let (mirrored, findings) = (Mirrored::of_customers(&pool).await, tables::findings(&pool).await);
-    played.faults.extend(mirrored.at_rest(&*vendor.world(), outcome, &findings));
-    pool.close().await;
-    vendor.stop().await;
-    played
+    walk(seed, &dice, &case, vendor, gives_counts, &shape, Mirrored::of_customers).await
 }
 
 async fn play_users(seed: u64, database: String) -> Played {
@@ -383,6 +389,20 @@ async fn play_users(seed: u64, database: String) -> Played {
     world.plant(&dice.tree.shape());
     let vendor = LeadSquaredSim::start(world, settings).await.unwrap();
     let case = Case::at(&database).users(&vendor, &format!("{way}\n{}", dice.keys));
+    // A roster that is cut short looks like any other: `retire_guard`, here wide open, is what protects.
+    walk(seed, &dice, &case, vendor, !way.contains("advanced_search"), way, Mirrored::of_users).await
+}
+
+/// Walks while the world moves, and looks each time; then once more at rest.
+async fn walk<P: Play<World: World>, F: Future<Output = Mirrored>>(
+    seed: u64,
+    dice: &Dice,
+    case: &Case,
+    vendor: Simulation<P>,
+    gives_counts: bool,
+    shape: &str,
+    mirrored: impl Fn(PgPool) -> F,
+) -> Played {
     let (app, pool) = (case.app().await, case.pool().await);
     let mut played = Played::default();
     if dice.at_rest_first {
@@ -393,21 +413,21 @@ async fn play_users(seed: u64, database: String) -> Played {
         let record = Arc::new(Mutex::new(Record::begin(&*vendor.world())));
         vendor.before_each(moving(&record, seed * 100 + walk, dice.changes));
         if dice.spoilt {
-            spoil(vendor.faults(), seed + walk, !way.contains("advanced_search"));
+            spoil(vendor.faults(), seed + walk, gives_counts);
         }
         let outcome = run(&app, 0, WANTED).await.outcome;
         vendor.rest();
         vendor.faults().clear();
         played.ends.push(outcome);
-        let faults = Mirrored::of_users(&pool).await.faults(&record.lock().unwrap(), &root, outcome);
-        played.faults.extend(faults.into_iter().map(|fault| format!("{way}: {fault}")));
+        let faults = mirrored(pool.clone()).await.faults(&record.lock().unwrap(), &root, outcome);
+        played.faults.extend(faults.into_iter().map(|fault| format!("walk {walk}, {shape}: {fault}")));
     }
+    // A walk that was interrupted is gone on with; the one after it sees a world at rest from its beginning.
     run(&app, 0, WANTED).await;
     let outcome = run(&app, 0, WANTED).await.outcome;
     app.close().await;
-    let (mirrored, findings) = (Mirrored::of_users(&pool).await, tables::findings(&pool).await);
-    let rest = mirrored.at_rest(&*vendor.world(), outcome, &findings);
-    played.faults.extend(rest.into_iter().map(|fault| format!("{way}: {fault}")));
+    let (mirrored, findings) = (mirrored(pool.clone()).await, tables::findings(&pool).await);
+    played.faults.extend(mirrored.at_rest(&*vendor.world(), outcome, &findings).map(|fault| format!("{shape}: {fault}")));
     pool.close().await;
     vendor.stop().await;
     played
