@@ -8,8 +8,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::conn::Conn;
 
 /// Begins a transaction that the server ends when we fall silent in it: a process that froze, or whose machine has gone
-/// without a word, would keep its locks for hours. Set anew each time, so that a transaction-pooling proxy works.
-const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '8s'";
+/// without a word, would keep its locks for hours. To compile a statement takes longer than to run any of ours. Set anew each
+/// time, so that a transaction-pooling proxy works.
+const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '8s'; set local jit = off";
 
 /// Begins a transaction by itself.
 ///
