@@ -179,7 +179,7 @@ impl Mirror for Customers {
         Ok(linked)
     }
 
-    async fn would_lose(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[Customer]) -> sqlx::Result<bool> {
+    async fn would_lose(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[Customer], _: bool) -> sqlx::Result<bool> {
         reread::loses_customers(conn, at, id(parent), &rows.iter().map(|row| row.id).collect::<Vec<i64>>()).await
     }
 
@@ -192,7 +192,7 @@ impl Mirror for Customers {
         Ok(Vec::new())
     }
 
-    async fn shown_links(_: &mut Conn<'_>, _: At, _: Reading) -> sqlx::Result<Vec<Edge>> {
+    async fn shown_links(_: &mut Conn<'_>, _: At, _: Reading, _: bool) -> sqlx::Result<Vec<Edge>> {
         // Children are linked page by page.
         Ok(Vec::new())
     }
@@ -208,6 +208,10 @@ impl Mirror for Customers {
     async fn ask_roster(_: &mut Conn<'_>, _: At, _: &[Customer]) -> sqlx::Result<Vec<RosterKnown>> {
         // Customers come in lists of children only.
         Ok(Vec::new())
+    }
+
+    async fn roster_loses(_: &mut Conn<'_>, _: At) -> sqlx::Result<bool> {
+        Ok(false)
     }
 
     async fn hold(_: &mut Conn<'_>, _: At, _: &[&Customer]) -> sqlx::Result<()> {

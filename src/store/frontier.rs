@@ -102,6 +102,16 @@ pub async fn asked_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> s
     Ok(row.map(|row| row.ask_kind.zip(row.ask_value).map(|(kind, value)| Identifier { kind, value })))
 }
 
+/// What the lists of those below the roots have shown of others: how many of those rows the roots' lists have too, and how many
+/// there are. `None`: the roots' lists are not read.
+///
+/// # Errors
+/// When the database fails.
+pub async fn telling_rows(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<(i64, i64)>> {
+    let row = sqlx::query_file!("src/store/sql/frontier_telling.sql", run.lease.source_id, run.walk_id).fetch_optional(conn).await?;
+    Ok(row.map(|row| (row.among_roots, row.all_rows)))
+}
+
 /// Queues lists that this walk has not met yet, and gives how many those were.
 ///
 /// # Errors

@@ -128,8 +128,15 @@ pub trait Mirror: Send + Sync + 'static {
     /// Makes sure that these links live.
     fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
 
-    /// Whether the list's parent has live links that neither this pass nor these rows of its page have shown.
-    fn would_lose(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<bool>> + Send;
+    /// Whether the list's parent has live links that neither this pass nor these rows of its page have shown; of a root's list
+    /// that `holds_all` below, whether anybody has.
+    fn would_lose(
+        conn: &mut Conn<'_>,
+        at: At,
+        parent: &NodeKey,
+        rows: &[Self::Row],
+        holds_all: bool,
+    ) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
     /// Queues once more the lists, shorter than `rows`, that were read in this walk and hold one of these new links' children
     /// too: it has moved, or it has two parents. Gives how many lists there are.
@@ -138,8 +145,13 @@ pub trait Mirror: Send + Sync + 'static {
     /// Retires every other live link to these links' children: their rows state who their parent is.
     fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
 
-    /// The links that the walk's lists, read in this way, lead to and that may not be written yet.
-    fn shown_links(conn: &mut Conn<'_>, at: At, reading: Reading) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+    /// The links that the walk's lists, read in this way, lead to and that may not be written yet. `is_complete`: all are proven.
+    fn shown_links(
+        conn: &mut Conn<'_>,
+        at: At,
+        reading: Reading,
+        is_complete: bool,
+    ) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
 
     /// Retires the links that the walk, now at its end, has shown to be gone.
     fn retire_links(
@@ -154,6 +166,9 @@ pub trait Mirror: Send + Sync + 'static {
 
     /// What is known of a roster's rows, in their order.
     fn ask_roster(conn: &mut Conn<'_>, at: At, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<RosterKnown>>> + Send;
+
+    /// Whether a live link leads to a node that the roster has not shown in this walk.
+    fn roster_loses(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
     /// Holds rows back until the whole roster is read.
     fn hold(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;

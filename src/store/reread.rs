@@ -22,12 +22,12 @@ pub async fn loses_customers(conn: &mut Conn<'_>, at: At, parent: i64, shown: &[
     sqlx::query_file_scalar!("src/store/sql/customer_would_lose.sql", at.source_id, at.walk_id, parent, shown).fetch_one(conn).await
 }
 
-/// The same of a manager's list.
+/// The same of a manager's list; of a root's list that `holds_all` below, whether it would lose anybody's.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn loses_users(conn: &mut Conn<'_>, at: At, manager: Uuid, shown: &[Uuid]) -> sqlx::Result<bool> {
-    sqlx::query_file_scalar!("src/store/sql/user_would_lose.sql", at.source_id, at.walk_id, manager, shown).fetch_one(conn).await
+pub async fn loses_users(conn: &mut Conn<'_>, at: At, manager: Uuid, shown: &[Uuid], holds_all: bool) -> sqlx::Result<bool> {
+    sqlx::query_file_scalar!("src/store/sql/user_would_lose.sql", at.source_id, at.walk_id, manager, shown, holds_all).fetch_one(conn).await
 }
 
 /// Queues the lists of customers, shorter than `rows`, that were read in this walk and hold one of these new links' children.
@@ -106,6 +106,66 @@ pub async fn queue_tight(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64
     .execute(conn)
     .await?;
     Ok(queued.rows_affected())
+}
+
+/// Queues the roots' own lists once more: those below them have changed while they were compared. Gives how many there are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn queue_roots(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64> {
+    let queued = sqlx::query!(
+        "update hiersync.frontier
+         set progress = '{}', state = 'queued', attempts = 1, met = met + seen, seen_before = seen, seen = '{}'
+         where source_id = $1 and walk_id = $2 and depth = 0 and state = 'read' and attempts = 0",
+        run.lease.source_id,
+        run.walk_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(queued.rows_affected())
+}
+
+/// Lists, each of everybody below, are read so often in one walk to be sure of a line.
+const READINGS: i32 = 4;
+
+/// Queues the lists around lines that are not sure yet, where each list holds everybody below. Gives how many there are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn queue_unsure(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64> {
+    let queued = sqlx::query!(
+        "with unsure as materialized (
+             select f.parent_key, max(f.attempts) over () as attempts
+             from hiersync.unsure_lists($1, $2) as l (parent_key)
+             join hiersync.frontier f on f.source_id = $1 and f.parent_key = l.parent_key
+             where f.state = 'read' and f.attempts < $3
+         )
+         update hiersync.frontier f
+         set progress = '{}', state = 'queued', attempts = unsure.attempts + 1, met = f.met + f.seen, seen_before = f.seen, seen = '{}'
+         from unsure
+         where f.source_id = $1 and f.walk_id = $2 and f.parent_key = unsure.parent_key",
+        run.lease.source_id,
+        run.walk_id,
+        READINGS - 1
+    )
+    .execute(conn)
+    .await?;
+    Ok(queued.rows_affected())
+}
+
+/// Whose lists, each of everybody below, have not become sure.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unsure(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Vec<NodeKey>> {
+    let keys = sqlx::query_scalar!(
+        r#"select parent_key as "parent_key!" from hiersync.unsure_lists($1, $2) as l (parent_key) order by 1"#,
+        run.lease.source_id,
+        run.walk_id
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(keys.into_iter().map(NodeKey).collect())
 }
 
 /// Whether a list of the walk was read once more: the tree has moved in an earlier run.

@@ -34,6 +34,32 @@ pub async fn ask(conn: &mut Conn<'_>, at: At, rows: &[User]) -> sqlx::Result<Vec
     Ok(known.collect())
 }
 
+/// Whether a live line leads to a user whom the roster has not shown in this walk.
+///
+/// # Errors
+/// When the database fails.
+pub async fn loses(conn: &mut Conn<'_>, at: At) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select 1
+               from hiersync.reporting_line l
+               join hiersync.reporting_user u on u.source_id = $1 and u.user_id = l.user_id
+               where l.source_id = $1 and l.retired_at is null
+                 and not exists (
+                     select 1 from hiersync.frontier f
+                     where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*' and f.seen @> u.node_no
+                 )
+                 and not exists (
+                     select 1 from hiersync.roster_row r where r.source_id = $1 and r.walk_id = $2 and r.user_id = l.user_id
+                 )
+           ) as "loses!""#,
+        at.source_id,
+        at.walk_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Keeps rows until the whole roster is read.
 ///
 /// # Errors

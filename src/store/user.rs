@@ -159,8 +159,8 @@ impl Mirror for Users {
         Ok(linked)
     }
 
-    async fn would_lose(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[User]) -> sqlx::Result<bool> {
-        reread::loses_users(conn, at, id(parent), &ids(rows)).await
+    async fn would_lose(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[User], holds_all: bool) -> sqlx::Result<bool> {
+        reread::loses_users(conn, at, id(parent), &ids(rows), holds_all).await
     }
 
     async fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32) -> sqlx::Result<u64> {
@@ -185,10 +185,10 @@ impl Mirror for Users {
         Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
     }
 
-    async fn shown_links(conn: &mut Conn<'_>, at: At, reading: Reading) -> sqlx::Result<Vec<Edge>> {
+    async fn shown_links(conn: &mut Conn<'_>, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
         match reading {
             Reading::Direct => shown_lines(conn, at).await,
-            Reading::Subtree => derived_lines(conn, at).await,
+            Reading::Subtree => derived_lines(conn, at, is_complete).await,
             Reading::Stated | Reading::Roster => Ok(Vec::new()),
         }
     }
@@ -203,6 +203,10 @@ impl Mirror for Users {
 
     async fn ask_roster(conn: &mut Conn<'_>, at: At, rows: &[User]) -> sqlx::Result<Vec<RosterKnown>> {
         roster::ask(conn, at, rows).await
+    }
+
+    async fn roster_loses(conn: &mut Conn<'_>, at: At) -> sqlx::Result<bool> {
+        roster::loses(conn, at).await
     }
 
     async fn hold(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
@@ -253,8 +257,8 @@ async fn shown_lines(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
     Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
 }
 
-async fn derived_lines(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
-    let rows = sqlx::query_file!("src/store/sql/user_derived_lines.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
+async fn derived_lines(conn: &mut Conn<'_>, at: At, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
+    let rows = sqlx::query_file!("src/store/sql/user_derived_lines.sql", at.source_id, at.walk_id, is_complete).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
 }
 

@@ -46,6 +46,8 @@ pub struct Context<V> {
     pub paging: Mutex<Paging>,
     /// Something was seen to move since the walk began.
     pub moved: AtomicBool,
+    /// A row has said that its list holds more than children, though it was found that lists hold those.
+    pub misread: AtomicBool,
     /// One for each request that may be in flight, held until its page is written: so much a crash may cost.
     pub slots: tokio::sync::Semaphore,
 }

@@ -60,15 +60,30 @@ impl<R: Node + Clone> Draft<R> {
         draft
     }
 
-    /// How the lists of this walk are read, if this page tells.
-    pub(super) fn found_reading(&self, work: &Work) -> Option<Reading> {
+    /// How the lists of this walk are read, if the parents that this page's rows state tell.
+    pub(super) fn stated_reading(&self, work: &Work) -> Option<Reading> {
         if work.depth == 0 {
             return reach::from_root_list(&work.parent, &self.rows);
         }
+        // Had the root's list reached deeper, its rows would have said so; unless somebody has come below since.
+        (self.states_parents() && !self.states_others(work)).then_some(Reading::Direct)
+    }
+
+    /// Rows of a list below the roots that tell how far lists reach, and how many of them the roots' lists have too.
+    pub(super) fn telling_rows(&self, work: &Work) -> (i64, i64) {
+        if work.depth == 0 {
+            return (0, 0);
+        }
         // A vendor may include the node whose list it is: that row tells nothing.
-        let others = self.rows.iter().zip(&self.known).filter(|(row, _)| row.key() != work.parent);
-        let (rows, in_roots_list): (Vec<R>, Vec<bool>) = others.map(|(row, known)| (row.clone(), known.in_roots_list)).unzip();
-        reach::from_lower_list(&rows, &in_roots_list)
+        let others = || self.rows.iter().zip(&self.known).filter(|(row, known)| row.key() != work.parent && !known.shown);
+        let count = |many: usize| i64::try_from(many).unwrap_or(i64::MAX);
+        (count(others().filter(|(_, known)| known.in_roots_list).count()), count(others().count()))
+    }
+
+    /// Whether some row says that it hangs on another than the one whose list it is in.
+    pub(super) fn states_others(&self, work: &Work) -> bool {
+        let is_other = |row: &R| matches!(row.stated_parent(), Stated::Parent(parent) if parent != work.parent);
+        self.rows.iter().any(|row| row.key() != work.parent && is_other(row))
     }
 
     pub(super) fn states_parents(&self) -> bool {
@@ -95,12 +110,12 @@ impl<R: Node + Clone> Draft<R> {
     }
 
     /// Whether the list may end with this page in a way that is believed only if nobody would be lost by it: it is empty, its
-    /// last page is full, or no count bears its end out.
+    /// last page is full, or no count but its own bears its end out.
     pub(super) fn may_lose(&self, progress: &Progress, work: &Work, place: Place) -> bool {
         let is_empty = self.received == 0 && (place.offset == 0 || self.whole);
         let page = self.shown(place);
         let is_counted = work.expected == Some(i64::from(progress.shown() + page.fresh));
-        let has_ended = !self.whole && work.expected.is_none() && page.received <= 1;
+        let has_ended = work.expected.is_none() && (self.whole || page.received <= 1);
         is_empty || has_ended || (is_counted && page.received >= place.limit)
     }
 

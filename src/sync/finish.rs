@@ -14,10 +14,11 @@ use crate::{
         finding::{self, Finding},
         frontier, ledger,
         mirror::{At, Edge, Linked, Mirror, Mirrored},
-        root, run,
+        reread, root, run,
         session::Step,
     },
     vendor::hierarchy::Hierarchy,
+    walk::verdict::{Course, Doubt},
 };
 
 /// Findings that leave a walk partial: something could not be reached or proven.
@@ -74,10 +75,16 @@ where
     let before = Tables::<V>::live(&mut step.conn(), at.source_id).await?;
     let unread = frontier::unproven(&mut step.conn(), &context.open).await?;
     let mut is_complete = unread == 0 && !finding::any_of(&mut step.conn(), &context.open, &PARTIAL).await?;
+    if reading == Reading::Subtree {
+        let unsure = reread::unsure(&mut step.conn(), &context.open).await?;
+        is_complete &= unsure.is_empty();
+        let findings: Vec<Finding> = unsure.iter().filter_map(|key| page::doubt(key, Course::Unproven(Doubt::Moved))).collect();
+        finding::open(&mut step.conn(), at, &findings).await?;
+    }
     if reading == Reading::Roster && is_complete {
         counters += roster::take_in(context, &mut step, at).await?;
     }
-    link_late::<V>(&mut step, at, reading).await?;
+    link_late::<V>(&mut step, at, reading, is_complete).await?;
     if may_retire {
         let gone = retire::<V>(&mut step, at, reading, is_complete).await?;
         if is_forbidden(context, gone.nodes.len(), before) {
@@ -110,12 +117,12 @@ async fn close<V: Hierarchy>(context: &Context<V>, mut step: Step, outcome: Outc
 }
 
 /// Links that could be told only now: how the lists are to be read was not known, or is known only from all of them.
-async fn link_late<V>(step: &mut Step, at: At, reading: Reading) -> sqlx::Result<()>
+async fn link_late<V>(step: &mut Step, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<()>
 where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let edges = Tables::<V>::shown_links(&mut step.conn(), at, reading).await?;
+    let edges = Tables::<V>::shown_links(&mut step.conn(), at, reading, is_complete).await?;
     if edges.is_empty() {
         return Ok(());
     }

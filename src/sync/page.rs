@@ -1,6 +1,8 @@
 //! Writes one page: rows, links, changes, findings, the lists that follow, the place to go on from and the counters,
 //! in one transaction.
 
+use std::sync::atomic::Ordering;
+
 use super::{Interrupted, caller::millis, context::Context, draft::Draft, rows};
 use crate::{
     clock,
@@ -17,6 +19,7 @@ use crate::{
     walk::{
         list::Terms,
         progress::Progress,
+        reach,
         verdict::{Course, Doubt},
     },
 };
@@ -59,10 +62,15 @@ where
     draft.known = Tables::<V>::ask(&mut step.conn(), at, &work.parent, &draft.rows).await?;
 
     let before = context.reading();
-    let reading = before.or_else(|| draft.found_reading(work));
-    let reading = if reading == Some(Reading::Subtree) && draft.states_parents() { Some(Reading::Stated) } else { reading };
-    let would_lose =
-        draft.may_lose(progress, work, place) && Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &draft.rows).await?;
+    let reading = match before.or_else(|| draft.stated_reading(work)) {
+        None => found_reading(context, &mut step, &draft, work).await?,
+        found => found,
+    };
+    let says_all = work.depth == 0 && reading == Some(Reading::Subtree) && draft.states_parents();
+    let reading = if says_all { Some(Reading::Stated) } else { reading };
+    let holds_all = work.depth == 0 && matches!(reading, Some(Reading::Stated | Reading::Subtree));
+    let would_lose = draft.may_lose(progress, work, place)
+        && Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &draft.rows, holds_all).await?;
     let terms = Terms { would_lose, under_way: place.under_way, ..terms(work) };
     let (next, course) = progress.clone().take(draft.shown(place), terms);
     draft.follow(vendor, work, reading, place.offset, context.max_depth());
@@ -87,6 +95,9 @@ where
     *progress = next;
     context.tell_page(draft.received);
     context.set_reading(reading);
+    if work.depth > 0 && reading == Some(Reading::Direct) && vendor.reading().is_none() && draft.states_others(work) {
+        context.misread.store(true, Ordering::Relaxed);
+    }
     if before != reading {
         context.queue.forget_ahead().await;
     }
@@ -157,6 +168,21 @@ where
     Tables::<V>::reread(&mut step.conn(), at, &edges, context.caller.vendor.page_size()).await
 }
 
+/// How lists are to be read, if this page and those before it tell by now.
+async fn found_reading<V: Hierarchy>(
+    context: &Context<V>,
+    step: &mut Step,
+    draft: &Draft<V::Row>,
+    work: &Work,
+) -> sqlx::Result<Option<Reading>> {
+    let (among_roots, all) = draft.telling_rows(work);
+    if all == 0 {
+        return Ok(None);
+    }
+    let before = frontier::telling_rows(&mut step.conn(), &context.open).await?;
+    Ok(before.and_then(|before| reach::from_lower_lists(before.0 + among_roots, before.1 + all, false)))
+}
+
 /// Now it is known how the lists are to be read: what was put off until then is done.
 async fn settle_reading<V>(context: &Context<V>, step: &mut Step, at: At, reading: Reading, linked: &mut Linked) -> Result<(), Interrupted>
 where
@@ -166,7 +192,7 @@ where
     run::set_reach(&mut step.conn(), &context.open, reading.word()).await?;
     match reading {
         Reading::Direct => {
-            let edges = Tables::<V>::shown_links(&mut step.conn(), at, reading).await?;
+            let edges = Tables::<V>::shown_links(&mut step.conn(), at, reading, false).await?;
             let late = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
             linked.inserted.extend(late.inserted);
             linked.restored.extend(late.restored);

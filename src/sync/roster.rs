@@ -119,6 +119,15 @@ where
         page.remarks.into_iter().map(|remark| Finding::new(remark.kind, remark.about, remark.detail)).collect();
     findings.extend((state == State::Unproven).then(doubtful));
     frontier::save(&mut step.conn(), &context.open, &work.parent, &progress.to_stored(), state, &numbers).await?;
+    // A row that slipped over a seam, and a page that was cut short, look like somebody who is gone: that is believed of
+    // those whom a second reading does not show either.
+    let state = if state == State::Read && progress.passes == 0 && Tables::<V>::roster_loses(&mut step.conn(), at).await? {
+        progress = Progress { passes: 1, limit: progress.limit, ..Progress::default() };
+        frontier::save(&mut step.conn(), &context.open, &work.parent, &progress.to_stored(), State::Queued, &[]).await?;
+        State::Queued
+    } else {
+        state
+    };
     finding::open(&mut step.conn(), at, &findings).await?;
     if learned != context.paging() {
         source::remember_paging(&mut step.conn(), at.source_id, learned).await?;

@@ -1,9 +1,6 @@
 //! One run, from the lease to the closed row.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -11,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Interrupted,
+    Interrupted, again,
     caller::{Caller, Terms},
     context::Context,
     finish, open,
@@ -26,7 +23,7 @@ use crate::{
     config::Source,
     model::{
         reading::Reading,
-        run::{Counters, Outcome, Trigger},
+        run::{Outcome, Trigger},
     },
     store::{
         lease,
@@ -93,6 +90,7 @@ where
         reading: Mutex::new(vendor.reading()),
         paging: Mutex::default(),
         moved: AtomicBool::default(),
+        misread: AtomicBool::default(),
         slots: Semaphore::new(usize::try_from(source.concurrency).unwrap_or(1)),
         caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&progress), &Terms::of(source, wanted.max_calls)),
         session,
@@ -132,9 +130,7 @@ where
             roster::queue(self).await?;
         }
         self.read_lists(concurrency).await?;
-        // Where nothing moves, a list has ended when it has shown as many rows as the vendor said. Where something has
-        // moved, one whose last page was full is asked what follows.
-        if self.moved.load(Ordering::Relaxed) && self.queue_tight().await? > 0 {
+        while again::queue(self).await? > 0 {
             self.read_lists(concurrency).await?;
         }
         finish::finish(self).await
@@ -151,13 +147,6 @@ where
             ended
         });
         worst(futures::future::join_all(workers).await)
-    }
-
-    async fn queue_tight(&self) -> Result<u64, Interrupted> {
-        let mut step = self.session.begin().await?;
-        let lists = reread::queue_tight(&mut step.conn(), &self.open).await?;
-        self.commit(step, Counters::default()).await?;
-        Ok(lists)
     }
 }
 

@@ -13,15 +13,19 @@ pub fn from_root_list<R: Node>(root: &NodeKey, rows: &[R]) -> Option<Reading> {
     rows.iter().any(is_deeper).then_some(Reading::Stated)
 }
 
-/// What the list of somebody below a root tells. `in_roots_list`: for each row, whether the root's own list has it.
-/// An empty list tells nothing.
-pub fn from_lower_list<R: Node>(rows: &[R], in_roots_list: &[bool]) -> Option<Reading> {
-    let first = rows.first()?;
-    if in_roots_list.contains(&false) {
-        return Some(Reading::Direct);
+/// What the lists of those below the roots tell where no row states its parent: how many of their rows the roots' own lists
+/// have too. Children have moved or come while the lists were read, so that one row decides nothing; `has_ended`: all lists
+/// are read, and what there is must do. `None`: too few yet, or none at all.
+pub fn from_lower_lists(among_roots: i64, all: i64, has_ended: bool) -> Option<Reading> {
+    let (inside, outside) = (among_roots, all - among_roots);
+    if all == 0 || (!has_ended && (all < FIRM || inside.max(outside) * 4 < all * 3)) {
+        return None;
     }
-    Some(if first.stated_parent() == Stated::Nothing { Reading::Subtree } else { Reading::Stated })
+    Some(if inside > outside { Reading::Subtree } else { Reading::Direct })
 }
+
+/// Rows that tell, of which three quarters agree.
+const FIRM: i64 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -47,11 +51,19 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_list_within_the_roots_is_the_subtree() {
-        let rows = [user(3, Manager::Unstated), user(4, Manager::Unstated)];
-        assert_eq!(from_lower_list(&rows, &[true, true]), Some(Reading::Subtree));
-        assert_eq!(from_lower_list(&rows, &[true, false]), Some(Reading::Direct));
-        assert_eq!(from_lower_list(&[user(3, under(2))], &[true]), Some(Reading::Stated));
-        assert_eq!(from_lower_list::<User>(&[], &[]), None);
+    fn lower_lists_within_the_roots_are_the_subtree() {
+        assert_eq!(from_lower_lists(8, 8, false), Some(Reading::Subtree));
+        assert_eq!(from_lower_lists(0, 8, false), Some(Reading::Direct));
+        assert_eq!(from_lower_lists(0, 0, true), None);
+    }
+
+    #[test]
+    fn a_row_that_moved_misleads_nobody() {
+        assert_eq!(from_lower_lists(1, 1, false), None);
+        assert_eq!(from_lower_lists(4, 8, false), None);
+        assert_eq!(from_lower_lists(1, 8, false), Some(Reading::Direct));
+        assert_eq!(from_lower_lists(7, 8, false), Some(Reading::Subtree));
+        assert_eq!(from_lower_lists(1, 3, true), Some(Reading::Direct));
+        assert_eq!(from_lower_lists(2, 3, true), Some(Reading::Subtree));
     }
 }

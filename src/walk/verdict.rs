@@ -133,13 +133,15 @@ impl Progress {
         self.offset = page.received.saturating_sub(1);
         self.edge = page.keys.last().cloned();
         self.follows = Follows::Nothing;
-        match page.stated {
-            Some(stated) if stated != u64::from(page.received) => {
-                let doubt = Doubt::Count { stated, shown: page.received.into() };
-                if self.passes + 1 < PASSES / 2 { self.again() } else { (self, Course::Unproven(doubt)) }
-            }
-            _ => self.end(page.limit, terms),
+        if let Some(stated) = page.stated.filter(|stated| *stated != u64::from(page.received)) {
+            let doubt = Doubt::Count { stated, shown: page.received.into() };
+            return if self.passes + 1 < PASSES / 2 { self.again() } else { (self, Course::Unproven(doubt)) };
         }
+        // Its own count is cut short with it: that somebody is gone is believed when it is said twice.
+        if terms.would_lose && self.length_before.replace(page.received) != Some(page.received) {
+            return if self.passes + 1 < PASSES { self.again() } else { (self, Course::Unproven(Doubt::Moved)) };
+        }
+        self.end(page.limit, terms)
     }
 
     /// As many as the vendor said were seen, and the list is calm.
@@ -471,6 +473,19 @@ mod tests {
         let (again, course) = Progress::default().take(page, Terms::default());
         assert_eq!(course, Course::Again);
         assert_eq!(again.take(page, Terms::default()).1, Course::Unproven(Doubt::Count { stated: 3, shown: 0 }));
+    }
+
+    #[test]
+    fn a_list_in_one_piece_that_loses_somebody_is_believed_when_it_is_said_twice() {
+        let keys = [NodeKey("a".into())];
+        let page = Shown { offset: 0, limit: 10, keys: &keys, received: 1, fresh: 1, whole: true, stated: Some(1) };
+        assert_eq!(Progress::default().take(page, Terms::default()).1, Course::Proven);
+        let loses = Terms { would_lose: true, ..Terms::default() };
+        let (again, course) = Progress::default().take(page, loses);
+        assert_eq!(course, Course::Again);
+        assert_eq!(again.clone().take(page, loses).1, Course::Repaired);
+        let shorter = Shown { keys: &[], received: 0, fresh: 0, stated: Some(0), ..page };
+        assert_eq!(again.take(shorter, loses).1, Course::Again);
     }
 
     #[test]

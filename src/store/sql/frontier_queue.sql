@@ -16,6 +16,7 @@ set
     progress = excluded.progress,
     seen = excluded.seen,
     met = excluded.met,
+    seen_before = excluded.seen_before,
     found_in = excluded.found_in,
     found_at = excluded.found_at
 where f.walk_id <> excluded.walk_id
