@@ -19,6 +19,18 @@ pub async fn resolved(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<HashSe
     Ok(rows.into_iter().collect())
 }
 
+/// The key that an earlier walk has learned for this root.
+///
+/// # Errors
+/// When the database fails.
+pub async fn learned(conn: &mut Conn<'_>, run: &OpenRun, asked_by: &str) -> sqlx::Result<Option<NodeKey>> {
+    let key =
+        sqlx::query_scalar!("select node_key from hiersync.root where source_id = $1 and asked_by = $2", run.lease.source_id, asked_by)
+            .fetch_optional(conn)
+            .await?;
+    Ok(key.map(NodeKey))
+}
+
 /// Writes a root down. `false`: another root of this walk has the same key.
 ///
 /// # Errors

@@ -48,17 +48,24 @@ where
     V::Row: Mirrored,
 {
     let Some(identifier) = &root.identifier else { return Ok((root.key.clone(), None)) };
-    let unknown = |why: &str| {
-        let say = format!("the id of this root could not be learned ({why}); it is mirrored under a negative id until it can be");
-        (root.key.clone(), Some(Finding::new("root_unknown", root.key.0.clone(), say)))
-    };
     let vendor = &context.caller.vendor;
-    match context.caller.call(&|within| vendor.lookup(identifier, within).boxed()).await {
-        Ok(Some(key)) => Ok((key, None)),
-        Ok(None) => Ok(unknown("the vendor does not know its identifier")),
-        Err(CallError::ThisOnly(error)) => Ok(unknown(&error.to_string())),
-        Err(CallError::Run(interrupted)) => Err(interrupted),
-    }
+    let why = match context.caller.call(&|within| vendor.lookup(identifier, within).boxed()).await {
+        Ok(Some(key)) => return Ok((key, None)),
+        Ok(None) => "the vendor does not know its identifier".to_owned(),
+        Err(CallError::ThisOnly(error)) => error.to_string(),
+        Err(CallError::Run(interrupted)) => return Err(interrupted),
+    };
+    // Whom an earlier walk has found is not lost by one answer.
+    let mut step = context.session.begin().await?;
+    let learned = root::learned(&mut step.conn(), &context.open, &root.asked_by).await?.filter(|key| *key != root.key);
+    step.commit().await?;
+    let key = learned.clone().unwrap_or_else(|| root.key.clone());
+    let instead = match learned {
+        Some(_) => "the one that was learned before is kept; check that the identifier in `roots` is still the root's",
+        None => "it is mirrored under a negative id until it can be; check the identifier in `roots`",
+    };
+    let finding = Finding::new("root_unknown", key.0.clone(), format!("the id of this root could not be learned ({why}); {instead}"));
+    Ok((key, Some(finding)))
 }
 
 async fn write<V>(context: &Context<V>, root: &Root, key: &NodeKey, finding: Option<Finding>) -> Result<(), Interrupted>

@@ -10,6 +10,7 @@ mod documented;
 mod harness;
 mod history;
 mod hostile;
+mod lies;
 mod lists;
 mod mirror;
 mod model;

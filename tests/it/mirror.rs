@@ -16,9 +16,9 @@ use crate::harness::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tree_of_5000_customers_equals_the_vendor_and_stays_quiet() {
+async fn a_tree_of_2000_customers_equals_the_vendor_and_stays_quiet() {
     let mut world = CapillaryWorld::new(11, Flavour { nul_characters: 0.01, ..Flavour::default() });
-    world.plant(&Tree { nodes: 5000, levels: 6, seed: 11 }.shape());
+    world.plant(&Tree { nodes: 2000, levels: 6, seed: 11 }.shape());
     let vendor = CapillarySim::start(world, CapillarySettings::default()).await.unwrap();
     let case = Case::new().await.customers(&vendor, "");
 
@@ -29,11 +29,11 @@ async fn a_tree_of_5000_customers_equals_the_vendor_and_stays_quiet() {
         world.truth(world.roots())
     };
     assert_customers(&pool, &truth).await;
-    assert_eq!(first.inserted, 5001);
+    assert_eq!(first.inserted, 2001);
     let changes = count(&pool, "select count(*) from hiersync.change").await;
 
     let second = case.complete().await;
-    assert_eq!((second.inserted, second.updated, second.retired, second.unchanged), (0, 0, 0, 5001));
+    assert_eq!((second.inserted, second.updated, second.retired, second.unchanged), (0, 0, 0, 2001));
     assert_eq!(count(&pool, "select count(*) from hiersync.change").await, changes);
     assert_customers(&pool, &truth).await;
 }
