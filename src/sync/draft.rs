@@ -109,14 +109,15 @@ impl<R: Node + Clone> Draft<R> {
         }
     }
 
-    /// Whether the list may end with this page in a way that is believed only if nobody would be lost by it: it is empty, its
-    /// last page is full, or no count but its own bears its end out.
+    /// Whether the list may end with this page in a way that is believed only if nobody would be lost by it: it is empty, no
+    /// count but its own bears its end out, its last page is full, or somebody has come: the count may be of before that.
     pub(super) fn may_lose(&self, progress: &Progress, work: &Work, place: Place) -> bool {
         let is_empty = self.received == 0 && (place.offset == 0 || self.whole);
         let page = self.shown(place);
         let is_counted = work.expected == Some(i64::from(progress.shown() + page.fresh));
         let has_ended = work.expected.is_none() && (self.whole || page.received <= 1);
-        is_empty || has_ended || (is_counted && page.received >= place.limit)
+        let has_moved = progress.sure || self.known.iter().any(|known| !known.linked);
+        is_empty || has_ended || if page.received < place.limit { has_moved } else { is_counted }
     }
 
     /// The lists that follow from the rows.

@@ -78,8 +78,8 @@ impl Progress {
         }
         if self.is_counted(terms.expected) {
             self.tight = self.follows == Follows::More;
-            // On a full page the count alone would be believed: not where rows would be lost by it.
-            self.sure |= self.tight && terms.would_lose;
+            // The count alone would be believed: not where rows would be lost by it.
+            self.sure |= terms.would_lose;
             return if self.sure { (self, Course::On) } else { self.end(limit, terms) };
         }
         match (self.follows, terms.expected) {
@@ -92,6 +92,8 @@ impl Progress {
                 (self, Course::On)
             }
             (Follows::Nothing, None) => self.end(limit, terms),
+            // A vendor may give fewer rows than were asked for, and a count that moves tells too little.
+            (Follows::Short, Some(_)) if terms.would_lose || self.has_count_moved() => (self, Course::On),
             (_, Some(count)) if self.agrees(count) => self.end(limit, terms),
             // Cut short by the vendor rather than by its end.
             (Follows::Short, Some(count)) if i64::from(self.length()) + FEW < count => (self, Course::On),
@@ -119,6 +121,7 @@ impl Progress {
         if let (Fresh::Count(count), Some(before)) = (fresh, terms.expected) {
             let (least, most) = self.counts.unwrap_or((before, before));
             self.counts = Some((least.min(count), most.max(count)));
+            self.sure |= count != before;
             if count == before {
                 // The same once more: asking a third time would not tell more.
                 self.checks = CHECKS;
@@ -154,6 +157,10 @@ impl Progress {
         let length = i64::from(self.length());
         let (least, most) = self.counts.unwrap_or((count, count));
         (least..=most).contains(&length) || (self.repairs == 0 && count == i64::from(self.shown()))
+    }
+
+    fn has_count_moved(&self) -> bool {
+        self.counts.is_some_and(|(least, most)| least < most)
     }
 
     /// It is certain where the list ends, and the vendor says otherwise.

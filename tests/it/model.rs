@@ -359,7 +359,7 @@ async fn play_customers(seed: u64, database: String) -> Played {
     let settings = CapillarySettings {
         count: [CountMeans::Page, CountMeans::Total, CountMeans::Absent][rng.usize(..3)],
         gives_no_of_children: rng.u8(..5) > 0,
-        max_limit: 100,
+        max_limit: if rng.u8(..4) == 0 { rng.usize(2..7) } else { 100 },
         default_order: if rng.bool() { Order::Asc } else { Order::Desc },
         unknown_parent: if rng.bool() { UnknownParent::EmptyList } else { UnknownParent::Error(200) },
         ..CapillarySettings::default()
