@@ -52,16 +52,33 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let guarded = end(context, true).await?;
-    match guarded {
-        Some(outcome) => Ok(outcome),
-        // Too much would be gone: the same again, retiring none.
-        None => Ok(end(context, false).await?.unwrap_or(Outcome::Partial)),
+    match end(context, None).await? {
+        Ended::As(outcome) => Ok(outcome),
+        // The same again, retiring none.
+        Ended::Guarded(guarded) => match end(context, Some(guarded)).await? {
+            Ended::As(outcome) => Ok(outcome),
+            Ended::Guarded(_) => Ok(Outcome::Partial),
+        },
     }
 }
 
-/// `None`: the guard forbids to retire so many, and nothing was written.
-async fn end<V>(context: &Context<V>, may_retire: bool) -> Result<Option<Outcome>, Interrupted>
+/// How an end went.
+enum Ended {
+    /// Written down.
+    As(Outcome),
+    /// The guard forbids to retire so many, and nothing was written.
+    Guarded(Guarded),
+}
+
+/// Too much would be gone.
+struct Guarded {
+    nodes: usize,
+    live: i64,
+    example: NodeKey,
+}
+
+/// `guarded`: what the guard has forbidden to retire.
+async fn end<V>(context: &Context<V>, guarded: Option<Guarded>) -> Result<Ended, Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,
@@ -85,23 +102,23 @@ where
         counters += roster::take_in(context, &mut step, at).await?;
     }
     link_late::<V>(&mut step, at, reading, is_complete).await?;
-    if may_retire {
+    if let Some(guarded) = guarded {
+        is_complete = false;
+        finding::open(&mut step.conn(), at, &[guarded.finding(context)]).await?;
+    } else {
         let gone = retire::<V>(&mut step, at, reading, is_complete).await?;
-        if is_forbidden(context, gone.nodes.len(), before) {
-            return Ok(None);
+        if let Some(example) = gone.nodes.iter().min().filter(|_| is_forbidden(context, gone.nodes.len(), before)) {
+            return Ok(Ended::Guarded(Guarded { nodes: gone.nodes.len(), live: before, example: example.clone() }));
         }
         counters.retired = i64::try_from(gone.nodes.len()).unwrap_or(i64::MAX);
         write_gone::<Tables<V>>(&mut step, at, gone).await?;
-    } else {
-        is_complete = false;
-        finding::open(&mut step.conn(), at, &[guarded(context)]).await?;
     }
     tell_oddities::<Tables<V>>(&mut step, at).await?;
     tell_stated_limits(context, &mut step).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     counters.write_ms = millis(begun.elapsed());
     close(context, step, outcome, counters).await?;
-    Ok(Some(outcome))
+    Ok(Ended::As(outcome))
 }
 
 async fn close<V: Hierarchy>(context: &Context<V>, mut step: Step, outcome: Outcome, counters: Counters) -> Result<(), Interrupted> {
@@ -187,12 +204,19 @@ fn is_forbidden<V: Hierarchy>(context: &Context<V>, gone: usize, before: i64) ->
     !context.accept_retire && gone as f64 > context.source.retire_guard * before as f64
 }
 
-fn guarded<V: Hierarchy>(context: &Context<V>) -> Finding {
-    let percent = context.source.retire_guard * 100.0;
-    let say = format!(
-        "this walk would retire more than {percent} % of the source's live nodes (retire_guard), and retired none; \
-         if they are really gone, run `hiersync sync {} --accept-retire`",
-        context.source.name
-    );
-    Finding::new("retire_guard", context.source.name.clone(), say)
+impl Guarded {
+    #[expect(clippy::cast_precision_loss, reason = "a share of node counts far below 2^52")]
+    fn finding<V: Hierarchy>(&self, context: &Context<V>) -> Finding {
+        let Self { nodes, live, example } = self;
+        let percent = *nodes as f64 / *live as f64 * 100.0;
+        let say = format!(
+            "this walk would retire {nodes} of {live} live nodes ({percent:.0} %, more than retire_guard = {}), among them {example}, \
+             and retired none; look whether the vendor really shows them no more, and if so, run `hiersync sync {} --accept-retire`",
+            context.source.retire_guard, context.source.name
+        );
+        let mut finding = Finding::new("retire_guard", context.source.name.clone(), say);
+        finding.more.insert("nodes".into(), (*nodes).into());
+        finding.more.insert("example".into(), example.0.clone().into());
+        finding
+    }
 }

@@ -223,14 +223,21 @@ pub async fn write_link_changes<M: Mirror>(step: &mut Step, at: At, linked: &Lin
 pub fn doubt(key: &NodeKey, course: Course) -> Option<Finding> {
     let Course::Unproven(doubt) = course else { return None };
     Some(match doubt {
-        Doubt::Moved => {
-            Finding::new("list_moved", key.0.clone(), "this node's list moved faster than it could be read; nothing was retired by it")
-        }
-        Doubt::Unreadable => {
-            Finding::new("list_unreadable", key.0.clone(), "rows of this node's list could not be read; nothing was retired by it")
-        }
+        Doubt::Moved => Finding::new(
+            "list_moved",
+            key.0.clone(),
+            "this node's list moved faster than it could be read; nothing was retired by it, and the next walk reads it again",
+        ),
+        Doubt::Unreadable => Finding::new(
+            "list_unreadable",
+            key.0.clone(),
+            "rows of this node's list could not be read (see the findings `bad_row`); nothing was retired by it",
+        ),
         Doubt::Count { stated, shown } => {
-            let say = format!("the vendor says that this node's list has {stated} rows and shows {shown}; nothing was retired by it");
+            let say = format!(
+                "the vendor says that this node's list has {stated} rows and shows {shown}; nothing was retired by it, \
+                 and the next walk reads it again; if that stays, tell the vendor"
+            );
             Finding::new("count_mismatch", key.0.clone(), say)
         }
     })

@@ -29,14 +29,13 @@ use crate::{
     walk::{
         decide::{Decision, Version, decide},
         progress::Progress,
+        roster::{Learned, Shown, course, ended, learned, next_page},
+        verdict::{Course, Doubt},
     },
 };
 
 /// Stands for the roster in the frontier.
 pub const KEY: &str = "*";
-
-/// Lengths of a first page at which a vendor may have capped it silently.
-const CAPS: [u32; 8] = [10, 20, 25, 50, 100, 200, 250, 500];
 
 /// Rows taken into the mirror with one statement each.
 const CHUNK: usize = 1000;
@@ -76,22 +75,22 @@ where
             return Err(Interrupted::Stopped);
         }
         let progress = Progress::from_stored(&work.progress);
-        let limit = progress.limit.unwrap_or_else(|| context.page_size());
-        let ask = Ask { list: List::Roster, offset: progress.offset, limit };
+        let (offset, limit) = next_page(&progress, progress.limit.unwrap_or_else(|| context.page_size()));
+        let ask = Ask { list: List::Roster, offset, limit };
         let vendor = &context.caller.vendor;
         let page = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
             Ok(page) => page,
             Err(CallError::Run(interrupted)) => return Err(interrupted),
             Err(CallError::ThisOnly(error)) => return walker::give_up(context, work, walker::refused(work, &error)).await,
         };
-        if !write(context, work, page, limit).await? {
+        if !write(context, work, page, &ask).await? {
             return Ok(());
         }
     }
 }
 
 /// Writes a page of the roster, and says whether it goes on.
-async fn write<V>(context: &Context<V>, work: &mut Work, page: Page<V::Row>, limit: u32) -> Result<bool, Interrupted>
+async fn write<V>(context: &Context<V>, work: &mut Work, page: Page<V::Row>, ask: &Ask) -> Result<bool, Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,
@@ -109,25 +108,28 @@ where
     let numbers: Vec<i32> = same.iter().filter_map(|(_, known)| known.node_no).collect();
     let unchanged = same.iter().filter(|(_, known)| !known.shown && !known.is_root).count();
 
-    let mut progress = Progress::from_stored(&work.progress);
-    progress.distinct += u32::try_from(distinct.len()).unwrap_or(u32::MAX);
-    progress.unreadable += page.received.saturating_sub(readable);
-    let before = progress.clone();
-    let state = course(&mut progress, page.received, limit, ids_digest(&distinct), context.paging().whole);
-    let learned = paging(&before, page.received).or(context.paging());
-    let mut findings: Vec<Finding> =
-        page.remarks.into_iter().map(|remark| Finding::new(remark.kind, remark.about, remark.detail)).collect();
-    findings.extend((state == State::Unproven).then(doubtful));
-    frontier::save(&mut step.conn(), &context.open, &work.parent, &progress.to_stored(), state, &numbers).await?;
-    // A row that slipped over a seam, and a page that was cut short, look like somebody who is gone: that is believed of
-    // those whom a second reading does not show either.
-    let state = if state == State::Read && progress.passes == 0 && Tables::<V>::roster_loses(&mut step.conn(), at).await? {
-        progress = Progress { passes: 1, limit: progress.limit, ..Progress::default() };
-        frontier::save(&mut step.conn(), &context.open, &work.parent, &progress.to_stored(), State::Queued, &[]).await?;
-        State::Queued
-    } else {
-        state
+    let before = Progress::from_stored(&work.progress);
+    let keys: Vec<NodeKey> = distinct.iter().map(Node::key).collect();
+    let shown = Shown { offset: ask.offset, limit: ask.limit, received: page.received, readable, keys: &keys };
+    let learned = match learned(&before, shown) {
+        Some(Learned::Whole(digest)) => Paging { whole: Some(digest), cap: None }.or(context.paging()),
+        Some(Learned::Cap(rows)) => Paging { whole: None, cap: Some(rows) }.or(context.paging()),
+        None => context.paging(),
     };
+    let (mut progress, mut course) = course(before, shown, context.paging().whole);
+    let remark = |remark: crate::vendor::Remark| Finding::new(remark.kind, remark.about, remark.detail);
+    let mut findings: Vec<Finding> = page.remarks.into_iter().map(remark).collect();
+    page::save(context, &mut step, work, &progress, course, &numbers).await?;
+    if course == Course::Proven {
+        // A row that slipped over a seam, and a page that was cut short, look like somebody who is gone: that is believed of
+        // those whom a second reading does not show either.
+        let is_doubtful = progress.sure || (progress.passes == 0 && Tables::<V>::roster_loses(&mut step.conn(), at).await?);
+        (progress, course) = ended(progress, is_doubtful);
+        page::save(context, &mut step, work, &progress, course, &[]).await?;
+    }
+    if let Course::Unproven(doubt) = course {
+        findings.push(doubtful(doubt));
+    }
     finding::open(&mut step.conn(), at, &findings).await?;
     if learned != context.paging() {
         source::remember_paging(&mut step.conn(), at.source_id, learned).await?;
@@ -143,43 +145,16 @@ where
     context.set_paging(learned);
     context.tell_page(page.received);
     work.progress = progress.to_stored();
-    Ok(state == State::Queued)
+    Ok(course == Course::On)
 }
 
-/// Brings the roster's course forward. A page shorter than asked for is its end, unless its length smells of a silent cap:
-/// then the vendor is asked once, by pages of that length, whether anything follows. `whole` is the digest of a page after
-/// which nothing followed the last time.
-fn course(progress: &mut Progress, received: u32, limit: u32, digest: i64, whole: Option<i64>) -> State {
-    let is_suspicious = progress.offset == 0 && received < limit && CAPS.contains(&received) && whole != Some(digest);
-    progress.offset += received;
-    progress.whole = is_suspicious.then_some(digest);
-    if is_suspicious {
-        progress.limit = Some(received);
+fn doubtful(doubt: Doubt) -> Finding {
+    if doubt == Doubt::Unreadable {
+        let say = "rows of the roster could not be read (see the findings `bad_row`); nothing was retired by it";
+        return Finding::new("list_unreadable", KEY, say);
     }
-    if is_suspicious || received == limit {
-        return State::Queued;
-    }
-    if progress.unreadable == 0 { State::Read } else { State::Unproven }
-}
-
-/// What the answer to the question whether anything follows has taught.
-fn paging(before: &Progress, received: u32) -> Paging {
-    match before.whole {
-        None => Paging::default(),
-        Some(digest) if received == 0 => Paging { whole: Some(digest), cap: None },
-        Some(_) => Paging { whole: None, cap: before.limit },
-    }
-}
-
-/// A digest of who stands on a page, in whatever order.
-fn ids_digest<R: Node>(rows: &[R]) -> i64 {
-    let mut ids: Vec<String> = rows.iter().map(|row| row.key().0).collect();
-    ids.sort_unstable();
-    xxhash_rust::xxh3::xxh3_64(ids.join(" ").as_bytes()).cast_signed()
-}
-
-fn doubtful() -> Finding {
-    Finding::new("list_unreadable", KEY, "rows of the roster could not be read; nothing was retired by it")
+    let say = "the roster moved faster than it could be read; nothing was retired by it, and the next walk reads it again";
+    Finding::new("list_moved", KEY, say)
 }
 
 /// Whether a roster's row adds nothing: same content and stamp, and the one live parent that it states.
@@ -223,55 +198,5 @@ fn edge<R: Node>(row: &R) -> Option<Edge> {
     match row.stated_parent() {
         Stated::Parent(parent) => Some(Edge { parent, child: row.key() }),
         Stated::Nobody | Stated::Nothing => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The calls and the end of a roster of so many rows, with a silent cap, and what it taught.
-    fn read(rows: u32, cap: u32, known: Paging) -> (u32, State, Paging) {
-        let (mut progress, mut calls, mut learned) = (Progress::default(), 0, known);
-        loop {
-            let limit = progress.limit.unwrap_or(known.cap.unwrap_or(1000));
-            // As the vendor numbers pages: by the size that was asked for.
-            let page = progress.offset.div_ceil(limit);
-            let received = rows.saturating_sub(page * limit).min(cap).min(limit);
-            calls += 1;
-            let before = progress.clone();
-            let state = course(&mut progress, received, limit, rows.into(), known.whole);
-            learned = paging(&before, received).or(learned);
-            match state {
-                State::Queued => {}
-                end => return (calls, end, learned),
-            }
-        }
-    }
-
-    #[test]
-    fn a_roster_costs_a_call_for_a_thousand_rows() {
-        for (rows, calls) in [(0, 1), (1, 1), (999, 1), (1001, 2), (2500, 3), (3400, 4)] {
-            assert_eq!(read(rows, 1000, Paging::default()), (calls, State::Read, Paging::default()), "{rows} rows");
-        }
-        // Whether anything follows a full page is not known before it is asked for.
-        assert_eq!(read(1000, 1000, Paging::default()).0, 2);
-    }
-
-    #[test]
-    fn a_silent_cap_is_learned_once_and_remembered() {
-        for rows in [700, 1000, 2500] {
-            let (_, end, learned) = read(rows, 500, Paging::default());
-            assert_eq!((end, learned.cap), (State::Read, Some(500)), "{rows} rows");
-            let (calls, end, _) = read(rows, 500, learned);
-            assert_eq!((calls, end), (rows / 500 + 1, State::Read), "{rows} rows");
-        }
-    }
-
-    #[test]
-    fn a_roster_as_long_as_a_cap_is_asked_about_once() {
-        let (calls, end, learned) = read(500, 1000, Paging::default());
-        assert_eq!((calls, end, learned.cap), (2, State::Read, None));
-        assert_eq!(read(500, 1000, learned).0, 1);
     }
 }

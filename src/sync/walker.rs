@@ -167,5 +167,9 @@ pub fn refused(work: &Work, error: &VendorError) -> Finding {
         VendorError::Transient(_) => "list_unavailable",
         VendorError::Rejected(_) | VendorError::Throttled { .. } | VendorError::Unauthorised(_) => "list_refused",
     };
-    Finding::new(kind, work.parent.0.clone(), format!("this node's list could not be read, and was kept as it was: {error}"))
+    Finding::new(
+        kind,
+        work.parent.0.clone(),
+        format!("this node's list could not be read, and was kept as it was until the next walk: {error}"),
+    )
 }

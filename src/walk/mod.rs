@@ -4,4 +4,5 @@ pub mod decide;
 pub mod list;
 pub mod progress;
 pub mod reach;
+pub mod roster;
 pub mod verdict;

@@ -22,7 +22,7 @@ use sqlx::PgPool;
 
 use crate::harness::{
     case::{Case, WANTED},
-    tables::{assert_customers, count, customers_now, findings, latest_changes, latest_fields},
+    tables::{assert_customers, count, customers_now, findings, latest_changes, latest_fields, row},
 };
 
 /// A vendor with a mirror of it.
@@ -354,6 +354,11 @@ async fn the_guard_retires_none_of_too_many_until_a_person_accepts() {
         let run = report.row.unwrap();
         assert_eq!((report.outcome, run.retired), (Outcome::Partial, 0));
         assert_eq!(findings(&org.pool).await, [("retire_guard".into(), "customers".into())]);
+        let detail = row(&org.pool, "select detail from hiersync.finding where kind = 'retire_guard'").await;
+        assert_eq!(detail["nodes"], 13);
+        let say = detail["say"].as_str().unwrap();
+        assert!(say.contains("13 of 40 live nodes (32 %") && say.contains(detail["example"].as_str().unwrap()), "{say}");
+        assert!(say.contains("`hiersync sync customers --accept-retire`"), "{say}");
         assert_eq!(count(&org.pool, "select count(*) from hiersync.customer where retired_at is not null").await, 0);
         assert_eq!(count(&org.pool, "select count(*) from hiersync.customer_link where retired_at is not null").await, 0);
     }

@@ -202,6 +202,33 @@ async fn a_roster_that_is_capped_silently_is_read_whole_and_the_cap_is_remembere
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_slips_over_a_seam_of_a_roster_is_not_taken_for_gone() {
+    let settings = LeadSquaredSettings { search_cap: 50, ..LeadSquaredSettings::default() };
+    let account = Account::open(&Shape::list(119), settings, "edges = \"advanced_search\"").await;
+    account.case.complete().await;
+    let root = account.root;
+    let mut calls = 0;
+    account.vendor.before_each(move |world: &mut LeadSquaredWorld| {
+        calls += 1;
+        // After the first page: three of its users go, and those after the page are moved up.
+        if calls == 2 {
+            let mut first: Vec<Uuid> = world.reports(root).to_vec();
+            first.sort_unstable();
+            for user in first.into_iter().take(3) {
+                world.delete(user);
+            }
+        }
+    });
+    let run = account.case.complete().await;
+    account.vendor.rest();
+    let live = "select count(*) from hiersync.reporting_user where retired_at is null";
+    assert_eq!((count(&account.pool, live).await, run.retired), (120, 0), "the three stood in the first page");
+    let run = account.case.complete().await;
+    assert_eq!((count(&account.pool, live).await, run.retired), (117, 3));
+    assert_eq!(users(&account.pool).await.1, account.below_the_root().links);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_roster_as_long_as_a_cap_may_be_is_asked_about_once() {
     let account = Account::open(&Shape::list(99), LeadSquaredSettings::default(), "edges = \"advanced_search\"").await;
     assert_eq!(account.case.complete().await.requests, 2);

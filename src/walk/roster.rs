@@ -1,0 +1,214 @@
+//! The course of a roster: pages of all nodes of an account, numbered by the vendor by the size that is asked for.
+//! The overlap of two pages is what tells that rows have slipped by.
+
+use super::{
+    progress::Progress,
+    verdict::{Course, Doubt},
+};
+use crate::model::node::NodeKey;
+
+/// Lengths of a first page at which a vendor may have capped it silently.
+const CAPS: [u32; 8] = [10, 20, 25, 50, 100, 200, 250, 500];
+
+/// A page of a roster, as far as its course is concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// Rows before it, as it was asked for.
+    pub offset: u32,
+    /// Rows that were asked for.
+    pub limit: u32,
+    /// Rows, readable or not.
+    pub received: u32,
+    /// Rows that could be read.
+    pub readable: u32,
+    /// Those, each once.
+    pub keys: &'a [NodeKey],
+}
+
+/// What the vendor's pages have taught.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learned {
+    /// Nothing follows the page of this digest, short as it is.
+    Whole(i64),
+    /// The vendor gives so many rows at most, though more are asked for.
+    Cap(u32),
+}
+
+/// Readings of a roster that moves, in one walk.
+const READINGS: u32 = 4;
+
+/// Where the next page begins and how long it is, so that it shows the last row read so far once more: the vendor counts pages
+/// of the size that is asked for, so their size is what must give way.
+#[must_use]
+pub fn next_page(progress: &Progress, limit: u32) -> (u32, u32) {
+    let Some(page) = progress.edge.as_ref().map(|_| progress.offset.div_ceil(limit).max(1)) else { return (0, limit) };
+    let size = (progress.offset / page).max(1);
+    (page * size, size)
+}
+
+/// Brings the roster's course forward. A page shorter than asked for is its end, unless its length smells of a silent cap:
+/// then the vendor is asked once, by pages of that length, whether anything follows. `whole` is the digest of a page after
+/// which nothing followed the last time. Where the last row read is not on the next page, rows have slipped by.
+#[must_use]
+pub fn course(mut progress: Progress, page: Shown<'_>, whole: Option<i64>) -> (Progress, Course) {
+    let digest = ids_digest(page.keys);
+    let is_suspicious = page.offset == 0 && page.received < page.limit && CAPS.contains(&page.received) && whole != Some(digest);
+    progress.sure |= progress.edge.as_ref().is_some_and(|edge| !page.keys.contains(edge));
+    progress.unreadable += page.received.saturating_sub(page.readable);
+    progress.offset = (page.offset + page.received).saturating_sub(1);
+    progress.edge = page.keys.last().cloned().or(progress.edge);
+    progress.whole = is_suspicious.then_some(digest);
+    if is_suspicious {
+        progress.limit = Some(page.received);
+    }
+    let course = match () {
+        () if is_suspicious || page.received == page.limit => Course::On,
+        () if progress.unreadable == 0 => Course::Proven,
+        () => Course::Unproven(Doubt::Unreadable),
+    };
+    (progress, course)
+}
+
+/// What becomes of a roster at its end. What all readings have shown counts.
+#[must_use]
+pub fn ended(progress: Progress, is_doubtful: bool) -> (Progress, Course) {
+    if !is_doubtful {
+        return (progress, Course::Proven);
+    }
+    if progress.passes + 1 >= READINGS {
+        return (progress, Course::Unproven(Doubt::Moved));
+    }
+    (Progress { passes: progress.passes + 1, limit: progress.limit, ..Progress::default() }, Course::On)
+}
+
+/// What the answer to the question whether anything follows has taught.
+#[must_use]
+pub fn learned(before: &Progress, page: Shown<'_>) -> Option<Learned> {
+    let known = before.edge.as_ref().map_or(0, |_| before.offset + 1 - page.offset);
+    let digest = before.whole?;
+    if page.received <= known { Some(Learned::Whole(digest)) } else { before.limit.map(Learned::Cap) }
+}
+
+/// A digest of who stands on a page, in whatever order.
+fn ids_digest(keys: &[NodeKey]) -> i64 {
+    let mut ids: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
+    ids.sort_unstable();
+    xxhash_rust::xxh3::xxh3_64(ids.join(" ").as_bytes()).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// A vendor's users: it counts pages by the size that was asked for, and may give fewer rows.
+    struct Users {
+        all: Vec<u32>,
+        cap: usize,
+        calls: u32,
+        shown: HashSet<u32>,
+    }
+
+    impl Users {
+        fn new(rows: u32, cap: u32) -> Self {
+            Self { all: (0..rows).map(|row| row * 10).collect(), cap: cap as usize, calls: 0, shown: HashSet::new() }
+        }
+
+        /// Reads the roster once; between two calls something happens.
+        fn read(
+            &mut self,
+            known: Option<Learned>,
+            mut progress: Progress,
+            mut meanwhile: impl FnMut(&mut Vec<u32>),
+        ) -> (Progress, Course, Option<Learned>) {
+            let mut taught = known;
+            let (cap, whole) = match known {
+                Some(Learned::Cap(cap)) => (cap, None),
+                Some(Learned::Whole(digest)) => (1000, Some(digest)),
+                None => (1000, None),
+            };
+            loop {
+                let (offset, limit) = next_page(&progress, progress.limit.unwrap_or(cap));
+                assert_eq!(offset % limit, 0, "the vendor counts pages");
+                let page: Vec<u32> = self.all.iter().skip(offset as usize).take(self.cap.min(limit as usize)).copied().collect();
+                self.calls += 1;
+                self.shown.extend(&page);
+                let keys: Vec<NodeKey> = page.iter().map(|row| NodeKey(row.to_string())).collect();
+                let received = u32::try_from(page.len()).expect("small");
+                let page = Shown { offset, limit, received, readable: received, keys: &keys };
+                taught = learned(&progress, page).or(taught);
+                let (next, end) = course(progress, page, whole);
+                progress = Progress::from_stored(&next.to_stored());
+                if end != Course::On {
+                    return (progress, end, taught);
+                }
+                meanwhile(&mut self.all);
+            }
+        }
+    }
+
+    /// The calls and the end of a roster of so many rows at rest, with a silent cap, and what it taught.
+    fn read(rows: u32, cap: u32, known: Option<Learned>) -> (u32, Course, Option<Learned>) {
+        let mut users = Users::new(rows, cap);
+        let (progress, end, taught) = users.read(known, Progress::default(), |_| {});
+        assert!(!progress.sure && users.shown.len() == rows as usize, "{rows} rows");
+        (users.calls, end, taught)
+    }
+
+    #[test]
+    fn a_roster_costs_a_call_for_a_thousand_rows() {
+        for (rows, calls) in [(0, 1), (1, 1), (999, 1), (1001, 2), (2500, 3), (3400, 4), (20_000, 21)] {
+            assert_eq!(read(rows, 1000, None), (calls, Course::Proven, None), "{rows} rows");
+        }
+        // Whether anything follows a full page is not known before it is asked for.
+        assert_eq!(read(1000, 1000, None).0, 2);
+    }
+
+    #[test]
+    fn a_silent_cap_is_learned_once_and_remembered() {
+        for rows in [700, 1000, 2500] {
+            let (_, end, learned) = read(rows, 500, None);
+            assert_eq!((end, learned), (Course::Proven, Some(Learned::Cap(500))), "{rows} rows");
+            let (calls, end, _) = read(rows, 500, learned);
+            assert_eq!((calls, end), (rows / 500 + 1, Course::Proven), "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn a_roster_as_long_as_a_cap_is_asked_about_once() {
+        let (calls, end, learned) = read(500, 1000, None);
+        assert_eq!((calls, end), (2, Course::Proven));
+        assert!(matches!(learned, Some(Learned::Whole(_))), "{learned:?}");
+        assert_eq!(read(500, 1000, learned).0, 1);
+    }
+
+    #[test]
+    fn rows_that_slip_over_a_seam_make_the_roster_be_read_again() {
+        let mut users = Users::new(2500, 1000);
+        let (progress, end, _) = users.read(None, Progress::default(), |all| drop(all.drain(3..5)));
+        assert!(progress.sure && users.shown.len() < 2500 && end == Course::Proven);
+        let (again, end) = ended(progress, true);
+        assert_eq!((end, again.passes, again.edge.clone(), again.sure), (Course::On, 1, None, false));
+        let (progress, end, _) = users.read(None, again, |_| {});
+        assert_eq!((ended(progress, false).1, end, users.shown.len()), (Course::Proven, Course::Proven, 2500));
+    }
+
+    #[test]
+    fn rows_that_come_in_before_a_seam_cost_nothing() {
+        let mut users = Users::new(2500, 1000);
+        let (progress, _, _) = users.read(None, Progress::default(), |all| all.insert(1, 1));
+        assert!(!progress.sure && users.shown.len() >= 2500);
+    }
+
+    #[test]
+    fn a_roster_that_never_rests_proves_nothing() {
+        let mut progress = Progress::default();
+        for reading in 1..=READINGS {
+            progress.sure = true;
+            let end;
+            (progress, end) = ended(progress, true);
+            assert_eq!(end == Course::Unproven(Doubt::Moved), reading == READINGS, "reading {reading}");
+        }
+    }
+}
