@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Interrupted, caller::millis, context::Context, draft::Draft, rows};
+use super::{Interrupted, caller::millis, context::Context, draft::Draft, roster, rows};
 use crate::{
     clock,
     model::{node::NodeKey, reading::Reading, run::Counters},
@@ -222,23 +222,23 @@ pub async fn write_link_changes<M: Mirror>(step: &mut Step, at: At, linked: &Lin
 /// What a person should know of a list that proves nothing.
 pub fn doubt(key: &NodeKey, course: Course) -> Option<Finding> {
     let Course::Unproven(doubt) = course else { return None };
-    Some(match doubt {
-        Doubt::Moved => Finding::new(
-            "list_moved",
-            key.0.clone(),
-            "this node's list moved faster than it could be read; nothing was retired by it, and the next walk reads it again",
-        ),
-        Doubt::Unreadable => Finding::new(
-            "list_unreadable",
-            key.0.clone(),
-            "rows of this node's list could not be read (see the findings `bad_row`); nothing was retired by it",
-        ),
+    let list = if key.0 == roster::KEY { "the roster" } else { "this node's list" };
+    let finding = |kind, say: String| Some(Finding::new(kind, key.0.clone(), say));
+    match doubt {
+        Doubt::Moved => {
+            let say = format!("{list} moved faster than it could be read; nothing was retired by it, and the next walk reads it again");
+            finding("list_moved", say)
+        }
+        Doubt::Unreadable => {
+            let say = format!("rows of {list} could not be read (see the findings `bad_row`); nothing was retired by it");
+            finding("list_unreadable", say)
+        }
         Doubt::Count { stated, shown } => {
             let say = format!(
-                "the vendor says that this node's list has {stated} rows and shows {shown}; nothing was retired by it, \
+                "the vendor says that {list} has {stated} rows and shows {shown}; nothing was retired by it, \
                  and the next walk reads it again; if that stays, tell the vendor"
             );
-            Finding::new("count_mismatch", key.0.clone(), say)
+            finding("count_mismatch", say)
         }
-    })
+    }
 }

@@ -30,7 +30,7 @@ use crate::{
         decide::{Decision, Version, decide},
         progress::Progress,
         roster::{Learned, Shown, course, ended, learned, next_page},
-        verdict::{Course, Doubt},
+        verdict::Course,
     },
 };
 
@@ -125,11 +125,11 @@ where
         // those whom a second reading does not show either.
         let is_doubtful = progress.sure || (progress.passes == 0 && Tables::<V>::roster_loses(&mut step.conn(), at).await?);
         (progress, course) = ended(progress, is_doubtful);
-        page::save(context, &mut step, work, &progress, course, &[]).await?;
+        if course != Course::Proven {
+            page::save(context, &mut step, work, &progress, course, &[]).await?;
+        }
     }
-    if let Course::Unproven(doubt) = course {
-        findings.push(doubtful(doubt));
-    }
+    findings.extend(page::doubt(&work.parent, course));
     finding::open(&mut step.conn(), at, &findings).await?;
     if learned != context.paging() {
         source::remember_paging(&mut step.conn(), at.source_id, learned).await?;
@@ -146,15 +146,6 @@ where
     context.tell_page(page.received);
     work.progress = progress.to_stored();
     Ok(course == Course::On)
-}
-
-fn doubtful(doubt: Doubt) -> Finding {
-    if doubt == Doubt::Unreadable {
-        let say = "rows of the roster could not be read (see the findings `bad_row`); nothing was retired by it";
-        return Finding::new("list_unreadable", KEY, say);
-    }
-    let say = "the roster moved faster than it could be read; nothing was retired by it, and the next walk reads it again";
-    Finding::new("list_moved", KEY, say)
 }
 
 /// Whether a roster's row adds nothing: same content and stamp, and the one live parent that it states.
