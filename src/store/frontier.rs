@@ -25,6 +25,13 @@ pub struct Work {
     pub progress: Value,
 }
 
+impl Work {
+    /// A list of which nothing but its place in the tree is known.
+    pub fn new(parent: NodeKey, depth: i32) -> Self {
+        Self { parent, depth, attempts: 0, ask: None, expected: None, found: None, progress: Value::Null }
+    }
+}
+
 /// Where a node was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -64,7 +71,8 @@ impl State {
 /// When the database fails.
 pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit: i64) -> sqlx::Result<Vec<Work>> {
     let rows = sqlx::query!(
-        "select parent_key, depth, attempts, ask_kind, ask_value, expected, progress, found_in, found_at from hiersync.frontier
+        "select parent_key, depth, attempts, ask_kind, ask_value, expected, progress, found_in, found_at
+         from hiersync.frontier
          where source_id = $1 and walk_id = $2 and state = 'queued' and parent_key <> all($3)
          order by attempts, depth, list_no limit $4",
         run.lease.source_id,

@@ -115,7 +115,7 @@ pub async fn queue_tight(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64
 pub async fn queue_roots(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64> {
     let queued = sqlx::query!(
         "update hiersync.frontier
-         set progress = '{}', state = 'queued', attempts = 1, met = met + seen, seen_before = seen, seen = '{}'
+         set progress = '{}', state = 'queued', attempts = 1, met = met + seen, seen = '{}'
          where source_id = $1 and walk_id = $2 and depth = 0 and state = 'read' and attempts = 0",
         run.lease.source_id,
         run.walk_id
@@ -125,41 +125,37 @@ pub async fn queue_roots(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64
     Ok(queued.rows_affected())
 }
 
-/// Lists, each of everybody below, are read so often in one walk to be sure of a line.
-const READINGS: i32 = 4;
+/// Rounds in which lists, each of everybody below, are read once more in one walk to be sure of single users.
+const ROUNDS: i32 = 4;
 
-/// Queues the lists around lines that are not sure yet, where each list holds everybody below. Gives how many there are.
+/// Writes down of whom the round of readings that has ended has made sure, where each list holds everybody below.
+///
+/// # Errors
+/// When the database fails.
+pub async fn settle(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
+    sqlx::query_file!("src/store/sql/frontier_settle.sql", run.lease.source_id, run.walk_id).execute(conn).await?;
+    Ok(())
+}
+
+/// Queues the lists that tell of users who are not sure yet, where each list holds everybody below. Gives how many there are.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn queue_unsure(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64> {
-    let queued = sqlx::query!(
-        "with unsure as materialized (
-             select f.parent_key, max(f.attempts) over () as attempts
-             from hiersync.unsure_lists($1, $2) as l (parent_key)
-             join hiersync.frontier f on f.source_id = $1 and f.parent_key = l.parent_key
-             where f.state = 'read' and f.attempts < $3
-         )
-         update hiersync.frontier f
-         set progress = '{}', state = 'queued', attempts = unsure.attempts + 1, met = f.met + f.seen, seen_before = f.seen, seen = '{}'
-         from unsure
-         where f.source_id = $1 and f.walk_id = $2 and f.parent_key = unsure.parent_key",
-        run.lease.source_id,
-        run.walk_id,
-        READINGS - 1
-    )
-    .execute(conn)
-    .await?;
-    Ok(queued.rows_affected())
+    let queued = sqlx::query_file!("src/store/sql/frontier_queue_unsure.sql", run.lease.source_id, run.walk_id, ROUNDS);
+    Ok(queued.execute(conn).await?.rows_affected())
 }
 
-/// Whose lists, each of everybody below, have not become sure.
+/// Of whom the walk could not make sure to whom they report.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn unsure(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Vec<NodeKey>> {
     let keys = sqlx::query_scalar!(
-        r#"select parent_key as "parent_key!" from hiersync.unsure_lists($1, $2) as l (parent_key) order by 1"#,
+        r#"select distinct u.user_id::text as "key!"
+           from hiersync.unsure_lists($1, $2) l
+           join hiersync.reporting_user u on u.source_id = $1 and u.node_no = l.user_no
+           order by 1"#,
         run.lease.source_id,
         run.walk_id
     )

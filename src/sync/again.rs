@@ -31,6 +31,7 @@ pub async fn queue<V: Hierarchy>(context: &Context<V>) -> Result<u64, Interrupte
         lists += reread::queue_tight(&mut step.conn(), &context.open).await?;
     }
     if reading == Some(Reading::Subtree) {
+        reread::settle(&mut step.conn(), &context.open).await?;
         lists += reread::queue_unsure(&mut step.conn(), &context.open).await?;
     }
     if lists > 0 || reading != context.reading() {

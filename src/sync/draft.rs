@@ -143,7 +143,7 @@ impl<R: Node + Clone> Draft<R> {
             }
             let place = offset.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
             let found = Some(Found { list_of: work.parent.clone(), place });
-            self.lists.push(Work { parent: row.key(), depth, attempts: 0, ask: by, expected, found, progress: serde_json::Value::Null });
+            self.lists.push(Work { ask: by, expected, found, ..Work::new(row.key(), depth) });
         }
     }
 

@@ -18,7 +18,6 @@ use crate::{
         session::Step,
     },
     vendor::hierarchy::Hierarchy,
-    walk::verdict::{Course, Doubt},
 };
 
 /// Findings that leave a walk partial: something could not be reached or proven.
@@ -95,8 +94,7 @@ where
     if reading == Reading::Subtree {
         let unsure = reread::unsure(&mut step.conn(), &context.open).await?;
         is_complete &= unsure.is_empty();
-        let findings: Vec<Finding> = unsure.iter().filter_map(|key| page::doubt(key, Course::Unproven(Doubt::Moved))).collect();
-        finding::open(&mut step.conn(), at, &findings).await?;
+        finding::open(&mut step.conn(), at, &unsure.into_iter().map(unsettled).collect::<Vec<_>>()).await?;
     }
     if reading == Reading::Roster && is_complete {
         counters += roster::take_in(context, &mut step, at).await?;
@@ -145,6 +143,13 @@ where
     }
     let linked = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
     page::write_link_changes::<Tables<V>>(step, at, &linked).await
+}
+
+/// What a person should know of a user whose manager could not be made sure.
+fn unsettled(key: NodeKey) -> Finding {
+    let say = "the lists around this user moved faster than they could be read, so that it is not sure who the manager is; \
+               the last known line is kept, and the next walk reads them again; `columns = [\"ManagerUserId\"]` may tell at once";
+    Finding::new("list_moved", key.0, say)
 }
 
 /// Cycles and second parents are mirrored as the vendor shows them; a person should know.

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Pages that are looked through for a parent's row.
-const PAGES: usize = 4;
+const PAGES: usize = 6;
 
 type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
@@ -108,8 +108,8 @@ enum Row<R> {
     Unknown,
 }
 
-/// Reads the list that showed the row, from where it stood, until the row is found or the list is certain to be at its end:
-/// neither a page that is cut short nor one that the vendor caps must make anybody leave.
+/// Reads the list that showed the row, from where it stood, until the row is found or the list has come to its end twice without
+/// it: neither an answer that is cut short nor a page that the vendor caps must make anybody leave.
 async fn look<V>(context: &Context<V>, work: &Work, limit: u32) -> Result<Look<V::Row>, Interrupted>
 where
     V: Hierarchy,
@@ -120,8 +120,8 @@ where
     let Some(list) = list_of(context, found).await? else { return Ok(look) };
     // From a little before its place: rows before it may have left.
     let begin = if found.place < limit { 0 } else { found.place - limit / 2 };
-    let mut offset = begin;
-    for asked in 0..PAGES {
+    let (mut offset, mut was_at_end) = (begin, false);
+    for _ in 0..PAGES {
         let ask = Ask { list: list.clone(), offset, limit };
         let vendor = &context.caller.vendor;
         let _slot = context.slot().await?;
@@ -133,17 +133,17 @@ where
         look.counters.pages += 1;
         look.counters.rows_seen += i64::from(page.received);
         context.tell_page(page.received);
-        // A list in one piece says it twice.
-        let is_end = if page.whole { asked > 0 } else { page.received <= u32::from(offset > begin) };
+        let is_end = page.whole || page.received <= u32::from(offset > begin);
         if let Some(row) = page.rows.into_iter().find(|row| row.key() == work.parent) {
             look.row = Row::Stands(row);
             return Ok(look);
         }
-        if is_end {
+        if is_end && was_at_end {
             look.row = if begin == 0 { Row::Left } else { Row::Unknown };
             return Ok(look);
         }
-        offset += page.received.saturating_sub(1).max(1);
+        was_at_end |= is_end;
+        offset = if is_end { begin } else { offset + page.received.saturating_sub(1).max(1) };
     }
     Ok(look)
 }

@@ -49,11 +49,18 @@ where
 {
     let Some(identifier) = &root.identifier else { return Ok((root.key.clone(), None)) };
     let vendor = &context.caller.vendor;
-    let why = match context.caller.call(&|within| vendor.lookup(identifier, within).boxed()).await {
-        Ok(Some(key)) => return Ok((key, None)),
-        Ok(None) => "the vendor does not know its identifier".to_owned(),
-        Err(CallError::ThisOnly(error)) => error.to_string(),
-        Err(CallError::Run(interrupted)) => return Err(interrupted),
+    let mut was_asked = false;
+    let why = loop {
+        let why = match context.caller.call(&|within| vendor.lookup(identifier, within).boxed()).await {
+            Ok(Some(key)) => return Ok((key, None)),
+            Ok(None) => "the vendor does not know its identifier".to_owned(),
+            Err(CallError::ThisOnly(error)) => error.to_string(),
+            Err(CallError::Run(interrupted)) => return Err(interrupted),
+        };
+        // One answer may lie, and all would be mirrored under another id.
+        if std::mem::replace(&mut was_asked, true) {
+            break why;
+        }
     };
     // Whom an earlier walk has found is not lost by one answer.
     let mut step = context.session.begin().await?;
@@ -95,8 +102,7 @@ where
     }
     if context.reading() != Some(Reading::Roster) {
         let by = root.identifier.clone();
-        let list =
-            Work { parent: key.clone(), depth: 0, attempts: 0, ask: by, expected: None, found: None, progress: serde_json::Value::Null };
+        let list = Work { ask: by, ..Work::new(key.clone(), 0) };
         frontier::queue(&mut step.conn(), &context.open, &[list]).await?;
     }
     finding::open(&mut step.conn(), at, finding.as_slice()).await?;

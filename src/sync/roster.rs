@@ -47,15 +47,7 @@ type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 /// # Errors
 /// When the database fails.
 pub async fn queue<V: Hierarchy>(context: &Context<V>) -> Result<(), Interrupted> {
-    let list = Work {
-        parent: NodeKey(KEY.into()),
-        depth: 0,
-        attempts: 0,
-        ask: None,
-        expected: None,
-        found: None,
-        progress: serde_json::Value::Null,
-    };
+    let list = Work::new(NodeKey(KEY.into()), 0);
     let mut step = context.session.begin().await?;
     frontier::queue(&mut step.conn(), &context.open, &[list]).await?;
     context.commit(step, Counters::default()).await

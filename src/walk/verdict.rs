@@ -140,11 +140,12 @@ impl Progress {
             let doubt = Doubt::Count { stated, shown: page.received.into() };
             return if self.passes + 1 < PASSES / 2 { self.again() } else { (self, Course::Unproven(doubt)) };
         }
-        // Its own count is cut short with it: that somebody is gone is believed when it is said twice.
-        if terms.would_lose && self.length_before.replace(page.received) != Some(page.received) {
-            return if self.passes + 1 < PASSES { self.again() } else { (self, Course::Unproven(Doubt::Moved)) };
+        // Its own count is cut short with it: that somebody is gone is believed when it is said twice. Who stands in one of the
+        // two answers is kept.
+        if terms.would_lose && self.length_before.is_none() {
+            return (Self { offset: 0, edge: None, length_before: Some(page.received), ..self }, Course::On);
         }
-        self.end(page.limit, terms)
+        self.end(page.limit, Terms { would_lose: false, ..terms })
     }
 
     /// As many as the vendor said were seen, and the list is calm.
@@ -488,11 +489,13 @@ mod tests {
         let page = Shown { offset: 0, limit: 10, keys: &keys, received: 1, fresh: 1, whole: true, stated: Some(1) };
         assert_eq!(Progress::default().take(page, Terms::default()).1, Course::Proven);
         let loses = Terms { would_lose: true, ..Terms::default() };
-        let (again, course) = Progress::default().take(page, loses);
-        assert_eq!(course, Course::Again);
-        assert_eq!(again.clone().take(page, loses).1, Course::Repaired);
-        let shorter = Shown { keys: &[], received: 0, fresh: 0, stated: Some(0), ..page };
-        assert_eq!(again.take(shorter, loses).1, Course::Again);
+        let (once, course) = Progress::default().take(page, loses);
+        assert_eq!((course, once.next(10, None, &[])), (Course::On, Some(0)));
+        assert_eq!(once.clone().take(Shown { fresh: 0, ..page }, loses).1, Course::Proven);
+        // Who stands in one of the two is kept, so the two need not be alike.
+        let other = [NodeKey("b".into())];
+        let (both, course) = once.take(Shown { keys: &other, ..page }, loses);
+        assert_eq!((course, both.shown()), (Course::Repaired, 2));
     }
 
     #[test]

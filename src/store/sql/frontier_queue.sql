@@ -17,6 +17,9 @@ set
     seen = excluded.seen,
     met = excluded.met,
     seen_before = excluded.seen_before,
+    reading = excluded.reading,
+    seen_first = excluded.seen_first,
+    reports = excluded.reports,
     found_in = excluded.found_in,
     found_at = excluded.found_at
 where f.walk_id <> excluded.walk_id

@@ -8,7 +8,7 @@ select
         )
     ) as "among_roots!",
     count(*) as "all_rows!"
-from hiersync.shown_users($1, $2) s
+from hiersync.shown_users($1, $2, false) s
 join hiersync.reporting_user m on m.source_id = $1 and m.node_no = s.manager_no
 join hiersync.frontier f on f.source_id = $1 and f.parent_key = m.user_id::text
 where f.depth > 0
