@@ -36,14 +36,8 @@ pub struct Paging {
     pub cap: Option<u32>,
     /// Digest of the ids on a page that looked cut short and after which there was nothing.
     pub whole: Option<i64>,
-}
-
-impl Paging {
-    /// This, or what was known before where it says nothing.
-    #[must_use]
-    pub fn or(self, known: Self) -> Self {
-        Self { cap: self.cap.or(known.cap), whole: self.whole.or(known.whole) }
-    }
+    /// Whether the count beside a page is that of the whole list.
+    pub count_is_total: Option<bool>,
 }
 
 /// What is remembered of a source's pages.
@@ -51,8 +45,10 @@ impl Paging {
 /// # Errors
 /// When the database fails.
 pub async fn paging(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Paging> {
-    let row = sqlx::query!("select page_cap, whole_page from hiersync.source where source_id = $1", source_id).fetch_one(conn).await?;
-    Ok(Paging { cap: row.page_cap.map(i32::unsigned_abs), whole: row.whole_page })
+    let row = sqlx::query!("select page_cap, whole_page, count_is_total from hiersync.source where source_id = $1", source_id)
+        .fetch_one(conn)
+        .await?;
+    Ok(Paging { cap: row.page_cap.map(i32::unsigned_abs), whole: row.whole_page, count_is_total: row.count_is_total })
 }
 
 /// Remembers it.
@@ -61,10 +57,11 @@ pub async fn paging(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Paging>
 /// When the database fails.
 pub async fn remember_paging(conn: &mut Conn<'_>, source_id: i32, paging: Paging) -> sqlx::Result<()> {
     sqlx::query!(
-        "update hiersync.source set page_cap = $2, whole_page = $3 where source_id = $1",
+        "update hiersync.source set page_cap = $2, whole_page = $3, count_is_total = $4 where source_id = $1",
         source_id,
         paging.cap.map(u32::cast_signed),
-        paging.whole
+        paging.whole,
+        paging.count_is_total
     )
     .execute(conn)
     .await?;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Findings that leave a walk partial: something could not be reached or proven.
-const PARTIAL: [&str; 10] = [
+const PARTIAL: [&str; 11] = [
     "answer_too_large",
     "bad_answer",
     "bad_row",
@@ -29,6 +29,7 @@ const PARTIAL: [&str; 10] = [
     "count_mismatch",
     "list_moved",
     "list_refused",
+    "list_repeats",
     "list_unavailable",
     "list_unreadable",
     "too_deep",

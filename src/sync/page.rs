@@ -14,6 +14,7 @@ use crate::{
         mirror::{At, Edge, Linked, Mirror, Mirrored},
         reread, run,
         session::Step,
+        source::{self, Paging},
     },
     vendor::{Page, hierarchy::Hierarchy},
     walk::{
@@ -71,8 +72,13 @@ where
     let holds_all = work.depth == 0 && matches!(reading, Some(Reading::Stated | Reading::Subtree));
     let would_lose = draft.may_lose(progress, work, place)
         && Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &draft.rows, holds_all).await?;
-    let terms = Terms { would_lose, under_way: place.under_way, ..terms(work) };
+    let paging = context.paging();
+    let terms = Terms { would_lose, under_way: place.under_way, count_is_total: paging.count_is_total == Some(true), ..terms(work) };
     let (next, course) = progress.clone().take(draft.shown(place), terms);
+    let taught = Paging { count_is_total: next.count_is_total(draft.shown(place), course).or(paging.count_is_total), ..paging };
+    if taught != paging {
+        source::remember_paging(&mut step.conn(), at.source_id, taught).await?;
+    }
     draft.follow(vendor, work, reading, place.offset, context.max_depth());
 
     let taken = rows::take_in::<Tables<V>>(&mut step.conn(), at, &draft.rows, &draft.known).await?;
@@ -93,6 +99,7 @@ where
     context.commit(step, counters).await?;
 
     *progress = next;
+    context.set_paging(taught);
     context.tell_page(draft.received);
     context.set_reading(reading);
     if work.depth > 0 && reading == Some(Reading::Direct) && vendor.reading().is_none() && draft.states_others(work) {
@@ -228,6 +235,13 @@ pub fn doubt(key: &NodeKey, course: Course) -> Option<Finding> {
         Doubt::Moved => {
             let say = format!("{list} moved faster than it could be read; nothing was retired by it, and the next walk reads it again");
             finding("list_moved", say)
+        }
+        Doubt::Repeats => {
+            let say = format!(
+                "the vendor shows the same rows of {list} again, whichever page is asked for; nothing was retired by it; \
+                 tell the vendor, or set `edges = \"hierarchy\"`"
+            );
+            finding("list_repeats", say)
         }
         Doubt::Unreadable => {
             let say = format!("rows of {list} could not be read (see the findings `bad_row`); nothing was retired by it");

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Pages that are looked through for a parent's row.
-const PAGES: usize = 6;
+const PAGES: usize = 32;
 
 type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
@@ -108,8 +108,9 @@ enum Row<R> {
     Unknown,
 }
 
-/// Reads the list that showed the row, from where it stood, until the row is found or the list has come to its end twice without
-/// it: neither an answer that is cut short nor a page that the vendor caps must make anybody leave.
+/// Reads the list that showed the row: where it stood, then a little before, for rows there may have left, then from the beginning,
+/// until the row is found or the list has come to its end twice without it: neither an answer that is cut short nor a page that
+/// the vendor caps must make anybody leave.
 async fn look<V>(context: &Context<V>, work: &Work, limit: u32) -> Result<Look<V::Row>, Interrupted>
 where
     V: Hierarchy,
@@ -118,11 +119,12 @@ where
     let mut look = Look { row: Row::Unknown, counters: Counters::default() };
     let Some(found) = &work.found else { return Ok(look) };
     let Some(list) = list_of(context, found).await? else { return Ok(look) };
-    // From a little before its place: rows before it may have left.
-    let begin = if found.place < limit { 0 } else { found.place - limit / 2 };
-    let (mut offset, mut was_at_end) = (begin, false);
+    let mut near = vec![found.place.saturating_sub(limit / 2), found.place.saturating_sub(1)];
+    near.retain(|offset| *offset > 0);
+    let (mut offset, mut was_at_end) = (0, false);
     for _ in 0..PAGES {
-        let ask = Ask { list: list.clone(), offset, limit };
+        let probe = near.pop();
+        let ask = Ask { list: list.clone(), offset: probe.unwrap_or(offset), limit };
         let vendor = &context.caller.vendor;
         let _slot = context.slot().await?;
         let page: Page<V::Row> = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
@@ -133,17 +135,20 @@ where
         look.counters.pages += 1;
         look.counters.rows_seen += i64::from(page.received);
         context.tell_page(page.received);
-        let is_end = page.whole || page.received <= u32::from(offset > begin);
         if let Some(row) = page.rows.into_iter().find(|row| row.key() == work.parent) {
             look.row = Row::Stands(row);
             return Ok(look);
         }
+        if probe.is_some() && !page.whole {
+            continue;
+        }
+        let is_end = page.whole || page.received <= u32::from(offset > 0);
         if is_end && was_at_end {
-            look.row = if begin == 0 { Row::Left } else { Row::Unknown };
+            look.row = Row::Left;
             return Ok(look);
         }
         was_at_end |= is_end;
-        offset = if is_end { begin } else { offset + page.received.saturating_sub(1).max(1) };
+        offset = if is_end { 0 } else { offset + page.received.saturating_sub(1).max(1) };
     }
     Ok(look)
 }

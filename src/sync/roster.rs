@@ -102,10 +102,11 @@ where
 
     let before = Progress::from_stored(&work.progress);
     let keys: Vec<NodeKey> = distinct.iter().map(Node::key).collect();
-    let shown = Shown { offset: ask.offset, limit: ask.limit, received: page.received, readable, keys: &keys };
+    let fresh = u32::try_from(known.iter().filter(|known| !known.shown).count()).unwrap_or(u32::MAX);
+    let shown = Shown { offset: ask.offset, limit: ask.limit, received: page.received, readable, keys: &keys, fresh };
     let learned = match learned(&before, shown) {
-        Some(Learned::Whole(digest)) => Paging { whole: Some(digest), cap: None }.or(context.paging()),
-        Some(Learned::Cap(rows)) => Paging { whole: None, cap: Some(rows) }.or(context.paging()),
+        Some(Learned::Whole(digest)) => Paging { whole: Some(digest), ..context.paging() },
+        Some(Learned::Cap(rows)) => Paging { cap: Some(rows), ..context.paging() },
         None => context.paging(),
     };
     let (mut progress, mut course) = course(before, shown, context.paging().whole);

@@ -26,7 +26,7 @@ pub struct Shown<'a> {
     pub fresh: u32,
     /// The vendor sends this list in one piece.
     pub whole: bool,
-    /// The vendor's own count for a list in one piece.
+    /// The vendor's own count beside the rows: of a list in one piece, of the page, or of the whole list.
     pub stated: Option<u64>,
 }
 
@@ -41,6 +41,8 @@ pub struct Terms {
     pub would_lose: bool,
     /// Pages of it that were asked for and are still to come.
     pub under_way: usize,
+    /// The vendor's count beside a page is known to be of the whole list.
+    pub count_is_total: bool,
 }
 
 impl Progress {
@@ -52,7 +54,7 @@ impl Progress {
         }
         // Ahead of what has not moved, once its size is known and its first page was not cut short.
         let is_calm = self.edge.is_some() && !self.sure && self.follows == Follows::More;
-        let rows = expected.and_then(|count| u32::try_from(count).ok()).filter(|_| is_calm && limit > 1)?;
+        let rows = expected.or(self.total).and_then(|count| u32::try_from(count).ok()).filter(|_| is_calm && limit > 1)?;
         let is_known = |offset: &u32| asked.contains(offset) || self.ahead.iter().any(|piece| piece.offset == *offset);
         // A page is worth its call when it has a row beyond the one that it shares.
         std::iter::successors(Some(self.offset), |offset| Some(offset + (limit - 1)))
@@ -74,6 +76,7 @@ impl Progress {
         if page.whole {
             return self.take_whole(page, terms);
         }
+        self.total = page.stated.filter(|_| terms.count_is_total).and_then(|count| i64::try_from(count).ok());
         if page.offset != self.due() {
             self.keep_ahead(page);
         } else if self.sweep.is_some() {
@@ -84,6 +87,13 @@ impl Progress {
             self.step_back(page.received);
         }
         self.conclude(page.limit, terms)
+    }
+
+    /// Whether the count beside the last page of a list, now proven, is of the whole list; `None`: a list of one page tells nothing.
+    #[must_use]
+    pub fn count_is_total(&self, page: Shown<'_>, course: Course) -> Option<bool> {
+        let stated = page.stated.filter(|_| course == Course::Proven && !page.whole && page.received < self.length())?;
+        Some(stated == u64::from(self.length()))
     }
 
     /// How many of the page's first rows belong to the prefix, its last known row included; `None`: no seam is to be found.
@@ -225,6 +235,32 @@ mod tests {
         assert_eq!(progress.next(100, None, &[99]), None, "its length is not known");
         assert_eq!(Progress { sure: true, ..progress }.next(100, Some(400), &[99]), None, "it has moved");
         assert_eq!(Progress::default().next(100, Some(400), &[0]), None, "its first page may be cut short");
+    }
+
+    #[test]
+    fn a_count_beside_a_page_is_used_once_it_has_shown_what_it_means() {
+        let rows = keys(&["c", "d"]);
+        let last = |stated| Shown { stated, ..page(2, 3, &rows) };
+        let terms = Terms { expected: Some(4), ..Terms::default() };
+        let tells = |stated| {
+            let (next, course) = at(2, "c").take(Shown { fresh: 1, ..last(stated) }, terms);
+            (course, next.count_is_total(last(stated), course))
+        };
+        assert_eq!(tells(Some(4)), (Course::Proven, Some(true)));
+        assert_eq!(tells(Some(2)), (Course::Proven, Some(false)));
+        assert_eq!(tells(None), (Course::Proven, None));
+        let only = Shown { stated: Some(2), ..page(0, 3, &rows) };
+        let (next, course) = Progress::default().take(only, Terms { expected: Some(2), ..terms });
+        assert_eq!((course, next.count_is_total(only, course)), (Course::Proven, None), "page and list are the same");
+        // Nothing else is known of the list's size.
+        let full = keys(&["a", "b", "c"]);
+        let first = Shown { stated: Some(9), ..page(0, 3, &full) };
+        let ahead = |count_is_total| {
+            let (next, course) = Progress::default().take(first, Terms { count_is_total, ..Terms::default() });
+            (course, next.next(3, None, &[2]))
+        };
+        assert_eq!(ahead(true), (Course::On, Some(4)));
+        assert_eq!(ahead(false), (Course::On, None));
     }
 
     #[test]

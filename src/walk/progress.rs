@@ -69,6 +69,10 @@ pub struct Progress {
     /// Where the beginning is read once more.
     #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
     pub sweep: Option<u32>,
+    /// The list's length by the count beside its last page, while it is in memory and known to mean that. It tells where to read
+    /// ahead and ends nothing: an answer that is cut short is cut short with it.
+    #[serde(skip)]
+    pub total: Option<i64>,
     /// The rows of the prefix's last page, while they are in memory: where the edge is gone, another of them is a seam.
     #[serde(skip)]
     pub tail: Vec<NodeKey>,

@@ -23,6 +23,8 @@ pub struct Shown<'a> {
     pub readable: u32,
     /// Those, each once.
     pub keys: &'a [NodeKey],
+    /// How many of those this walk had not shown before.
+    pub fresh: u32,
 }
 
 /// What the vendor's pages have taught.
@@ -54,6 +56,7 @@ pub fn course(mut progress: Progress, page: Shown<'_>, whole: Option<i64>) -> (P
     let digest = ids_digest(page.keys);
     let is_suspicious = page.offset == 0 && page.received < page.limit && CAPS.contains(&page.received) && whole != Some(digest);
     progress.sure |= progress.edge.as_ref().is_some_and(|edge| !page.keys.contains(edge));
+    progress.distinct += page.fresh;
     progress.unreadable += page.received.saturating_sub(page.readable);
     progress.offset = (page.offset + page.received).saturating_sub(1);
     progress.edge = page.keys.last().cloned().or(progress.edge);
@@ -62,6 +65,8 @@ pub fn course(mut progress: Progress, page: Shown<'_>, whole: Option<i64>) -> (P
         progress.limit = Some(page.received);
     }
     let course = match () {
+        // Its places are far beyond the rows that it has shown: it would go on for ever.
+        () if progress.offset > 2 * progress.shown() + page.limit => Course::Unproven(Doubt::Repeats),
         () if is_suspicious || page.received == page.limit => Course::On,
         () if progress.unreadable == 0 => Course::Proven,
         () => Course::Unproven(Doubt::Unreadable),
@@ -78,7 +83,8 @@ pub fn ended(progress: Progress, is_doubtful: bool) -> (Progress, Course) {
     if progress.passes + 1 >= READINGS {
         return (progress, Course::Unproven(Doubt::Moved));
     }
-    (Progress { passes: progress.passes + 1, limit: progress.limit, ..Progress::default() }, Course::On)
+    let next = Progress { passes: progress.passes + 1, limit: progress.limit, distinct: progress.distinct, ..Progress::default() };
+    (next, Course::On)
 }
 
 /// What the answer to the question whether anything follows has taught.
@@ -106,13 +112,15 @@ mod tests {
     struct Users {
         all: Vec<u32>,
         cap: usize,
+        /// It ignores which page is asked for.
+        repeats: bool,
         calls: u32,
         shown: HashSet<u32>,
     }
 
     impl Users {
         fn new(rows: u32, cap: u32) -> Self {
-            Self { all: (0..rows).map(|row| row * 10).collect(), cap: cap as usize, calls: 0, shown: HashSet::new() }
+            Self { all: (0..rows).map(|row| row * 10).collect(), cap: cap as usize, repeats: false, calls: 0, shown: HashSet::new() }
         }
 
         /// Reads the roster once; between two calls something happens.
@@ -131,12 +139,14 @@ mod tests {
             loop {
                 let (offset, limit) = next_page(&progress, progress.limit.unwrap_or(cap));
                 assert_eq!(offset % limit, 0, "the vendor counts pages");
-                let page: Vec<u32> = self.all.iter().skip(offset as usize).take(self.cap.min(limit as usize)).copied().collect();
+                let place = if self.repeats { 0 } else { offset as usize };
+                let page: Vec<u32> = self.all.iter().skip(place).take(self.cap.min(limit as usize)).copied().collect();
                 self.calls += 1;
-                self.shown.extend(&page);
+                let fresh = page.iter().filter(|row| self.shown.insert(**row)).count();
                 let keys: Vec<NodeKey> = page.iter().map(|row| NodeKey(row.to_string())).collect();
                 let received = u32::try_from(page.len()).expect("small");
-                let page = Shown { offset, limit, received, readable: received, keys: &keys };
+                let fresh = u32::try_from(fresh).expect("small");
+                let page = Shown { offset, limit, received, readable: received, keys: &keys, fresh };
                 taught = learned(&progress, page).or(taught);
                 let (next, end) = course(progress, page, whole);
                 progress = Progress::from_stored(&next.to_stored());
@@ -199,6 +209,15 @@ mod tests {
         let mut users = Users::new(2500, 1000);
         let (progress, _, _) = users.read(None, Progress::default(), |all| all.insert(1, 1));
         assert!(!progress.sure && users.shown.len() >= 2500);
+    }
+
+    #[test]
+    fn a_vendor_that_gives_the_same_page_for_every_number_does_not_go_on_for_ever() {
+        for (rows, cap) in [(3400, 1000), (1000, 1000), (3400, 500), (40, 10)] {
+            let mut users = Users { repeats: true, ..Users::new(rows, cap) };
+            let (_, end, _) = users.read(None, Progress::default(), |_| {});
+            assert!(end == Course::Unproven(Doubt::Repeats) && users.calls < 10, "{rows} by {cap}: {} calls", users.calls);
+        }
     }
 
     #[test]

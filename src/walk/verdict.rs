@@ -41,6 +41,8 @@ pub enum Course {
 pub enum Doubt {
     /// It moved faster than it could be read.
     Moved,
+    /// The same rows come again, however far on they are asked for.
+    Repeats,
     /// Some of its rows could not be read.
     Unreadable,
     /// The vendor's own count says otherwise.
@@ -319,7 +321,7 @@ mod tests {
                     whole: false,
                     stated: None,
                 };
-                let terms = Terms { expected, can_check: self.counts, would_lose, under_way: asked.len() };
+                let terms = Terms { expected, can_check: self.counts, would_lose, under_way: asked.len(), ..Terms::default() };
                 let (next, mut course) = progress.take(shown, terms);
                 progress = Progress { tail: next.tail.clone(), ..Progress::from_stored(&next.to_stored()) };
                 while course == Course::Check {

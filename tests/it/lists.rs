@@ -154,6 +154,43 @@ async fn whatever_the_count_beside_a_list_means_the_list_is_read() {
     }
 }
 
+/// No call of these ends before the next page by itself could be asked for.
+const SLOW: Duration = Duration::from_millis(100);
+
+/// The most pages that one walk has had in flight at a vendor as slow as that.
+async fn in_flight(vendor: &CapillarySim, case: &Case) -> usize {
+    vendor.door().clear_log();
+    case.complete().await;
+    vendor.door().most_in_any(SLOW * 9 / 10)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_one_long_list_are_read_at_once_up_to_concurrency() {
+    let vendor = one_parent(400, CapillarySettings::default()).await;
+    vendor.door().set_latency(Latency::Fixed(SLOW));
+    let case = Case::new().await.customers(&vendor, "page_size = 20\nconcurrency = 3");
+    assert_eq!(in_flight(&vendor, &case).await, 3);
+    assert_eq!(vendor.door().calls_of("bulk") - 2, floor(400, 20), "not one call more for it");
+    assert_customers(&case.pool().await, &customers_now(&vendor)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_of_the_whole_list_is_read_ahead_by_once_it_has_shown_that_it_is_one() {
+    for (count, at_once) in [(CountMeans::Page, 1), (CountMeans::Absent, 1), (CountMeans::Total, 3)] {
+        let mut world = CapillaryWorld::new(56, Flavour::PLAIN);
+        world.plant(&Shape::list(200));
+        let vendor = CapillarySim::start(world, CapillarySettings { count, ..CapillarySettings::default() }).await.unwrap();
+        vendor.door().set_latency(Latency::Fixed(SLOW));
+        let case = Case::new().await.customers(&vendor, "page_size = 20\nconcurrency = 3");
+        // Nothing else tells how long the root's own list is.
+        assert_eq!(in_flight(&vendor, &case).await, 1, "{count:?}");
+        let calls = vendor.door().calls();
+        assert_eq!(in_flight(&vendor, &case).await, at_once, "{count:?}");
+        assert_eq!(vendor.door().calls(), calls, "{count:?}: not one call more for it");
+        assert_customers(&case.pool().await, &customers_now(&vendor)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_twice_as_deep_as_allowed_is_partial_and_says_where() {
     let mut world = CapillaryWorld::new(54, Flavour::PLAIN);

@@ -282,7 +282,7 @@ impl Mirrored {
 
     /// What promise 4 forbids, in words; and links that have never been.
     /// Of answers that were cut short together with their count only that is known that nobody is retired by one. `is_compared`:
-    /// the first walk by comparing lists, which takes a mover's line as the lists suggest it.
+    /// a walk by comparing lists where the first one, which takes a mover's line as the lists suggest it, was not at rest.
     fn faults(&self, record: &Record, root: &str, outcome: Outcome, is_told: bool, is_compared: bool) -> Vec<String> {
         let stayed = record.stayed(root);
         let nodes: BTreeSet<String> = stayed.iter().map(|link| link.1.clone()).collect();
@@ -465,7 +465,7 @@ async fn walk<P: Play<World: World>, F: Future<Output = Mirrored>>(
         if outcome != Outcome::Complete {
             println!("seed {seed}, walk {walk}, {shape}: {outcome}, {:?}", tables::findings(&pool).await);
         }
-        let is_compared = walk == 0 && !dice.at_rest_first && compares;
+        let is_compared = compares && !dice.at_rest_first;
         let is_told = tells || !dice.spoilt;
         let faults = mirrored(pool.clone()).await.faults(&record.lock().unwrap(), &root, outcome, is_told, is_compared);
         played.faults.extend(faults.into_iter().map(|fault| format!("walk {walk}, {shape}: {fault}")));

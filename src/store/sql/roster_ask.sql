@@ -8,6 +8,8 @@ select
     exists (
         select 1 from hiersync.frontier f
         where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*' and f.seen @> u.node_no
+    ) or exists (
+        select 1 from hiersync.roster_row r where r.source_id = $1 and r.walk_id = $2 and r.user_id = i.id
     ) as "shown!",
     array(
         select l.manager_id from hiersync.reporting_line l
