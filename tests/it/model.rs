@@ -280,10 +280,11 @@ impl Mirrored {
         (!is_true).then(|| format!("at rest: {outcome}, {more:?}, {lines:?}, {findings:?}"))
     }
 
-    /// What promise 4 forbids, in words; and links that have never been.
-    /// Of answers that were cut short together with their count only that is known that nobody is retired by one. `is_compared`:
-    /// a walk by comparing lists where the first one, which takes a mover's line as the lists suggest it, was not at rest.
-    fn faults(&self, record: &Record, root: &str, outcome: Outcome, is_told: bool, is_compared: bool) -> Vec<String> {
+    /// What promise 4 forbids, in words; and links that have never been. `before`: what the mirror held when the walk began, where
+    /// managers follow from comparing lists: a line that is known, and any of the first walk, is taken there as the lists suggest
+    /// it, though the user may have moved twice.
+    /// Of answers that were cut short together with their count only that is known that nobody is retired by one.
+    fn faults(&self, record: &Record, root: &str, outcome: Outcome, is_told: bool, before: Option<&Self>) -> Vec<String> {
         let stayed = record.stayed(root);
         let nodes: BTreeSet<String> = stayed.iter().map(|link| link.1.clone()).collect();
         let mut faults = Vec::new();
@@ -299,8 +300,9 @@ impl Mirrored {
             let ever: BTreeSet<String> = record.ever.iter().map(|link| link.1.clone()).chain([root.to_owned()]).collect();
             told("links that stayed are missing", stayed.difference(&self.live_links).map(text).collect());
             told("nodes that stayed are missing", nodes.difference(&self.live_nodes).cloned().collect());
-            let movers = if is_compared { record.movers() } else { BTreeSet::new() };
-            let never = self.live_links.difference(&record.ever).filter(|link| !movers.contains(&link.1));
+            let movers = record.movers();
+            let is_known = |link: &Link| before.is_some_and(|before| before.live_links.is_empty() || before.live_links.contains(link));
+            let never = self.live_links.difference(&record.ever).filter(|link| !(movers.contains(&link.1) && is_known(link)));
             told("links that were gone before are live", never.map(text).collect());
             told("nodes that were gone before are live", self.live_nodes.difference(&ever).cloned().collect());
         }
@@ -453,6 +455,7 @@ async fn walk<P: Play<World: World>, F: Future<Output = Mirrored>>(
     }
     for walk in 0..WALKS {
         let root = vendor.world().root();
+        let before = mirrored(pool.clone()).await;
         let record = Arc::new(Mutex::new(Record::begin(&*vendor.world())));
         vendor.before_each(moving(&record, seed * 100 + walk, changes));
         if dice.spoilt {
@@ -465,9 +468,9 @@ async fn walk<P: Play<World: World>, F: Future<Output = Mirrored>>(
         if outcome != Outcome::Complete {
             println!("seed {seed}, walk {walk}, {shape}: {outcome}, {:?}", tables::findings(&pool).await);
         }
-        let is_compared = compares && !dice.at_rest_first;
         let is_told = tells || !dice.spoilt;
-        let faults = mirrored(pool.clone()).await.faults(&record.lock().unwrap(), &root, outcome, is_told, is_compared);
+        let after = mirrored(pool.clone()).await;
+        let faults = after.faults(&record.lock().unwrap(), &root, outcome, is_told, Some(&before).filter(|_| compares));
         played.faults.extend(faults.into_iter().map(|fault| format!("walk {walk}, {shape}: {fault}")));
     }
     // A walk that was interrupted is gone on with; the one after it sees a world at rest from its beginning.
