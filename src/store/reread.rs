@@ -128,13 +128,14 @@ pub async fn queue_roots(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64
 /// Rounds in which lists, each of everybody below, are read once more in one walk to be sure of single users.
 const ROUNDS: i32 = 4;
 
-/// Writes down of whom the round of readings that has ended has made sure, where each list holds everybody below.
+/// Writes down of whom the round of readings that has ended has made sure, where each list holds everybody below. Gives how many
+/// managers there are among them.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn settle(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
-    sqlx::query_file!("src/store/sql/frontier_settle.sql", run.lease.source_id, run.walk_id).execute(conn).await?;
-    Ok(())
+pub async fn settle(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64> {
+    let settled = sqlx::query_file!("src/store/sql/frontier_settle.sql", run.lease.source_id, run.walk_id).execute(conn).await?;
+    Ok(settled.rows_affected())
 }
 
 /// Queues the lists that tell of users who are not sure yet, where each list holds everybody below. Gives how many there are.

@@ -159,11 +159,11 @@ pub async fn reach(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<St
         .await
 }
 
-/// Remembers how LeadSquared's answers are read in this walk.
+/// Remembers how LeadSquared's answers are read in this walk; `None`: it is to be found out anew.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn set_reach(conn: &mut Conn<'_>, run: &OpenRun, reach: &str) -> sqlx::Result<()> {
+pub async fn set_reach(conn: &mut Conn<'_>, run: &OpenRun, reach: Option<&str>) -> sqlx::Result<()> {
     sqlx::query!("update hiersync.walk set reach = $3 where source_id = $1 and walk_id = $2", run.lease.source_id, run.walk_id, reach)
         .execute(conn)
         .await?;

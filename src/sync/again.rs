@@ -19,6 +19,7 @@ pub async fn queue<V: Hierarchy>(context: &Context<V>) -> Result<u64, Interrupte
     if context.misread.swap(false, Ordering::Relaxed) {
         let roots = reread::queue_roots(&mut step.conn(), &context.open).await?;
         if roots > 0 {
+            run::set_reach(&mut step.conn(), &context.open, None).await?;
             context.commit(step, Counters::default()).await?;
             context.set_reading(None);
             return Ok(roots);
@@ -30,11 +31,12 @@ pub async fn queue<V: Hierarchy>(context: &Context<V>) -> Result<u64, Interrupte
     if context.moved.load(Ordering::Relaxed) {
         lists += reread::queue_tight(&mut step.conn(), &context.open).await?;
     }
+    let mut settled = 0;
     if reading == Some(Reading::Subtree) {
-        reread::settle(&mut step.conn(), &context.open).await?;
+        settled = reread::settle(&mut step.conn(), &context.open).await?;
         lists += reread::queue_unsure(&mut step.conn(), &context.open).await?;
     }
-    if lists > 0 || reading != context.reading() {
+    if lists > 0 || settled > 0 || reading != context.reading() {
         context.commit(step, Counters::default()).await?;
     } else {
         step.commit().await?;
@@ -58,6 +60,6 @@ async fn settled_reading<V: Hierarchy>(context: &Context<V>, step: &mut Step) ->
     }
     // If nobody is below those below the roots, children and everybody below are the same.
     let Some(reading) = reach::from_lower_lists(among_roots, all, true) else { return Ok((Some(Reading::Direct), 0)) };
-    run::set_reach(&mut step.conn(), &context.open, reading.word()).await?;
+    run::set_reach(&mut step.conn(), &context.open, Some(reading.word())).await?;
     Ok((Some(reading), 0))
 }

@@ -196,7 +196,7 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    run::set_reach(&mut step.conn(), &context.open, reading.word()).await?;
+    run::set_reach(&mut step.conn(), &context.open, Some(reading.word())).await?;
     match reading {
         Reading::Direct => {
             let edges = Tables::<V>::shown_links(&mut step.conn(), at, reading, false).await?;

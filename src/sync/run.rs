@@ -226,7 +226,10 @@ impl<V: Hierarchy> Context<V> {
         };
         let why = (outcome != Outcome::Stopped).then(|| chain(interrupted));
         finish::tell_stated_limits(self, &mut step).await?;
-        run::count(&mut step.conn(), &self.open, &self.caller.take_counters()).await?;
+        if !run::count(&mut step.conn(), &self.open, &self.caller.take_counters()).await? {
+            // Another holder has closed it.
+            return Ok(());
+        }
         run::close(&mut step.conn(), &self.open, outcome, why.as_deref(), resume_at).await?;
         lease::release(&mut step.conn(), self.open.lease).await?;
         Ok(step.commit().await?)

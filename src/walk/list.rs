@@ -35,7 +35,7 @@ pub struct Shown<'a> {
 pub struct Terms {
     /// How many rows the vendor has said there are.
     pub expected: Option<i64>,
-    /// Whether its parent's row can be read again for another count.
+    /// Whether its parent's row can be read again for another count; a root's cannot.
     pub can_check: bool,
     /// The mirror has rows in it that this pass has not shown; asked for only where it matters.
     pub would_lose: bool,

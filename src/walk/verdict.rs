@@ -88,8 +88,9 @@ impl Progress {
             // As short as in the last pass, which was sure of its end.
             (Follows::Short, Some(count)) if !self.agrees(count) && self.length_before == Some(self.length()) => self.disagree(count),
             (Follows::More, _) | (Follows::Short, None) => (self, Course::On),
-            // No count bears the end out: where rows would be lost by it, one answer that was cut short must not be enough.
-            (Follows::Nothing, None) if terms.would_lose && !self.ended && self.length() > 0 => {
+            // No count bears the end out: where rows would be lost by it, one answer that was cut short must not be enough, nor one
+            // empty answer for a whole tree.
+            (Follows::Nothing, None) if !self.ended && if self.length() > 0 { terms.would_lose } else { !terms.can_check } => {
                 self.ended = true;
                 (self, Course::On)
             }
@@ -144,7 +145,8 @@ impl Progress {
         }
         // Its own count is cut short with it: that somebody is gone is believed when it is said twice. Who stands in one of the
         // two answers is kept.
-        if terms.would_lose && self.length_before.is_none() {
+        let is_whole_tree = page.received == 0 && !terms.can_check;
+        if (terms.would_lose || is_whole_tree) && self.length_before.is_none() {
             return (Self { offset: 0, edge: None, length_before: Some(page.received), ..self }, Course::On);
         }
         self.end(page.limit, Terms { would_lose: false, ..terms })
@@ -468,7 +470,7 @@ mod tests {
 
     fn empty(would_lose: bool, before: &Progress) -> (Progress, Course) {
         let page = Shown { offset: 0, limit: 10, keys: &[], received: 0, fresh: 0, whole: false, stated: None };
-        before.clone().take(page, Terms { would_lose, ..Terms::default() })
+        before.clone().take(page, Terms { would_lose, can_check: true, ..Terms::default() })
     }
 
     #[test]
@@ -477,6 +479,16 @@ mod tests {
         let (again, course) = empty(true, &Progress::default());
         assert_eq!(course, Course::Again);
         assert_eq!(empty(true, &again).1, Course::Repaired);
+    }
+
+    #[test]
+    fn an_empty_list_of_a_root_is_believed_when_it_is_said_twice() {
+        for whole in [false, true] {
+            let page = Shown { offset: 0, limit: 10, keys: &[], received: 0, fresh: 0, whole, stated: Some(0) };
+            let (once, course) = Progress::default().take(page, Terms::default());
+            assert_eq!((course, once.next(10, None, &[])), (Course::On, Some(0)));
+            assert_eq!(once.take(page, Terms::default()).1, Course::Proven);
+        }
     }
 
     #[test]
