@@ -283,7 +283,7 @@ impl Mirrored {
     /// What promise 4 forbids, in words; and links that have never been. `before`: what the mirror held when the walk began, where
     /// managers follow from comparing lists: a line that is known, and any of the first walk, is taken there as the lists suggest
     /// it, though the user may have moved twice.
-    /// Of answers that were cut short together with their count only that is known that nobody is retired by one.
+    /// Of answers that were cut short, and nothing tells it (`is_told`), only that is known that nobody is retired by one.
     fn faults(&self, record: &Record, root: &str, outcome: Outcome, is_told: bool, before: Option<&Self>) -> Vec<String> {
         let stayed = record.stayed(root);
         let nodes: BTreeSet<String> = stayed.iter().map(|link| link.1.clone()).collect();
@@ -468,7 +468,9 @@ async fn walk<P: Play<World: World>, F: Future<Output = Mirrored>>(
         if outcome != Outcome::Complete {
             println!("seed {seed}, walk {walk}, {shape}: {outcome}, {:?}", tables::findings(&pool).await);
         }
-        let is_told = tells || !dice.spoilt;
+        // A count that was told before somebody came may be just that of an answer that was cut short: of who was never seen nothing
+        // else tells.
+        let is_told = !dice.spoilt || (tells && !before.live_links.is_empty());
         let after = mirrored(pool.clone()).await;
         let faults = after.faults(&record.lock().unwrap(), &root, outcome, is_told, Some(&before).filter(|_| compares));
         played.faults.extend(faults.into_iter().map(|fault| format!("walk {walk}, {shape}: {fault}")));
