@@ -194,7 +194,7 @@ impl Progress {
         let most = self.counts.map(|(_, most)| most).or(terms.expected).unwrap_or(0).max(length.into());
         let misses = i64::from(self.shown()) < most;
         // A list within one answer was seen at one moment.
-        let in_pieces = self.tail.len() < length as usize;
+        let in_pieces = length > limit || self.tail.len() < self.shown() as usize;
         if is_moved && misses && in_pieces {
             let pages = self.pages(limit);
             let passes = if pages <= SHORT { PASSES } else { 2 };
