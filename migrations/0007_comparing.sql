@@ -29,8 +29,8 @@ comment on function hiersync.shown_users is 'Whose list shows whom in a walk, by
 
 -- The lists were read one after another while users moved: one above may be shorter than one below. Whoever stayed in place is
 -- in the lists of all those above and of nobody else, so of those who list a user the one whom most of the others list is the
--- manager. Of equals the one who is known as such, so that nothing changes without a reason. `is_sure`: all the others list the
--- manager, whoever else does lists the user, and the line is known, or none is: the walk is the first. The planner knows nothing
+-- manager. Of equals the one who is known as such, so that nothing changes without a reason. `is_sure`: there is no equal, all the
+-- others list the manager, whoever else does lists the user, and the line is known, or none is: the walk is the first. The planner knows nothing
 -- of what the lists hold, and a nested loop over them would take hours where a hash takes a second.
 create function hiersync.lines_by_subtrees(source int, walk bigint, in_first boolean)
 returns table (manager_no int, user_no int, is_sure boolean)
@@ -50,7 +50,9 @@ language sql stable set enable_nestloop = off as $$
     select distinct on (c.user_no)
         c.manager_no, c.user_no,
         held.by_all = c.by_both + 1
-            and coalesce(above.by_all, 0) - (back.user_no is not null)::int = c.by_both
+            and coalesce(above.by_all, 0) = c.by_both
+            and back.user_no is null
+            and count(*) over (partition by c.user_no, c.by_both) = 1
             and (l.user_id is not null or not exists (select 1 from hiersync.reporting_line k where k.source_id = source and k.retired_at is null))
     from common c
     join held on held.user_no = c.user_no
@@ -79,10 +81,11 @@ comment on function hiersync.settled_lines is 'Manager and user of whom a walk h
 -- A user who went from one list that was still to be read to one that was read is in neither, and would be given to the next
 -- one above. So whoever was not sure in the first round is looked for again, in the lists that tell: the manager's, those of the
 -- manager's other reports, and those of whoever lists the user without listing the manager. Where all of them say of the user
--- what they said before (`is_same`), they all stood so at one moment between. The same for whoever comes into the lists only in a
--- later round; who is in no list any more is gone.
+-- and of the manager what they said before (`is_same`), and nobody has come below the manager who might hold the user, they all
+-- stood so at one moment between. The same for whoever comes into the lists only in a later round; who is in no list any more is
+-- gone. Of whom a list tells that could not be read (`is_read`), no round makes sure.
 create function hiersync.unsure_lists(source int, walk bigint)
-returns table (manager_no int, user_no int, list_key text, is_same boolean)
+returns table (manager_no int, user_no int, list_key text, is_read boolean, is_same boolean)
 language sql stable set enable_nestloop = off as $$
     with first as materialized (
         select d.user_no, d.is_sure from hiersync.lines_by_subtrees(source, walk, true) d
@@ -119,8 +122,11 @@ language sql stable set enable_nestloop = off as $$
         where above.user_no is null
     )
     select
-        t.manager_no, t.user_no, f.parent_key,
-        f.reading > 0 and f.reading = max(f.reading) over () and (f.seen @> t.user_no) = (f.seen_before @> t.user_no)
+        t.manager_no, t.user_no, f.parent_key, f.state = 'read',
+        f.reading > 0 and f.reading = max(f.reading) over ()
+            and (f.seen @> t.user_no) = (f.seen_before @> t.user_no)
+            and (f.seen @> t.manager_no) = (f.seen_before @> t.manager_no)
+            and (t.list_no <> t.manager_no or isempty(f.seen - f.seen_before))
     from tells t
     join hiersync.reporting_user u on u.source_id = source and u.node_no = t.list_no
     join hiersync.frontier f on f.source_id = source and f.walk_id = walk and f.parent_key = u.user_id::text

@@ -147,15 +147,17 @@ pub async fn queue_unsure(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u6
     Ok(queued.execute(conn).await?.rows_affected())
 }
 
-/// Of whom the walk could not make sure to whom they report.
+/// Of whom the walk could not make sure to whom they report, though every list that tells could be read.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn unsure(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Vec<NodeKey>> {
     let keys = sqlx::query_scalar!(
-        r#"select distinct u.user_id::text as "key!"
+        r#"select u.user_id::text as "key!"
            from hiersync.unsure_lists($1, $2) l
            join hiersync.reporting_user u on u.source_id = $1 and u.node_no = l.user_no
+           group by u.user_id
+           having bool_and(l.is_read)
            order by 1"#,
         run.lease.source_id,
         run.walk_id

@@ -100,9 +100,10 @@ where
     if reading == Reading::Roster && is_complete {
         counters += roster::take_in(context, &mut step, at).await?;
     }
+    // Nobody gets a new line who must keep the old one.
+    is_complete &= guarded.is_none();
     link_late::<V>(&mut step, at, reading, is_complete).await?;
     if let Some(guarded) = guarded {
-        is_complete = false;
         finding::open(&mut step.conn(), at, &[guarded.finding(context)]).await?;
     } else {
         let gone = retire::<V>(&mut step, at, reading, is_complete).await?;

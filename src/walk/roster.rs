@@ -43,9 +43,15 @@ const READINGS: u32 = 4;
 /// of the size that is asked for, so their size is what must give way.
 #[must_use]
 pub fn next_page(progress: &Progress, limit: u32) -> (u32, u32) {
-    let Some(page) = progress.edge.as_ref().map(|_| progress.offset.div_ceil(limit).max(1)) else { return (0, limit) };
-    let size = (progress.offset / page).max(1);
-    (page * size, size)
+    if progress.edge.is_none() {
+        return (0, limit);
+    }
+    let last = progress.offset;
+    // Rows beyond the last one on the page of this size that holds it.
+    let beyond = |size: &u32| size - 1 - last % size;
+    let best = (2..=limit).max_by_key(beyond).filter(|size| beyond(size) > 0);
+    // Where no page shows both the last row and another one (of at most ten rows, after 2,518), the next page is all there is.
+    best.map_or(((last / limit + 1) * limit, limit), |size| (last - last % size, size))
 }
 
 /// Brings the roster's course forward. A page shorter than asked for is its end, unless its length smells of a silent cap:
@@ -90,7 +96,7 @@ pub fn ended(progress: Progress, is_doubtful: bool) -> (Progress, Course) {
 /// What the answer to the question whether anything follows has taught.
 #[must_use]
 pub fn learned(before: &Progress, page: Shown<'_>) -> Option<Learned> {
-    let known = before.edge.as_ref().map_or(0, |_| before.offset + 1 - page.offset);
+    let known = before.edge.as_ref().map_or(0, |_| (before.offset + 1).saturating_sub(page.offset));
     let digest = before.whole?;
     if page.received <= known { Some(Learned::Whole(digest)) } else { before.limit.map(Learned::Cap) }
 }
@@ -182,6 +188,15 @@ mod tests {
             assert_eq!((end, learned), (Course::Proven, Some(Learned::Cap(500))), "{rows} rows");
             let (calls, end, _) = read(rows, 500, learned);
             assert_eq!((calls, end), (rows / 500 + 1, Course::Proven), "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn a_long_roster_under_a_small_cap_comes_to_its_end() {
+        for (cap, rows) in [(10, 72), (10, 2500), (20, 342), (25, 552), (50, 3400), (100, 12_000)] {
+            let (calls, end, learned) = read(rows, cap, None);
+            assert_eq!((end, learned), (Course::Proven, Some(Learned::Cap(cap))), "{rows} rows by {cap}");
+            assert!(calls <= 2 * rows.div_ceil(cap), "{rows} rows by {cap}: {calls} calls");
         }
     }
 

@@ -138,9 +138,12 @@ impl Progress {
     pub(super) fn take_whole(mut self, page: Shown<'_>, terms: Terms) -> (Self, Course) {
         self.offset = page.received.saturating_sub(1);
         self.edge = page.keys.last().cloned();
+        self.tail = page.keys.to_vec();
         self.follows = Follows::Nothing;
         if let Some(stated) = page.stated.filter(|stated| *stated != u64::from(page.received)) {
             let doubt = Doubt::Count { stated, shown: page.received.into() };
+            // What it said before does not count as once.
+            self.length_before = None;
             return if self.passes + 1 < PASSES / 2 { self.again() } else { (self, Course::Unproven(doubt)) };
         }
         // Its own count is cut short with it: that somebody is gone is believed when it is said twice. Who stands in one of the
@@ -149,7 +152,8 @@ impl Progress {
         if (terms.would_lose || is_whole_tree) && self.length_before.is_none() {
             return (Self { offset: 0, edge: None, length_before: Some(page.received), ..self }, Course::On);
         }
-        self.end(page.limit, Terms { would_lose: false, ..terms })
+        // However many there are, it is not in pieces.
+        self.end(u32::MAX, Terms { would_lose: false, ..terms })
     }
 
     /// As many as the vendor said were seen, and the list is calm.
@@ -513,6 +517,15 @@ mod tests {
         let (again, course) = Progress::default().take(page, Terms::default());
         assert_eq!(course, Course::Again);
         assert_eq!(again.take(page, Terms::default()).1, Course::Unproven(Doubt::Count { stated: 3, shown: 0 }));
+    }
+
+    #[test]
+    fn a_list_in_one_piece_that_shows_a_row_twice_is_whole() {
+        let keys = ["a", "b", "b"].map(|name| NodeKey(name.into()));
+        for limit in [2, 10] {
+            let page = Shown { offset: 0, limit, keys: &keys, received: 3, fresh: 2, whole: true, stated: Some(3) };
+            assert_eq!(Progress::default().take(page, Terms::default()).1, Course::Repaired, "limit {limit}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 -- Begins a round of readings of the lists that tell of users who are not sure yet; there are $3 rounds at most.
 with unsure as materialized (
-    select distinct l.list_key from hiersync.unsure_lists($1, $2) l
+    select distinct l.list_key
+    from (select u.list_key, bool_and(u.is_read) over (partition by u.user_no) as all_read from hiersync.unsure_lists($1, $2) u) l
+    where l.all_read
 ), round as (
     select max(f.reading) + 1 as number from hiersync.frontier f where f.source_id = $1 and f.walk_id = $2
 )

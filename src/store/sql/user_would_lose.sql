@@ -13,4 +13,12 @@ select exists (
           where f.source_id = $1 and f.walk_id = $2 and (f.parent_key = $3::uuid::text or ($5 and f.depth = 0))
             and f.seen @> child.node_no
       )
+) or exists (
+    -- Read once more to be sure of somebody: whom the reading before has shown.
+    select 1
+    from hiersync.frontier f
+    cross join lateral unnest(f.seen_before - f.seen) as r (numbers)
+    cross join lateral generate_series(lower(r.numbers), upper(r.numbers) - 1) as n (node_no)
+    join hiersync.reporting_user c on c.source_id = $1 and c.node_no = n.node_no
+    where f.source_id = $1 and f.walk_id = $2 and f.parent_key = $3::uuid::text and f.reading > 0 and c.user_id <> all ($4)
 ) as "loses!"
