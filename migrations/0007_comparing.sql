@@ -110,10 +110,18 @@ language sql stable set enable_nestloop = off as $$
         where exists (select 1 from unsure)
     ), sought as materialized (
         select l.manager_no, l.user_no from line l join unsure q on q.user_no = l.user_no
+    ), report as materialized (
+        -- By any list: whose manager does not stand in the manager's list too.
+        select m.manager_no, s.user_no
+        from (select distinct q.manager_no from sought q) m
+        join shown s on s.manager_no = m.manager_no
+        join line l on l.user_no = s.user_no
+        left join shown too on too.manager_no = m.manager_no and too.user_no = l.manager_no
+        where too.user_no is null
     ), tells as (
         select q.manager_no, q.user_no, q.manager_no as list_no from sought q
         union
-        select q.manager_no, q.user_no, l.user_no from sought q join line l on l.manager_no = q.manager_no where l.user_no <> q.user_no
+        select q.manager_no, q.user_no, r.user_no from sought q join report r on r.manager_no = q.manager_no where r.user_no <> q.user_no
         union
         select q.manager_no, q.user_no, s.manager_no
         from sought q
