@@ -30,8 +30,8 @@ comment on function hiersync.shown_users is 'Whose list shows whom in a walk, by
 -- The lists were read one after another while users moved: one above may be shorter than one below. Whoever stayed in place is
 -- in the lists of all those above and of nobody else, so of those who list a user the one whom most of the others list is the
 -- manager. Of equals the one who is known as such, so that nothing changes without a reason. `is_sure`: there is no equal, all the
--- others list the manager, whoever else does lists the user, and the line is known, or none is: the walk is the first. The planner knows nothing
--- of what the lists hold, and a nested loop over them would take hours where a hash takes a second.
+-- others list the manager, whoever else does lists the user, and the line is known, or none is: the walk is the first. The planner
+-- knows nothing of what the lists hold, and a nested loop over them would take hours where a hash takes a second.
 create function hiersync.lines_by_subtrees(source int, walk bigint, in_first boolean)
 returns table (manager_no int, user_no int, is_sure boolean)
 language sql stable set enable_nestloop = off as $$
@@ -53,7 +53,10 @@ language sql stable set enable_nestloop = off as $$
             and coalesce(above.by_all, 0) = c.by_both
             and back.user_no is null
             and count(*) over (partition by c.user_no, c.by_both) = 1
-            and (l.user_id is not null or not exists (select 1 from hiersync.reporting_line k where k.source_id = source and k.retired_at is null))
+            and (
+                l.user_id is not null
+                or not exists (select 1 from hiersync.reporting_line k where k.source_id = source and k.retired_at is null)
+            )
     from common c
     join held on held.user_no = c.user_no
     left join held above on above.user_no = c.manager_no
@@ -111,7 +114,7 @@ language sql stable set enable_nestloop = off as $$
     ), sought as materialized (
         select l.manager_no, l.user_no from line l join unsure q on q.user_no = l.user_no
     ), report as materialized (
-        -- By any list: whose manager does not stand in the manager's list too.
+        -- By the manager's own list, for the others may be older: those in it whose own manager is not.
         select m.manager_no, s.user_no
         from (select distinct q.manager_no from sought q) m
         join shown s on s.manager_no = m.manager_no
