@@ -174,6 +174,22 @@ pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, progress
     Ok(())
 }
 
+/// Writes that whoever was shown by an earlier pass over a list counts as shown by the last one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unite(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.frontier set seen = seen + met where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        parent.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Counts a failed call against a list.
 ///
 /// # Errors

@@ -108,15 +108,16 @@ pub async fn queue_tight(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64
     Ok(queued.rows_affected())
 }
 
-/// Queues the roots' own lists once more: those below them have changed while they were compared. Gives how many there are.
+/// Queues the roots' own lists to be read a second time, before all others: those below may have changed since they were read.
+/// Gives how many there are.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn queue_roots(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64> {
     let queued = sqlx::query!(
         "update hiersync.frontier
-         set progress = '{}', state = 'queued', attempts = 1, met = met + seen, seen = '{}'
-         where source_id = $1 and walk_id = $2 and depth = 0 and state = 'read' and attempts = 0",
+         set progress = '{}', state = 'queued', met = seen, seen = '{}'
+         where source_id = $1 and walk_id = $2 and depth = 0 and state = 'read' and not isempty(seen) and isempty(met)",
         run.lease.source_id,
         run.walk_id
     )

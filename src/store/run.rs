@@ -159,6 +159,23 @@ pub async fn reach(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<St
         .await
 }
 
+/// How LeadSquared's answers were read in the last complete walk that read the same as this one and had to know.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_reach(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<String>> {
+    let last = sqlx::query_scalar!(
+        r#"select last.reach as "reach!"
+           from hiersync.walk last
+           join hiersync.walk this on this.source_id = last.source_id and this.shape = last.shape
+           where this.source_id = $1 and this.walk_id = $2 and last.verdict = 'complete' and last.reach is not null
+           order by last.walk_id desc limit 1"#,
+        run.lease.source_id,
+        run.walk_id
+    );
+    last.fetch_optional(conn).await
+}
+
 /// Remembers how LeadSquared's answers are read in this walk; `None`: it is to be found out anew.
 ///
 /// # Errors

@@ -2,12 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Interrupted, context::Context};
+use super::{Interrupted, context::Context, reach};
 use crate::{
     model::{reading::Reading, run::Counters},
-    store::{frontier, reread, run, session::Step},
+    store::{reread, run},
     vendor::hierarchy::Hierarchy,
-    walk::reach,
 };
 
 /// Queues lists whose end, or what follows from them, can be made sure only now. Gives how many there are.
@@ -25,7 +24,7 @@ pub async fn queue<V: Hierarchy>(context: &Context<V>) -> Result<u64, Interrupte
             return Ok(roots);
         }
     }
-    let (reading, mut lists) = settled_reading(context, &mut step).await?;
+    let (reading, mut lists) = reach::at_the_end(context, &mut step).await?;
     // Where nothing moves, a list has ended when it has shown as many rows as the vendor said. Where something has moved, one
     // whose last page was full is asked what follows.
     if context.moved.load(Ordering::Relaxed) {
@@ -43,23 +42,4 @@ pub async fn queue<V: Hierarchy>(context: &Context<V>) -> Result<u64, Interrupte
     }
     context.set_reading(reading);
     Ok(lists)
-}
-
-/// How the lists are read: by what all of them together tell, if none has told so far. If they disagree, somebody has come or
-/// moved since the roots' own lists were read: those are queued, and this tells how many.
-async fn settled_reading<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<(Option<Reading>, u64)> {
-    if let Some(reading) = context.reading() {
-        return Ok((Some(reading), 0));
-    }
-    let (among_roots, all) = frontier::telling_rows(&mut step.conn(), &context.open).await?.unwrap_or_default();
-    if 0 < among_roots && among_roots < all {
-        let roots = reread::queue_roots(&mut step.conn(), &context.open).await?;
-        if roots > 0 {
-            return Ok((None, roots));
-        }
-    }
-    // If nobody is below those below the roots, children and everybody below are the same.
-    let Some(reading) = reach::from_lower_lists(among_roots, all, true) else { return Ok((Some(Reading::Direct), 0)) };
-    run::set_reach(&mut step.conn(), &context.open, Some(reading.word())).await?;
-    Ok((Some(reading), 0))
 }

@@ -1,7 +1,7 @@
 //! What the parts of one run share: its calls, its transactions, its rows.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -42,6 +42,8 @@ pub struct Context<V> {
     pub progress: Arc<Progress>,
     /// How this walk's lists are read, as far as it is known.
     pub reading: Mutex<Option<Reading>>,
+    /// How those of the last complete walk were, where that had to be found out.
+    pub last_reading: OnceLock<Reading>,
     /// What the vendor's pages have taught.
     pub paging: Mutex<Paging>,
     /// Something was seen to move since the walk began.

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod progress;
 pub mod queue;
 pub mod quota;
+mod reach;
 pub mod report;
 pub mod retry;
 pub mod roots;

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Interrupted, caller::millis, context::Context, draft::Draft, roster, rows};
+use super::{Interrupted, caller::millis, context::Context, draft::Draft, reach, roster, rows};
 use crate::{
     clock,
     model::{node::NodeKey, reading::Reading, run::Counters},
@@ -12,7 +12,7 @@ use crate::{
         finding::{self, Finding},
         frontier::{self, State, Work},
         mirror::{At, Edge, Linked, Mirror, Mirrored},
-        reread, run,
+        reread,
         session::Step,
         source::{self, Paging},
     },
@@ -20,7 +20,6 @@ use crate::{
     walk::{
         list::Terms,
         progress::Progress,
-        reach,
         verdict::{Course, Doubt},
     },
 };
@@ -63,13 +62,14 @@ where
     draft.known = Tables::<V>::ask(&mut step.conn(), at, &work.parent, &draft.rows).await?;
 
     let before = context.reading();
-    let reading = match before.or_else(|| draft.stated_reading(work)) {
-        None => found_reading(context, &mut step, &draft, work).await?,
-        found => found,
+    let (reading, roots) = match before.or_else(|| draft.stated_reading(work)) {
+        None => reach::found(context, &mut step, draft.telling_rows(work)).await?,
+        known => (known, 0),
     };
     let says_all = work.depth == 0 && reading == Some(Reading::Subtree) && draft.states_parents();
     let reading = if says_all { Some(Reading::Stated) } else { reading };
-    let holds_all = work.depth == 0 && matches!(reading, Some(Reading::Stated | Reading::Subtree));
+    let likely = reading.or_else(|| context.last_reading.get().copied());
+    let holds_all = work.depth == 0 && matches!(likely, Some(Reading::Stated | Reading::Subtree));
     let would_lose = draft.may_lose(progress, work, place)
         && Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &draft.rows, holds_all).await?;
     let paging = context.paging();
@@ -90,7 +90,7 @@ where
     if before != reading
         && let Some(reading) = reading
     {
-        settle_reading::<V>(context, &mut step, at, reading, &mut linked).await?;
+        reach::settle(context, &mut step, at, reading, &mut linked).await?;
     }
     let reread = reread::<V>(context, &mut step, at, reading, &linked, &draft).await?;
     write_link_changes::<Tables<V>>(&mut step, at, &linked).await?;
@@ -105,13 +105,13 @@ where
     if work.depth > 0 && reading == Some(Reading::Direct) && vendor.reading().is_none() && draft.states_others(work) {
         context.misread.store(true, Ordering::Relaxed);
     }
-    if before != reading {
+    if before != reading || roots > 0 {
         context.queue.forget_ahead().await;
     }
     if reread > 0 || !matches!(course, Course::On | Course::Proven) {
         context.set_moved();
     }
-    if queued + reread > 0 {
+    if queued + roots + reread > 0 {
         context.queue.wake();
     }
     Ok(course)
@@ -142,6 +142,9 @@ pub async fn save<V: Hierarchy>(
     // Of a list that has ended only that is kept which it may be gone on with.
     let stored = if state == State::Queued || progress.tight { progress.to_stored() } else { Progress::default().to_stored() };
     frontier::save(&mut step.conn(), &context.open, &work.parent, &stored, state, shown).await?;
+    if progress.united {
+        frontier::unite(&mut step.conn(), &context.open, &work.parent).await?;
+    }
     if course == Course::Again {
         reread::again(&mut step.conn(), &context.open, &work.parent, &stored).await?;
     }
@@ -173,41 +176,6 @@ where
         return Ok(0);
     }
     Tables::<V>::reread(&mut step.conn(), at, &edges, context.caller.vendor.page_size()).await
-}
-
-/// How lists are to be read, if this page and those before it tell by now.
-async fn found_reading<V: Hierarchy>(
-    context: &Context<V>,
-    step: &mut Step,
-    draft: &Draft<V::Row>,
-    work: &Work,
-) -> sqlx::Result<Option<Reading>> {
-    let (among_roots, all) = draft.telling_rows(work);
-    if all == 0 {
-        return Ok(None);
-    }
-    let before = frontier::telling_rows(&mut step.conn(), &context.open).await?;
-    Ok(before.and_then(|before| reach::from_lower_lists(before.0 + among_roots, before.1 + all, false)))
-}
-
-/// Now it is known how the lists are to be read: what was put off until then is done.
-async fn settle_reading<V>(context: &Context<V>, step: &mut Step, at: At, reading: Reading, linked: &mut Linked) -> Result<(), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    run::set_reach(&mut step.conn(), &context.open, Some(reading.word())).await?;
-    match reading {
-        Reading::Direct => {
-            let edges = Tables::<V>::shown_links(&mut step.conn(), at, reading, false).await?;
-            let late = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
-            linked.inserted.extend(late.inserted);
-            linked.restored.extend(late.restored);
-        }
-        Reading::Stated => frontier::drop_queued(&mut step.conn(), &context.open).await?,
-        Reading::Subtree | Reading::Roster => {}
-    }
-    Ok(())
 }
 
 /// Writes what was done to links into `change`.

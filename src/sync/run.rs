@@ -1,6 +1,6 @@
 //! One run, from the lease to the closed row.
 
-use std::sync::{Arc, Mutex, atomic::AtomicBool};
+use std::sync::{Arc, Mutex, OnceLock, atomic::AtomicBool};
 
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -88,6 +88,7 @@ where
     let inner = stop.child_token();
     let context = Context {
         reading: Mutex::new(vendor.reading()),
+        last_reading: OnceLock::default(),
         paging: Mutex::default(),
         moved: AtomicBool::default(),
         misread: AtomicBool::default(),
@@ -155,11 +156,15 @@ impl<V: Hierarchy> Context<V> {
     async fn recall_reading(&self) -> Result<(), Interrupted> {
         let mut step = self.session.begin().await?;
         let word = run::reach(&mut step.conn(), &self.open).await?;
+        let last = run::last_reach(&mut step.conn(), &self.open).await?;
         self.set_paging(source::paging(&mut step.conn(), self.open.lease.source_id).await?);
         if reread::any(&mut step.conn(), &self.open).await? {
             self.set_moved();
         }
         step.commit().await?;
+        if let Some(reading) = last.as_deref().and_then(Reading::from_word) {
+            self.last_reading.get_or_init(|| reading);
+        }
         if let Some(reading) = word.as_deref().and_then(Reading::from_word) {
             self.set_reading(Some(reading));
         }

@@ -113,6 +113,15 @@ impl Progress {
         let edge_at = self.edge.as_ref().and_then(|edge| page.keys.iter().position(|key| key == edge));
         let stands = |at: usize| page.offset.saturating_add(u32::try_from(at).unwrap_or(u32::MAX)) <= self.offset;
         self.overtaken |= self.edge.is_some() && !edge_at.is_some_and(stands);
+        // A page ahead has shown the row that it shares.
+        let beyond = u32::try_from(page.keys.len() - known).unwrap_or(u32::MAX);
+        if self.ahead.is_empty() {
+            self.repeated += beyond.saturating_sub(page.fresh);
+            self.sure |= self.repeated > 0;
+        }
+        if page.keys.first() != self.edge.as_ref() {
+            self.repeated += self.out_of_order(page.keys);
+        }
         self.back = 0;
         let is_full = page.received >= page.limit;
         self.follows = match (known >= page.keys.len(), is_full) {
@@ -124,6 +133,12 @@ impl Progress {
         self.edge = page.keys.last().cloned().or_else(|| self.edge.take());
         self.tail = page.keys.to_vec();
         self.join();
+    }
+
+    /// How many rows of the prefix's last page stand on this one, but before one that they stood behind.
+    fn out_of_order(&self, keys: &[NodeKey]) -> u32 {
+        let places: Vec<usize> = keys.iter().filter_map(|key| self.tail.iter().position(|row| row == key)).collect();
+        u32::try_from(places.windows(2).filter(|two| two[1] < two[0]).count()).unwrap_or(u32::MAX)
     }
 
     /// Takes the pages ahead whose seam holds; one that was overtaken is read again.

@@ -21,6 +21,9 @@ pub struct Progress {
     /// Seams that did not hold in this pass.
     #[serde(rename = "r", skip_serializing_if = "is_zero")]
     pub repairs: u32,
+    /// Rows shown a second time in this pass, further on: something was put into another order, and may have gone behind the reader.
+    #[serde(rename = "d", skip_serializing_if = "is_zero")]
+    pub repeated: u32,
     /// Rows that could not be read.
     #[serde(rename = "b", skip_serializing_if = "is_zero")]
     pub unreadable: u32,
@@ -69,6 +72,9 @@ pub struct Progress {
     /// Where the beginning is read once more.
     #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
     pub sweep: Option<u32>,
+    /// The list has moved in each of its passes, and that was enough: who was shown by any of them is in it.
+    #[serde(skip)]
+    pub united: bool,
     /// The list's length by the count beside its last page, while it is in memory and known to mean that. It tells where to read
     /// ahead and ends nothing: an answer that is cut short is cut short with it.
     #[serde(skip)]

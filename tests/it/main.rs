@@ -4,6 +4,7 @@
 mod budget;
 mod changes;
 mod cli;
+mod comparing;
 mod crash;
 mod daemon;
 mod documented;

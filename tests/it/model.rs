@@ -90,6 +90,30 @@ trait World {
                     self.put(id, parent, place(rng), stamp(rng));
                 }
             }
+            Kind::Swap => self.swap(id, rng),
+        }
+    }
+
+    /// Two change places: one of them with who is above, or both with each other below others.
+    fn swap(&mut self, id: Self::Id, rng: &mut Rng) {
+        let everybody = self.everybody();
+        let parent_of = |id: Self::Id| everybody.iter().copied().find(|other| self.list(*other).contains(&id));
+        let Some(parent) = parent_of(id) else { return };
+        let above = parent_of(parent);
+        if rng.bool()
+            && let Some(above) = above
+        {
+            self.put(id, above, place(rng), stamp(rng));
+            self.put(parent, id, place(rng), stamp(rng));
+            return;
+        }
+        let others: Vec<Self::Id> =
+            everybody.iter().copied().filter(|other| !self.all_below(*other).contains(&id) && *other != id).collect();
+        let below = self.all_below(id);
+        let Some(other) = rng.choice(others).filter(|other| !below.contains(other)) else { return };
+        if let Some(others_parent) = parent_of(other) {
+            self.put(id, others_parent, place(rng), stamp(rng));
+            self.put(other, parent, place(rng), stamp(rng));
         }
     }
 }
@@ -99,6 +123,7 @@ enum Kind {
     Insert,
     Delete,
     Move,
+    Swap,
     Edit,
     Reorder,
 }
@@ -107,7 +132,8 @@ fn kind(rng: &mut Rng) -> Kind {
     match rng.u8(..100) {
         ..20 => Kind::Insert,
         20..35 => Kind::Delete,
-        35..65 => Kind::Move,
+        35..60 => Kind::Move,
+        60..65 => Kind::Swap,
         65..85 => Kind::Edit,
         _ => Kind::Reorder,
     }

@@ -54,6 +54,8 @@ async fn start() -> Server {
     eprintln!("the tests' Postgres is {kind}");
     let admin_url: Url = admin_url.parse().unwrap();
     let template = format!("hiersync_template_{}", std::process::id());
+    // An earlier process of this number may have left one on a server that stays.
+    admin(&admin_url, &format!("drop database if exists {template}")).await;
     admin(&admin_url, &format!("create database {template} template template0")).await;
     let pool = connect::open(named(&admin_url, &template).as_str(), None, 2).await.unwrap();
     pool.close().await;

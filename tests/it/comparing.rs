@@ -1,0 +1,249 @@
+//! Where LeadSquared's lists hold everybody below and no row says who reports to whom, managers follow from comparing lists that
+//! were read one after another: what changes in between, at whichever request, makes up no line.
+
+use std::sync::{Arc, Mutex};
+
+use hiersync::{
+    model::run::Outcome,
+    simulator::{
+        change::Stamp,
+        forest::Place,
+        leadsquared::{
+            LeadSquaredSim,
+            make::Flavour,
+            refusals,
+            settings::{LeadSquaredSettings, Reach},
+            world::LeadSquaredWorld,
+        },
+        mishap::Mishap,
+        shape::Shape,
+    },
+    sync::run::Wanted,
+};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::harness::{
+    case::{Case, WANTED, run},
+    tables::{assert_users, findings, row, users_now},
+};
+
+const UNSTAMPED: &[&str] = &["auto_update_time"];
+const SUBTREE: &str = "reach = \"subtree\"\nretire_guard = 1.0\nconcurrency = 1\n";
+const FOUND_OUT: &str = "retire_guard = 1.0\nconcurrency = 1\n";
+/// More requests than any walk here makes before its lists are all read once.
+const REQUESTS: usize = 6;
+
+/// A vendor whose lists hold everybody below, with a mirror of it.
+struct Account {
+    vendor: LeadSquaredSim,
+    case: Case,
+    pool: PgPool,
+    root: Uuid,
+}
+
+impl Account {
+    async fn open(shape: &Shape, more: &str) -> Self {
+        Self::of(81, shape, more).await
+    }
+
+    async fn of(seed: u64, shape: &Shape, more: &str) -> Self {
+        let mut world = LeadSquaredWorld::new(seed, Flavour::PLAIN);
+        let root = world.plant(shape);
+        let vendor = LeadSquaredSim::start(world, LeadSquaredSettings { reach: Reach::Subtree, ..LeadSquaredSettings::default() });
+        let vendor = vendor.await.unwrap();
+        let case = Case::new().await.users(&vendor, more);
+        let pool = case.pool().await;
+        Self { vendor, case, pool, root }
+    }
+
+    /// The users below `of`, in their order.
+    fn reports(&self, of: Uuid) -> Vec<Uuid> {
+        self.vendor.world().reports(of).to_vec()
+    }
+
+    /// Changes the account right before a request, counted from the next one.
+    fn before(&self, request: usize, change: impl FnOnce(&mut LeadSquaredWorld) + Send + 'static) {
+        let (mut so_far, mut change) = (0, Some(change));
+        self.vendor.before_each(move |world| {
+            if so_far == request
+                && let Some(change) = change.take()
+            {
+                change(world);
+            }
+            so_far += 1;
+        });
+    }
+
+    /// All lines that the mirror has ever had of a user, and whether they are live.
+    async fn lines(&self, user: Uuid) -> Vec<(Uuid, bool)> {
+        sqlx::query_as(
+            "select manager_id, retired_at is null from hiersync.reporting_line where user_id = $1 order by first_seen_at, manager_id",
+        )
+        .bind(user)
+        .fetch_all(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    async fn live(&self, user: Uuid) -> Vec<Uuid> {
+        self.lines(user).await.into_iter().filter(|line| line.1).map(|line| line.0).collect()
+    }
+
+    /// A walk while nothing moves is complete, and the mirror is the account.
+    async fn comes_to_rest(&self) {
+        self.vendor.rest();
+        self.case.complete().await;
+        assert_users(&self.pool, &users_now(&self.vendor), UNSTAMPED).await;
+        assert_eq!(findings(&self.pool).await, []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_during_the_first_walk_does_not_make_lists_look_like_those_of_children() {
+    for request in 0..REQUESTS {
+        let account = Account::open(&Shape::chain(3), FOUND_OUT).await;
+        let manager = account.reports(account.root)[0];
+        let report = account.reports(manager)[0];
+        let last = account.reports(report)[0];
+        account.before(request, move |world| {
+            for _ in 0..8 {
+                world.insert(manager, Place::Last);
+            }
+        });
+        account.case.complete().await;
+        assert_eq!(account.lines(report).await, [(manager, true)], "at request {request}");
+        assert_eq!(account.lines(last).await, [(report, true)], "at request {request}");
+        account.comes_to_rest().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_during_a_walk_with_everybody_below_does_not_either() {
+    for request in 0..REQUESTS {
+        let account = Account::open(&Shape::chain(3), FOUND_OUT).await;
+        account.case.complete().await;
+        let manager = account.reports(account.root)[0];
+        let report = account.reports(manager)[0];
+        let last = account.reports(report)[0];
+        account.before(request, move |world| {
+            world.delete(report);
+        });
+        account.case.complete().await;
+        assert!(account.lines(report).await.iter().all(|line| line.0 == manager), "at request {request}");
+        assert!(account.lines(last).await.iter().all(|line| line.0 == report), "at request {request}");
+        account.comes_to_rest().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_walks_reach_saves_the_second_reading_of_the_roots_list() {
+    let account = Account::open(&Shape::chain(3), FOUND_OUT).await;
+    let [first, second] = [account.case.complete().await, account.case.complete().await];
+    assert_eq!(first.requests, second.requests + 1);
+    assert_eq!(row(&account.pool, "select to_jsonb(array_agg(reach)) from hiersync.walk").await, serde_json::json!(["subtree", "subtree"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_change_places_in_a_first_walk_give_no_third_another_manager() {
+    // Both list the third, and each the other, and no known line tells which is the manager. The lower id must not: in one of the
+    // accounts it is that of the one, in the next that of the other.
+    for (seed, request) in (0..3).flat_map(|seed| (0..REQUESTS).map(move |request| (seed, request))) {
+        let account = Account::of(seed, &Shape::chain(3), SUBTREE).await;
+        let (root, above) = (account.root, account.reports(account.root)[0]);
+        let manager = account.reports(above)[0];
+        let third = account.reports(manager)[0];
+        account.before(request, move |world| {
+            world.change_manager(manager, root, Place::Last, Stamp::Bump);
+            world.change_manager(above, manager, Place::Last, Stamp::Bump);
+        });
+        account.case.complete().await;
+        assert_eq!(account.lines(third).await, [(manager, true)], "seed {seed}, at request {request}");
+        account.comes_to_rest().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_to_somebody_new_is_not_given_to_the_next_one_above() {
+    for (seed, request) in (0..2).flat_map(|seed| (0..REQUESTS).map(move |request| (seed, request))) {
+        let account = Account::of(seed, &Shape::of(vec![None, None, None, Some(0), Some(1), Some(4)]), SUBTREE).await;
+        account.case.complete().await;
+        let [from, above, _] = account.reports(account.root)[..] else { panic!("three") };
+        let mover = account.reports(from)[0];
+        let manager = account.reports(above)[0];
+        let new = Arc::new(Mutex::new(None));
+        account.before(request, {
+            let new = Arc::clone(&new);
+            move |world| {
+                let id = world.insert(manager, Place::Last);
+                world.change_manager(mover, id, Place::Last, Stamp::Bump);
+                *new.lock().unwrap() = Some(id);
+            }
+        });
+        account.case.complete().await;
+        let new = new.lock().unwrap().unwrap_or_default();
+        let lines = account.lines(mover).await;
+        assert!(lines.iter().all(|line| line.0 == from || line.0 == new), "seed {seed}, at request {request}: {lines:?}, {new}");
+        account.comes_to_rest().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_that_the_guard_forbids_to_retire_gives_nobody_a_second_manager() {
+    let more = SUBTREE.replace("1.0", "0.2");
+    let account = Account::open(&Shape::even(3, 2), &more).await;
+    account.case.complete().await;
+    let [from, to, other] = account.reports(account.root)[..] else { panic!("three") };
+    let mover = account.reports(from)[0];
+    {
+        let mut world = account.vendor.world();
+        world.change_manager(mover, to, Place::Last, Stamp::Bump);
+        world.delete(other);
+    }
+    let report = account.case.sync_with(WANTED).await;
+    assert_eq!((report.outcome, report.row.unwrap().retired), (Outcome::Partial, 0));
+    assert_eq!(account.live(mover).await, [from]);
+    let accepted = account.case.sync_with(Wanted { accept_retire: true, ..WANTED }).await;
+    assert_eq!(accepted.outcome, Outcome::Complete);
+    assert_eq!(account.live(mover).await, [to]);
+    account.comes_to_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_short_answer_retires_nobody_though_lists_are_read_again_for_somebody_new() {
+    // Only the root's list shows the new one, as its last, and is read again for it.
+    let account = Account::open(&Shape::list(3), SUBTREE).await;
+    account.case.complete().await;
+    let app = account.case.app().await;
+    for request in 0..REQUESTS + 3 {
+        account.vendor.world().insert(account.root, Place::Last);
+        let users = account.reports(account.root).len();
+        account.vendor.faults().after(request, 1, Mishap::FewerRows { keep: users - 1, honest_count: true });
+        let ran = run(&app, 0, WANTED).await;
+        account.vendor.faults().clear();
+        // Of an answer that never showed the new one nothing tells; but who was shown is kept.
+        assert_eq!(ran.row.unwrap().retired, 0, "at request {request}");
+        let new = account.reports(account.root)[users - 1];
+        account.vendor.world().delete(new);
+        assert_eq!(run(&app, 0, WANTED).await.outcome, Outcome::Complete);
+    }
+    app.close().await;
+    account.comes_to_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_refused_is_not_waited_for_in_rounds() {
+    let account = Account::open(&Shape::even(3, 2), SUBTREE).await;
+    account.case.complete().await;
+    let manager = account.reports(account.root)[0];
+    let refusal = refusals::logical("MXInvalidInputException", "User does not exist.");
+    account.vendor.faults().on_parent(manager, usize::MAX, refusal);
+    let before = account.case.sync_with(WANTED).await;
+    assert_eq!(before.outcome, Outcome::Partial);
+    account.vendor.world().insert(manager, Place::Last);
+    let after = account.case.sync_with(WANTED).await;
+    // The new one's own list.
+    assert_eq!(after.row.unwrap().requests, before.row.unwrap().requests + 1);
+    account.vendor.faults().clear();
+    account.comes_to_rest().await;
+}
