@@ -1,4 +1,5 @@
--- Who reports to whom by comparing lists: the manager is, of those who list a user, one who lists no other of them.
+-- Who reports to whom by comparing lists: the manager is, of those who list a user, one who lists no other of them. And what the
+-- passes over a list have shown where none of them is enough.
 
 -- The lists were read one after another while users moved: one above may be shorter than one below. Of those who list a user the
 -- manager is the lowest: one who lists none of the others, as far as that other does not list the manager too. Whoever stayed in
@@ -44,3 +45,5 @@ language sql stable set enable_nestloop = off as $$
         on l.source_id = source and l.manager_id = m.user_id and l.user_id = u.user_id and l.retired_at is null
     order by c.user_no, c.is_lowest desc, c.by_both desc, l.user_id is null, m.user_id
 $$;
+
+comment on column hiersync.frontier.seen is 'Numbers of the nodes that the last pass over the list has shown in this walk; where the list moved in each of its passes, that any has shown.';
