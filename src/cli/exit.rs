@@ -10,7 +10,7 @@ use crate::{
     sync::report::{Cause, NoRun, Report},
 };
 
-/// How the program ends (CONTRACT section 2).
+/// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0: complete.

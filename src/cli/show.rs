@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     embedded,
     store::{figures, report},
-    text::{ago, seconds, time},
+    text::{ago, seconds, time, window_note},
 };
 
 /// `status`.
@@ -109,13 +109,9 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     }
     let mut table = table(&["budget", "window", "used", "free", "note"]);
     for row in &budgets {
-        let paused =
-            row.paused_until.map(|until| format!("paused until {}: {}", time(Some(until)), row.paused_why.clone().unwrap_or_default()));
+        let paused = row.paused_until.map(|until| (until, row.paused_why.as_deref().unwrap_or("the vendor refused a call")));
         for (place, window) in row.windows.iter().enumerate() {
-            let learned = window.is_learned.then(|| "stated by the vendor".to_owned());
-            let slow = (place == 0 && row.pace < 1.0).then(|| format!("slowed to {:.0} % after refusals", row.pace * 100.0));
-            let notes: Vec<String> = paused.clone().filter(|_| place == 0).into_iter().chain(slow).chain(learned).collect();
-            let note = notes.join("; ");
+            let note = window_note(place, paused, row.pace, window.is_learned);
             table.add_row(vec![row.name.clone(), window.limit.clone(), window.used.to_string(), window.free.to_string(), note]);
         }
     }

@@ -1,4 +1,4 @@
-//! How the vendor's stamp and the content decide what becomes of a row (CONTRACT section 5).
+//! How the vendor's stamp and the content decide what becomes of a row.
 
 use chrono::{DateTime, Utc};
 

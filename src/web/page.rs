@@ -7,7 +7,7 @@ use crate::{
         figures::BudgetRow,
         report::{Health, RunRow},
     },
-    text::{ago, seconds, time},
+    text::{ago, seconds, time, window_note},
 };
 
 const HEAD: &str = r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">
@@ -39,9 +39,15 @@ pub fn render(health: &[Health], runs: &[RunRow], budgets: &[BudgetRow]) -> Stri
         ]
     });
     table(&mut page, "Sources", &["source", "vendor", "#live nodes", "complete", "last run", "#findings", "note"], sources);
-    let windows = budgets.iter().flat_map(|row| row.windows.iter().map(move |window| (row, window))).map(|(row, window)| {
-        let paused = row.paused_until.map(|until| format!("paused until {}", time(Some(until)))).unwrap_or_default();
-        vec![text(&row.name), text(&window.limit), number(window.used), number(window.free), why(Some(&paused))]
+    let windows = budgets.iter().flat_map(|row| row.windows.iter().enumerate().map(move |(place, window)| (row, place, window)));
+    let windows = windows.map(|(row, place, window)| {
+        let note = window_note(
+            place,
+            row.paused_until.map(|until| (until, row.paused_why.as_deref().unwrap_or("the vendor refused a call"))),
+            row.pace,
+            window.is_learned,
+        );
+        vec![text(&row.name), text(&window.limit), number(window.used), number(window.free), why(Some(&note))]
     });
     table(&mut page, "Budgets", &["budget", "window", "#used", "#free", "note"], windows);
     let runs = runs.iter().map(|row| {
