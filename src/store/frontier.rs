@@ -174,29 +174,33 @@ pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, progress
     Ok(())
 }
 
-/// Writes that whoever was shown by an earlier pass over a list counts as shown by the last one.
+/// Writes that whoever was shown by an earlier pass over a list counts as shown by the last one, and gives how many those are.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn unite(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update hiersync.frontier set seen = seen + met where source_id = $1 and walk_id = $2 and parent_key = $3",
+pub async fn unite(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"with united as (
+               update hiersync.frontier set seen = seen + met where source_id = $1 and walk_id = $2 and parent_key = $3 returning seen
+           )
+           select coalesce(sum(upper(r.numbers) - lower(r.numbers)), 0)::bigint as "rows!"
+           from united cross join lateral unnest(united.seen) as r (numbers)"#,
         run.lease.source_id,
         run.walk_id,
         parent.0
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .fetch_one(conn)
+    .await
 }
 
-/// Counts a failed call against a list.
+/// Counts a failed call against a list. What an earlier reading of it has shown still counts.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn failed(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, state: State) -> sqlx::Result<()> {
     sqlx::query!(
-        "update hiersync.frontier set attempts = attempts + 1, state = $4 where source_id = $1 and walk_id = $2 and parent_key = $3",
+        "update hiersync.frontier set attempts = attempts + 1, state = $4, seen = seen + met
+         where source_id = $1 and walk_id = $2 and parent_key = $3",
         run.lease.source_id,
         run.walk_id,
         parent.0,

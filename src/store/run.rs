@@ -159,6 +159,19 @@ pub async fn reach(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<St
         .await
 }
 
+/// Whether a walk of this source was complete: the mirror knows who was there before.
+///
+/// # Errors
+/// When the database fails.
+pub async fn any_complete(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from hiersync.walk where source_id = $1 and verdict = 'complete') as "any!""#,
+        run.lease.source_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// How LeadSquared's answers were read in the last complete walk that read the same as this one and had to know.
 ///
 /// # Errors

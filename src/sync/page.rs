@@ -12,7 +12,7 @@ use crate::{
         finding::{self, Finding},
         frontier::{self, State, Work},
         mirror::{At, Edge, Linked, Mirror, Mirrored},
-        reread,
+        reread, run,
         session::Step,
         source::{self, Paging},
     },
@@ -83,8 +83,8 @@ where
 
     let taken = rows::take_in::<Tables<V>>(&mut step.conn(), at, &draft.rows, &draft.known).await?;
     draft.findings.extend(taken.findings);
+    let course = save(context, &mut step, at, work, (&next, course), &taken.numbers).await?;
     draft.findings.extend(doubt(&work.parent, course));
-    save(context, &mut step, work, &next, course, &taken.numbers).await?;
     let queued = frontier::queue(&mut step.conn(), &context.open, &draft.lists).await?;
     let mut linked = draft.link::<Tables<V>, V>(vendor, &mut step, at, work, reading).await?;
     if before != reading
@@ -122,18 +122,23 @@ pub fn terms(work: &Work) -> Terms {
     Terms { expected: work.expected, can_check: work.found.is_some(), ..Terms::default() }
 }
 
-/// Writes where a list stands after a page or a look at its parent's row.
+/// Writes where a list stands after a page or a look at its parent's row. Gives what has become of it: of one that moved in each of
+/// its passes only all that they have shown tells whether it is whole.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn save<V: Hierarchy>(
+pub async fn save<V>(
     context: &Context<V>,
     step: &mut Step,
+    at: At,
     work: &Work,
-    progress: &Progress,
-    course: Course,
+    (progress, course): (&Progress, Course),
     shown: &[i32],
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Course>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
     let state = match course {
         Course::On | Course::Check | Course::Again => State::Queued,
         Course::Proven | Course::Repaired => State::Read,
@@ -142,13 +147,21 @@ pub async fn save<V: Hierarchy>(
     // Of a list that has ended only that is kept which it may be gone on with.
     let stored = if state == State::Queued || progress.tight { progress.to_stored() } else { Progress::default().to_stored() };
     frontier::save(&mut step.conn(), &context.open, &work.parent, &stored, state, shown).await?;
-    if progress.united {
-        frontier::unite(&mut step.conn(), &context.open, &work.parent).await?;
-    }
     if course == Course::Again {
         reread::again(&mut step.conn(), &context.open, &work.parent, &stored).await?;
     }
-    Ok(())
+    if !progress.united {
+        return Ok(course);
+    }
+    let shown = frontier::unite(&mut step.conn(), &context.open, &work.parent).await?;
+    // Somebody who was there before is missed, rather than somebody who has come.
+    let misses = shown < i64::from(progress.length())
+        && (!run::any_complete(&mut step.conn(), &context.open).await?
+            || Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &[], false).await?);
+    if misses {
+        frontier::save(&mut step.conn(), &context.open, &work.parent, &stored, State::Unproven, &[]).await?;
+    }
+    Ok(if misses { Course::Unproven(Doubt::Moved) } else { course })
 }
 
 /// A child that shows up below another parent than before has moved, or has two: the other parent's list tells, if it is

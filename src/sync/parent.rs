@@ -29,8 +29,8 @@ use crate::{
     },
 };
 
-/// Pages that are looked through for a parent's row.
-const PAGES: usize = 32;
+/// Pages that are looked through for a parent's row: twice a list of 12,000. Only who has left costs so many.
+const PAGES: usize = 256;
 
 type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
@@ -60,7 +60,7 @@ where
     };
     let (next, course) = progress.clone().checked(fresh, limit, terms);
     reread::restate(&mut step.conn(), &context.open, work).await?;
-    page::save(context, &mut step, work, &next, course, &[]).await?;
+    let course = page::save(context, &mut step, at, work, (&next, course), &[]).await?;
     finding::open(&mut step.conn(), at, page::doubt(&work.parent, course).as_slice()).await?;
     counters.write_ms += millis(begun.elapsed());
     context.commit(step, counters).await?;
@@ -89,7 +89,8 @@ where
     }
     if has_left {
         // Nobody is below it any more: what it had is elsewhere, or gone with it.
-        page::save(context, &mut step, work, &Progress::default(), Course::Repaired, &[]).await?;
+        let at = context.at(&mut step).await?;
+        page::save(context, &mut step, at, work, (&Progress::default(), Course::Repaired), &[]).await?;
     }
     context.commit(step, look.counters).await?;
     context.set_moved();

@@ -112,14 +112,14 @@ where
     let (mut progress, mut course) = course(before, shown, context.paging().whole);
     let remark = |remark: crate::vendor::Remark| Finding::new(remark.kind, remark.about, remark.detail);
     let mut findings: Vec<Finding> = page.remarks.into_iter().map(remark).collect();
-    page::save(context, &mut step, work, &progress, course, &numbers).await?;
+    page::save(context, &mut step, at, work, (&progress, course), &numbers).await?;
     if course == Course::Proven {
         // A row that slipped over a seam, and a page that was cut short, look like somebody who is gone: that is believed of
         // those whom a second reading does not show either.
         let is_doubtful = progress.sure || (progress.passes == 0 && Tables::<V>::roster_loses(&mut step.conn(), at).await?);
         (progress, course) = ended(progress, is_doubtful);
         if course != Course::Proven {
-            page::save(context, &mut step, work, &progress, course, &[]).await?;
+            page::save(context, &mut step, at, work, (&progress, course), &[]).await?;
         }
     }
     findings.extend(page::doubt(&work.parent, course));

@@ -115,12 +115,11 @@ impl Progress {
         self.overtaken |= self.edge.is_some() && !edge_at.is_some_and(stands);
         // A page ahead has shown the row that it shares.
         let beyond = u32::try_from(page.keys.len() - known).unwrap_or(u32::MAX);
-        if self.ahead.is_empty() {
-            self.repeated += beyond.saturating_sub(page.fresh);
-            self.sure |= self.repeated > 0;
+        if self.ahead.is_empty() && page.offset >= self.known_to {
+            self.note_again(beyond.saturating_sub(page.fresh), self.back == 0);
         }
         if page.keys.first() != self.edge.as_ref() {
-            self.repeated += self.out_of_order(page.keys);
+            self.note_again(self.out_of_order(page.keys), true);
         }
         self.back = 0;
         let is_full = page.received >= page.limit;
@@ -133,6 +132,13 @@ impl Progress {
         self.edge = page.keys.last().cloned().or_else(|| self.edge.take());
         self.tail = page.keys.to_vec();
         self.join();
+    }
+
+    /// So many rows have come again.
+    fn note_again(&mut self, rows: u32, is_disorder: bool) {
+        self.repeated += rows;
+        self.disorder += if is_disorder { rows } else { 0 };
+        self.sure |= rows > 0;
     }
 
     /// How many rows of the prefix's last page stand on this one, but before one that they stood behind.
@@ -151,9 +157,11 @@ impl Progress {
             self.tail = vec![piece.last.clone()];
             self.edge = Some(piece.last);
         }
-        let before = self.ahead.len();
-        self.ahead.retain(|piece| piece.offset > self.offset);
-        if self.ahead.len() < before {
+        let (ahead, overtaken): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.ahead).into_iter().partition(|piece| piece.offset > self.offset);
+        self.ahead = ahead;
+        if let Some(known_to) = overtaken.iter().map(|piece| piece.offset + piece.rows).max() {
+            self.known_to = self.known_to.max(known_to);
             self.repairs += 1;
             self.sure = true;
         }

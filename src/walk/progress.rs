@@ -21,9 +21,15 @@ pub struct Progress {
     /// Seams that did not hold in this pass.
     #[serde(rename = "r", skip_serializing_if = "is_zero")]
     pub repairs: u32,
-    /// Rows shown a second time in this pass, further on: something was put into another order, and may have gone behind the reader.
+    /// Rows shown a second time in this pass, beyond the seam: they have moved, or the reader has stepped back.
     #[serde(rename = "d", skip_serializing_if = "is_zero")]
     pub repeated: u32,
+    /// Those of them for which there is no other reason than another order: any row may have gone behind the reader.
+    #[serde(rename = "v", skip_serializing_if = "is_zero")]
+    pub disorder: u32,
+    /// Place behind the last page that was read ahead and dropped: up to there rows are shown a second time.
+    #[serde(rename = "m", skip_serializing_if = "is_zero")]
+    pub known_to: u32,
     /// Rows that could not be read.
     #[serde(rename = "b", skip_serializing_if = "is_zero")]
     pub unreadable: u32,

@@ -15,7 +15,7 @@ const LONGEST_PASSES: u32 = 2;
 const SHORT: u32 = 8;
 /// Pages of a list that would cost too much to be read so often.
 const LONG: u32 = 32;
-/// One in so many rows that is shown a second time is disorder rather than a change.
+/// One in so many rows that stands elsewhere than before is disorder rather than a change.
 const DISORDER: u32 = 16;
 /// Times in a pass that the parent's row is read again for its count.
 const CHECKS: u32 = 2;
@@ -201,11 +201,13 @@ impl Progress {
         // At rest every place shows another row.
         let is_moved = self.repairs > 0 || self.counts.is_some() || self.shown() != length || self.repeated > 0;
         let most = self.counts.map(|(_, most)| most).or(terms.expected).unwrap_or(0).max(length.into());
-        let misses = i64::from(self.shown()) < most || self.repeated > 0;
+        let pages = self.pages(limit);
+        // A long list is not read again only because the reader had to step back.
+        let again = if pages <= LONG { self.repeated } else { self.disorder };
+        let misses = i64::from(self.shown()) < most || again > 0;
         // A list within one answer was seen at one moment.
         let in_pieces = length > limit || self.tail.len() < self.shown() as usize;
         if is_moved && misses && in_pieces {
-            let pages = self.pages(limit);
             let passes = if pages <= SHORT {
                 PASSES
             } else if pages <= LONG {
@@ -217,7 +219,7 @@ impl Progress {
                 return self.again();
             }
             // Where rows have another order at each call, any of them may go behind the reader in each pass.
-            if self.repeated * DISORDER > self.shown() {
+            if self.disorder.saturating_mul(DISORDER) > self.shown() {
                 return (self, Course::Unproven(Doubt::Moved));
             }
             // A row that does so in one pass hardly does so in each.
@@ -369,6 +371,10 @@ mod tests {
                     end => {
                         if progress.united {
                             self.seen.extend(met);
+                            let is_short = self.seen.len() < progress.length() as usize;
+                            if is_short && known.iter().any(|row| !self.seen.contains(row)) {
+                                return Course::Unproven(Doubt::Moved);
+                            }
                         }
                         return end;
                     }

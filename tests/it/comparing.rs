@@ -90,6 +90,13 @@ impl Account {
         self.lines(user).await.into_iter().filter(|line| line.1).map(|line| line.0).collect()
     }
 
+    /// Lines of the mirror that are none of the account.
+    async fn made_up(&self) -> Vec<(Uuid, Uuid)> {
+        let lines: Vec<(Uuid, Uuid)> =
+            sqlx::query_as("select manager_id, user_id from hiersync.reporting_line").fetch_all(&self.pool).await.unwrap();
+        lines.into_iter().filter(|(manager, user)| !self.reports(*manager).contains(user)).collect()
+    }
+
     /// A walk while nothing moves is complete, and the mirror is the account.
     async fn comes_to_rest(&self) {
         self.vendor.rest();
@@ -142,6 +149,45 @@ async fn the_last_walks_reach_saves_the_second_reading_of_the_roots_list() {
     let [first, second] = [account.case.complete().await, account.case.complete().await];
     assert_eq!(first.requests, second.requests + 1);
     assert_eq!(row(&account.pool, "select to_jsonb(array_agg(reach)) from hiersync.walk").await, serde_json::json!(["subtree", "subtree"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_roots_cost_twice_the_calls_of_one() {
+    let mut requests = Vec::new();
+    for roots in [1, 2] {
+        let mut world = LeadSquaredWorld::new(81, Flavour::PLAIN);
+        for _ in 0..roots {
+            world.plant(&Shape::chain(3));
+        }
+        let settings = LeadSquaredSettings { reach: Reach::Subtree, ..LeadSquaredSettings::default() };
+        let vendor = LeadSquaredSim::start(world, settings).await.unwrap();
+        let case = Case::new().await.users_of_roots(&vendor, roots, FOUND_OUT);
+        case.complete().await;
+        requests.push(case.complete().await.requests);
+    }
+    assert_eq!(requests[1], 2 * requests[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_answer_in_a_first_walk_makes_up_no_line_and_retires_nobody() {
+    let refusal = Mishap::from(refusals::logical("MXInvalidInputException", "User does not exist."));
+    let short = Mishap::FewerRows { keep: 3, honest_count: true };
+    for bad in [refusal, short] {
+        for request in 0..REQUESTS + 3 {
+            // A report of the root, whom only the root's list shows, and a chain.
+            let account = Account::of(81, &Shape::of(vec![None, Some(0), Some(1), None]), FOUND_OUT).await;
+            account.vendor.faults().after(request, 1, bad.clone());
+            let report = account.case.sync_with(WANTED).await;
+            assert_eq!(report.row.as_ref().unwrap().retired, 0, "{bad:?} at request {request}");
+            // Of the list of somebody between, refused in a first walk, nothing tells whom it held.
+            let refused = findings(&account.pool).await;
+            if refused.iter().all(|finding| finding.1 == account.root.to_string()) {
+                assert_eq!(account.made_up().await, [], "{bad:?} at request {request}: {}", report.outcome);
+            }
+            account.vendor.faults().clear();
+            account.comes_to_rest().await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,7 +58,10 @@ async fn the_plan_says_what_the_next_sync_takes_and_costs_nothing() {
     let case = Case::new().await.customers(&vendor, "page_size = 5").users(&users, "");
     let pool = case.pool().await;
     let program = Program::of(&case);
-    assert_eq!(program.run(&["sync"]).await.code, 0);
+    // The first walk asks what the others know: what one of LeadSquared's answers reaches.
+    for _ in 0..2 {
+        assert_eq!(program.run(&["sync"]).await.code, 0);
+    }
     let made = (vendor.door().calls(), users.door().calls());
 
     let before = (control(&pool).await, places(&pool).await);

@@ -86,14 +86,19 @@ impl Case {
     }
 
     /// A source called `sales`, of the simulated LeadSquared, mirrored from its first root. `more`: further keys.
-    pub fn users(mut self, vendor: &LeadSquaredSim, more: &str) -> Self {
-        let root = vendor.world().roots()[0];
+    pub fn users(self, vendor: &LeadSquaredSim, more: &str) -> Self {
+        self.users_of_roots(vendor, 1, more)
+    }
+
+    /// The same, mirrored from so many of its roots.
+    pub fn users_of_roots(mut self, vendor: &LeadSquaredSim, roots: usize, more: &str) -> Self {
+        let roots: Vec<String> = vendor.world().roots()[..roots].iter().map(|root| format!("\"{root}\"")).collect();
         let path = vendor.settings().hierarchy_path.clone();
         let (access, secret) = {
             let settings = vendor.settings();
             (settings.access_key.clone(), settings.secret_key.clone())
         };
-        let keys = format!("hierarchy_path = \"{path}\"\nroots = [\"{root}\"]\n{more}");
+        let keys = format!("hierarchy_path = \"{path}\"\nroots = [{}]\n{more}", roots.join(", "));
         self.add("sales", "leadsquared", &vendor.base_url(), &keys, &keys);
         self.secret("HIERSYNC_SALES_ACCESS_KEY", &access);
         self.secret("HIERSYNC_SALES_SECRET_KEY", &secret);
