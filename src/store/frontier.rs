@@ -110,6 +110,23 @@ pub async fn asked_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> s
     Ok(row.map(|row| row.ask_kind.zip(row.ask_value).map(|(kind, value)| Identifier { kind, value })))
 }
 
+/// Where a list's parent was found in this walk; `None`: it is a root, or the walk has not met it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn found(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<Option<Found>> {
+    let row = sqlx::query!(
+        "select found_in, found_at from hiersync.frontier where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        parent.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    let found = row.and_then(|row| row.found_in.zip(row.found_at));
+    Ok(found.map(|(list_of, place)| Found { list_of: NodeKey(list_of), place: place.unsigned_abs() }))
+}
+
 /// What the lists of those below the roots have shown of others: how many of those rows the roots' lists have too, and how many
 /// there are. `None`: the roots' lists are not read.
 ///

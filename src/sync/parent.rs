@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     clock,
-    model::{node::Node, run::Counters},
+    model::{
+        node::{Node, NodeKey},
+        run::Counters,
+    },
     store::{
         finding,
         frontier::{self, Found, Work},
@@ -21,6 +24,7 @@ use crate::{
     },
     vendor::{
         Ask, List, Page,
+        error::VendorError,
         hierarchy::{Descent, Hierarchy},
     },
     walk::{
@@ -56,7 +60,7 @@ where
             restate(context, work, row)
         }
         Row::Left => Fresh::Left,
-        Row::Unknown => Fresh::Unknown,
+        Row::Refused | Row::Unknown => Fresh::Unknown,
     };
     let (next, course) = progress.clone().checked(fresh, limit, terms);
     reread::restate(&mut step.conn(), &context.open, work).await?;
@@ -79,11 +83,20 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let look = look(context, work, limit).await?;
+    let mut looked = look(context, work, limit).await?;
+    // Whoever showed it may have left with it, and so on up to a list that is still there.
+    let (mut above, mut counters) = (work.found.clone(), looked.counters);
+    let mut is_own = true;
+    while let (Row::Refused, Some(found)) = (&looked.row, above.take()) {
+        above = found_of(context, &found.list_of).await?;
+        looked = look(context, &Work { found: above.clone(), ..Work::new(found.list_of, 0) }, limit).await?;
+        counters += looked.counters;
+        is_own = false;
+    }
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
-    let has_left = matches!(look.row, Row::Left);
-    if let Row::Stands(row) = &look.row {
+    let has_left = matches!(looked.row, Row::Left);
+    if let (Row::Stands(row), true) = (&looked.row, is_own) {
         restate(context, work, row);
         reread::restate(&mut step.conn(), &context.open, work).await?;
     }
@@ -92,9 +105,17 @@ where
         let at = context.at(&mut step).await?;
         page::save(context, &mut step, at, work, (&Progress::default(), Course::Repaired), &[]).await?;
     }
-    context.commit(step, look.counters).await?;
+    context.commit(step, counters).await?;
     context.set_moved();
     Ok(has_left)
+}
+
+/// Where somebody above was found in this walk.
+async fn found_of<V: Hierarchy>(context: &Context<V>, key: &NodeKey) -> Result<Option<Found>, Interrupted> {
+    let mut step = context.session.begin().await?;
+    let found = frontier::found(&mut step.conn(), &context.open, key).await?;
+    step.commit().await?;
+    Ok(found)
 }
 
 /// What became of the row, and what it cost to see.
@@ -106,6 +127,8 @@ struct Look<R> {
 enum Row<R> {
     Stands(R),
     Left,
+    /// The vendor refuses the list that showed it.
+    Refused,
     Unknown,
 }
 
@@ -131,6 +154,10 @@ where
         let page: Page<V::Row> = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
             Ok(page) => page,
             Err(CallError::Run(interrupted)) => return Err(interrupted),
+            Err(CallError::ThisOnly(VendorError::Rejected(_))) => {
+                look.row = Row::Refused;
+                return Ok(look);
+            }
             Err(CallError::ThisOnly(_)) => return Ok(look),
         };
         look.counters.pages += 1;

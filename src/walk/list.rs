@@ -123,7 +123,9 @@ impl Progress {
         }
         self.back = 0;
         let is_full = page.received >= page.limit;
-        self.follows = match (known >= page.keys.len(), is_full) {
+        // The edge alone, or nothing: a page of several rows may end with it because the vendor gives no more at once.
+        let is_last = known >= page.keys.len() && page.received <= 1;
+        self.follows = match (is_last, is_full) {
             (_, true) => Follows::More,
             (true, false) => Follows::Nothing,
             (false, false) => Follows::Short,
@@ -228,6 +230,15 @@ mod tests {
         let (next, course) = at(9, "a").take(page(9, 4, &rows), Terms::default());
         assert_eq!((course, next.offset, next.back, next.repairs), (Course::On, 12, 0, 1));
         assert!(next.overtaken, "what has come in is looked for at the end");
+    }
+
+    #[test]
+    fn a_page_that_ends_with_the_seam_may_have_been_cut_there() {
+        // A silent cap of two rows, and a row came in before the seam.
+        let (next, course) = at(9, "a").take(page(9, 5, &keys(&["new", "a"])), Terms::default());
+        assert_eq!((course, next.follows, next.next(5, None, &[])), (Course::On, Follows::Short, Some(10)));
+        let (next, _) = next.take(Shown { fresh: 0, ..page(10, 5, &keys(&["a"])) }, Terms::default());
+        assert_eq!(next.follows, Follows::Nothing);
     }
 
     #[test]

@@ -316,3 +316,32 @@ async fn a_parent_that_goes_before_its_list_is_read_takes_the_list_along_and_the
         assert_customers(&pool, &customers_now(&vendor)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_goes_with_the_one_above_takes_the_list_along_too() {
+    // Whichever of the lists of the chain have been read by then.
+    for request in 1..7 {
+        let settings = CapillarySettings { unknown_parent: UnknownParent::Error(200), ..CapillarySettings::default() };
+        let mut world = CapillaryWorld::new(47, Flavour::PLAIN);
+        world.plant(&Shape::of(vec![None, None, Some(0), Some(2), Some(3)]));
+        let (root, gone) = {
+            let root = world.roots()[0];
+            (root, *world.children(root).iter().find(|id| !world.children(**id).is_empty()).unwrap())
+        };
+        let vendor = CapillarySim::start(world, settings).await.unwrap();
+        let case = Case::new().await.customers(&vendor, "concurrency = 1\nretire_guard = 1.0");
+        let pool = case.pool().await;
+        case.complete().await;
+        let mut so_far = 0;
+        vendor.before_each(move |world| {
+            if so_far == request && world.children(root).contains(&gone) {
+                world.delete(gone);
+            }
+            so_far += 1;
+        });
+        case.complete().await;
+        vendor.rest();
+        case.complete().await;
+        assert_customers(&pool, &customers_now(&vendor)).await;
+    }
+}
