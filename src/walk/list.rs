@@ -123,14 +123,17 @@ impl Progress {
         }
         self.back = 0;
         let is_full = page.received >= page.limit;
-        // The edge alone, or nothing: a page of several rows may end with it because the vendor gives no more at once.
-        let is_last = known >= page.keys.len() && page.received <= 1;
+        // Nothing follows the edge alone; a page of several rows may end with it because the vendor gives no more at once. One that
+        // ignores the offset shows the same rows wherever it is asked, and those are all.
+        let is_known = known >= page.keys.len();
+        let is_ignored = is_known && !is_full && page.offset >= 2 * self.shown();
+        let is_last = is_known && (page.received <= 1 || is_ignored);
         self.follows = match (is_last, is_full) {
             (_, true) => Follows::More,
             (true, false) => Follows::Nothing,
             (false, false) => Follows::Short,
         };
-        self.offset = (page.offset + page.received).saturating_sub(1);
+        self.offset = if is_ignored { self.shown() } else { page.offset + page.received }.saturating_sub(1);
         self.edge = page.keys.last().cloned().or_else(|| self.edge.take());
         self.tail = page.keys.to_vec();
         self.join();
