@@ -191,25 +191,6 @@ pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, progress
     Ok(())
 }
 
-/// Writes that whoever was shown by an earlier pass over a list counts as shown by the last one, and gives how many those are.
-///
-/// # Errors
-/// When the database fails.
-pub async fn unite(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"with united as (
-               update hiersync.frontier set seen = seen + met where source_id = $1 and walk_id = $2 and parent_key = $3 returning seen
-           )
-           select coalesce(sum(upper(r.numbers) - lower(r.numbers)), 0)::bigint as "rows!"
-           from united cross join lateral unnest(united.seen) as r (numbers)"#,
-        run.lease.source_id,
-        run.walk_id,
-        parent.0
-    )
-    .fetch_one(conn)
-    .await
-}
-
 /// Counts a failed call against a list. What an earlier reading of it has shown still counts.
 ///
 /// # Errors

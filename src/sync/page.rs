@@ -153,7 +153,7 @@ where
     if !progress.united {
         return Ok(course);
     }
-    let shown = frontier::unite(&mut step.conn(), &context.open, &work.parent).await?;
+    let shown = reread::unite(&mut step.conn(), &context.open, &work.parent).await?;
     // Somebody who was there before is missed, rather than somebody who has come.
     let misses = shown < i64::from(progress.length())
         && (!run::any_complete(&mut step.conn(), &context.open).await?
