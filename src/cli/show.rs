@@ -109,9 +109,8 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     }
     let mut table = table(&["budget", "window", "used", "free", "note"]);
     for row in &budgets {
-        let paused = row.paused_until.map(|until| (until, row.paused_why.as_deref().unwrap_or("the vendor refused a call")));
         for (place, window) in row.windows.iter().enumerate() {
-            let note = window_note(place, paused, row.pace, window.is_learned);
+            let note = window_note(place, row.pause(), row.pace, window.is_learned);
             table.add_row(vec![row.name.clone(), window.limit.clone(), window.used.to_string(), window.free.to_string(), note]);
         }
     }

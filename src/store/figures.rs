@@ -25,6 +25,13 @@ pub struct BudgetRow {
     pub paused_why: Option<String>,
 }
 
+impl BudgetRow {
+    /// Until when it is paused, and why.
+    pub fn pause(&self) -> Option<(DateTime<Utc>, &str)> {
+        self.paused_until.map(|until| (until, self.paused_why.as_deref().unwrap_or("the vendor refused a call")))
+    }
+}
+
 /// One window of a budget.
 #[derive(Debug, Clone, Serialize)]
 pub struct WindowRow {

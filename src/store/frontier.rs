@@ -25,6 +25,12 @@ pub struct Work {
     pub progress: Value,
 }
 
+impl Found {
+    fn from_row(list_of: Option<String>, place: Option<i32>) -> Option<Self> {
+        Some(Self { list_of: NodeKey(list_of?), place: place?.unsigned_abs() })
+    }
+}
+
 impl Work {
     /// A list of which nothing but its place in the tree is known.
     pub fn new(parent: NodeKey, depth: i32) -> Self {
@@ -88,7 +94,7 @@ pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit:
         attempts: row.attempts,
         ask: row.ask_kind.zip(row.ask_value).map(|(kind, value)| Identifier { kind, value }),
         expected: row.expected,
-        found: row.found_in.zip(row.found_at).map(|(list_of, place)| Found { list_of: NodeKey(list_of), place: place.unsigned_abs() }),
+        found: Found::from_row(row.found_in, row.found_at),
         progress: row.progress,
     });
     Ok(work.collect())
@@ -123,8 +129,7 @@ pub async fn found(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx
     )
     .fetch_optional(conn)
     .await?;
-    let found = row.and_then(|row| row.found_in.zip(row.found_at));
-    Ok(found.map(|(list_of, place)| Found { list_of: NodeKey(list_of), place: place.unsigned_abs() }))
+    Ok(row.and_then(|row| Found::from_row(row.found_in, row.found_at)))
 }
 
 /// What the lists of those below the roots have shown of others: how many of those rows the roots' lists have too, and how many

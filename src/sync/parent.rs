@@ -11,10 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{
-        node::{Node, NodeKey},
-        run::Counters,
-    },
+    model::{node::Node, run::Counters},
     store::{
         finding,
         frontier::{self, Found, Work},
@@ -83,20 +80,15 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let mut looked = look(context, work, limit).await?;
-    // Whoever showed it may have left with it, and so on up to a list that is still there.
-    let (mut above, mut counters) = (work.found.clone(), looked.counters);
-    let mut is_own = true;
-    while let (Row::Refused, Some(found)) = (&looked.row, above.take()) {
-        above = found_of(context, &found.list_of).await?;
-        looked = look(context, &Work { found: above.clone(), ..Work::new(found.list_of, 0) }, limit).await?;
-        counters += looked.counters;
-        is_own = false;
-    }
+    let Look { row, mut counters } = look(context, work, limit).await?;
+    let has_left = match row {
+        Row::Left => true,
+        Row::Refused => above_has_left(context, work, limit, &mut counters).await?,
+        Row::Stands(_) | Row::Unknown => false,
+    };
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
-    let has_left = matches!(looked.row, Row::Left);
-    if let (Row::Stands(row), true) = (&looked.row, is_own) {
+    if let Row::Stands(row) = &row {
         restate(context, work, row);
         reread::restate(&mut step.conn(), &context.open, work).await?;
     }
@@ -110,12 +102,24 @@ where
     Ok(has_left)
 }
 
-/// Where somebody above was found in this walk.
-async fn found_of<V: Hierarchy>(context: &Context<V>, key: &NodeKey) -> Result<Option<Found>, Interrupted> {
-    let mut step = context.session.begin().await?;
-    let found = frontier::found(&mut step.conn(), &context.open, key).await?;
-    step.commit().await?;
-    Ok(found)
+/// Whether whoever showed a row has left with it: the list that showed it is refused too. And so on, up to a list that is still there.
+async fn above_has_left<V>(context: &Context<V>, work: &Work, limit: u32, counters: &mut Counters) -> Result<bool, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let mut shown_by = work.found.clone();
+    while let Some(Found { list_of, .. }) = shown_by {
+        let mut step = context.session.begin().await?;
+        shown_by = frontier::found(&mut step.conn(), &context.open, &list_of).await?;
+        step.commit().await?;
+        let looked = look(context, &Work { found: shown_by.clone(), ..Work::new(list_of, 0) }, limit).await?;
+        *counters += looked.counters;
+        if !matches!(looked.row, Row::Refused) {
+            return Ok(matches!(looked.row, Row::Left));
+        }
+    }
+    Ok(false)
 }
 
 /// What became of the row, and what it cost to see.

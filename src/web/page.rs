@@ -41,12 +41,7 @@ pub fn render(health: &[Health], runs: &[RunRow], budgets: &[BudgetRow]) -> Stri
     table(&mut page, "Sources", &["source", "vendor", "#live nodes", "complete", "last run", "#findings", "note"], sources);
     let windows = budgets.iter().flat_map(|row| row.windows.iter().enumerate().map(move |(place, window)| (row, place, window)));
     let windows = windows.map(|(row, place, window)| {
-        let note = window_note(
-            place,
-            row.paused_until.map(|until| (until, row.paused_why.as_deref().unwrap_or("the vendor refused a call"))),
-            row.pace,
-            window.is_learned,
-        );
+        let note = window_note(place, row.pause(), row.pace, window.is_learned);
         vec![text(&row.name), text(&window.limit), number(window.used), number(window.free), why(Some(&note))]
     });
     table(&mut page, "Budgets", &["budget", "window", "#used", "#free", "note"], windows);
