@@ -101,7 +101,7 @@ async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: 
         tracing::warn!(error = %error, "the budget's ledger could not be told that the call has ended");
     }
     match answer {
-        Ok(page) => Ok(page.received),
+        Ok(page) => Ok(page.received()),
         Err(CallError::ThisOnly(error)) => Err((Exit::Partial, error.to_string())),
         Err(CallError::Run(interrupted)) => Err((exit_of(&interrupted), interrupted.to_string())),
     }

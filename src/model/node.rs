@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{difference, digest::Digest, reading::Stated};
 
@@ -12,6 +13,18 @@ use super::{difference, digest::Digest, reading::Stated};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NodeKey(pub String);
+
+impl NodeKey {
+    /// Stands for a row of this text, which could not be read, so that it keeps its place among the others. No vendor's id begins so.
+    pub fn unreadable(text: &str) -> Self {
+        Self(format!("?{:016x}", xxh3_64(text.as_bytes())))
+    }
+
+    /// Whether it stands for a row that could not be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.0.starts_with('?')
+    }
+}
 
 impl fmt::Display for NodeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

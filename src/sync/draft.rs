@@ -25,8 +25,7 @@ use crate::{
 pub(super) struct Draft<R> {
     pub(super) rows: Vec<R>,
     pub(super) known: Vec<Known>,
-    pub(super) received: u32,
-    readable: Vec<NodeKey>,
+    keys: Vec<NodeKey>,
     whole: bool,
     stated_count: Option<u64>,
     pub(super) lists: Vec<Work>,
@@ -35,7 +34,6 @@ pub(super) struct Draft<R> {
 
 impl<R: Node + Clone> Draft<R> {
     pub(super) fn new(work: &Work, page: Page<R>, max_depth: i32) -> Self {
-        let readable: Vec<NodeKey> = page.rows.iter().map(Node::key).collect();
         let mut met = HashSet::new();
         let rows: Vec<R> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
         let remark = |remark: crate::vendor::Remark| {
@@ -46,8 +44,7 @@ impl<R: Node + Clone> Draft<R> {
         let mut draft = Self {
             rows,
             known: Vec::new(),
-            received: page.received,
-            readable,
+            keys: page.keys,
             whole: page.whole,
             stated_count: page.stated_count,
             lists: Vec::new(),
@@ -101,8 +98,7 @@ impl<R: Node + Clone> Draft<R> {
         Shown {
             offset: place.offset,
             limit: place.limit,
-            keys: &self.readable,
-            received: self.received,
+            keys: &self.keys,
             fresh: u32::try_from(fresh).unwrap_or(u32::MAX),
             whole: self.whole,
             stated: self.stated_count,
@@ -112,12 +108,12 @@ impl<R: Node + Clone> Draft<R> {
     /// Whether the list may end with this page in a way that is believed only if nobody would be lost by it: it is empty, no
     /// count but its own bears its end out, its last page is full, or somebody has come: the count may be of before that.
     pub(super) fn may_lose(&self, progress: &Progress, work: &Work, place: Place) -> bool {
-        let is_empty = self.received == 0 && (place.offset == 0 || self.whole);
+        let is_empty = self.keys.is_empty() && (place.offset == 0 || self.whole);
         let page = self.shown(place);
         let is_counted = work.expected == Some(i64::from(progress.shown() + page.fresh));
-        let has_ended = work.expected.is_none() && (self.whole || page.received <= 1);
+        let has_ended = work.expected.is_none() && (self.whole || page.received() <= 1);
         let has_moved = progress.sure || self.known.iter().any(|known| !known.linked);
-        is_empty || has_ended || if page.received < place.limit { has_moved } else { is_counted }
+        is_empty || has_ended || if page.received() < place.limit { has_moved } else { is_counted }
     }
 
     /// The lists that follow from the rows.
@@ -160,7 +156,7 @@ impl<R: Node + Clone> Draft<R> {
         M: Mirror<Row = R>,
         V: Hierarchy<Row = R>,
     {
-        let among: HashSet<NodeKey> = self.readable.iter().cloned().chain([work.parent.clone()]).collect();
+        let among: HashSet<NodeKey> = self.keys.iter().cloned().chain([work.parent.clone()]).collect();
         let (mut stated, mut plain) = (Vec::new(), Vec::new());
         for (row, known) in self.rows.iter().zip(&self.known) {
             let child = row.key();

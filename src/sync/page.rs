@@ -73,6 +73,7 @@ where
     let would_lose = draft.may_lose(progress, work, place)
         && Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &draft.rows, holds_all).await?;
     let paging = context.paging();
+    let received = draft.shown(place).received();
     let terms = Terms { would_lose, under_way: place.under_way, count_is_total: paging.count_is_total == Some(true), ..terms(work) };
     let (next, course) = progress.clone().take(draft.shown(place), terms);
     let taught = Paging { count_is_total: next.count_is_total(draft.shown(place), course).or(paging.count_is_total), ..paging };
@@ -95,12 +96,12 @@ where
     let reread = reread::<V>(context, &mut step, at, reading, &linked, &draft).await?;
     write_link_changes::<Tables<V>>(&mut step, at, &linked).await?;
     finding::open(&mut step.conn(), at, &draft.findings).await?;
-    let counters = Counters { pages: 1, rows_seen: draft.received.into(), write_ms: millis(begun.elapsed()), ..taken.counters };
+    let counters = Counters { pages: 1, rows_seen: received.into(), write_ms: millis(begun.elapsed()), ..taken.counters };
     context.commit(step, counters).await?;
 
     *progress = next;
     context.set_paging(taught);
-    context.tell_page(draft.received);
+    context.tell_page(received);
     context.set_reading(reading);
     if work.depth > 0 && reading == Some(Reading::Direct) && vendor.reading().is_none() && draft.states_others(work) {
         context.misread.store(true, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{node::Node, run::Counters},
+    model::{node::{Node, NodeKey}, run::Counters},
     store::{
         finding,
         frontier::{self, Found, Work},
@@ -149,7 +149,7 @@ where
     let Some(list) = list_of(context, found).await? else { return Ok(look) };
     let mut near = vec![found.place.saturating_sub(limit / 2), found.place.saturating_sub(1)];
     near.retain(|offset| *offset > 0);
-    let (mut offset, mut was_at_end) = (0, false);
+    let (mut offset, mut was_at_end, mut is_legible) = (0, false, true);
     for _ in 0..PAGES {
         let probe = near.pop();
         let ask = Ask { list: list.clone(), offset: probe.unwrap_or(offset), limit };
@@ -165,8 +165,10 @@ where
             Err(CallError::ThisOnly(_)) => return Ok(look),
         };
         look.counters.pages += 1;
-        look.counters.rows_seen += i64::from(page.received);
-        context.tell_page(page.received);
+        let received = page.received();
+        look.counters.rows_seen += i64::from(received);
+        context.tell_page(received);
+        is_legible &= !page.keys.iter().any(NodeKey::is_unreadable);
         if let Some(row) = page.rows.into_iter().find(|row| row.key() == work.parent) {
             look.row = Row::Stands(row);
             return Ok(look);
@@ -174,13 +176,14 @@ where
         if probe.is_some() && !page.whole {
             continue;
         }
-        let is_end = page.whole || page.received <= u32::from(offset > 0);
+        let is_end = page.whole || received <= u32::from(offset > 0);
         if is_end && was_at_end {
-            look.row = Row::Left;
+            // It may be among those that cannot be read.
+            look.row = if is_legible { Row::Left } else { Row::Unknown };
             return Ok(look);
         }
         was_at_end |= is_end;
-        offset = if is_end { 0 } else { offset + page.received.saturating_sub(1).max(1) };
+        offset = if is_end { 0 } else { offset + received.saturating_sub(1).max(1) };
     }
     Ok(look)
 }

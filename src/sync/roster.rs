@@ -91,7 +91,7 @@ where
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
-    let readable = u32::try_from(page.rows.len()).unwrap_or(u32::MAX);
+    let received = page.received();
     let mut met = HashSet::new();
     let distinct: Vec<V::Row> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
     let known = Tables::<V>::ask_roster(&mut step.conn(), at, &distinct).await?;
@@ -101,9 +101,8 @@ where
     let unchanged = same.iter().filter(|(_, known)| !known.shown && !known.is_root).count();
 
     let before = Progress::from_stored(&work.progress);
-    let keys: Vec<NodeKey> = distinct.iter().map(Node::key).collect();
     let fresh = u32::try_from(known.iter().filter(|known| !known.shown).count()).unwrap_or(u32::MAX);
-    let shown = Shown { offset: ask.offset, limit: ask.limit, received: page.received, readable, keys: &keys, fresh };
+    let shown = Shown { offset: ask.offset, limit: ask.limit, keys: &page.keys, fresh };
     let learned = match learned(&before, shown) {
         Some(Learned::Whole(digest)) => Paging { whole: Some(digest), ..context.paging() },
         Some(Learned::Cap(rows)) => Paging { cap: Some(rows), ..context.paging() },
@@ -129,14 +128,14 @@ where
     }
     let counters = Counters {
         pages: 1,
-        rows_seen: page.received.into(),
+        rows_seen: received.into(),
         unchanged: i64::try_from(unchanged).unwrap_or(i64::MAX),
         write_ms: millis(begun.elapsed()),
         ..Counters::default()
     };
     context.commit(step, counters).await?;
     context.set_paging(learned);
-    context.tell_page(page.received);
+    context.tell_page(received);
     work.progress = progress.to_stored();
     Ok(course == Course::On)
 }

@@ -124,7 +124,7 @@ fn select_bytes(byte: u8) -> &'static [u8] {
 pub(super) fn check<R: Node>(page: Result<Page<R>, VendorError>) -> Result<(), TestCaseError> {
     let Ok(page) = page else { return Ok(()) };
     let refused = page.remarks.iter().filter(|remark| remark.kind == "bad_row").count();
-    prop_assert_eq!(page.rows.len() + refused, page.received as usize, "a row is lost");
+    prop_assert_eq!(page.rows.len() + refused, page.received() as usize, "a row is lost");
     for row in &page.rows {
         let content = Value::Object(row.content());
         check_storable(&content, 0)?;

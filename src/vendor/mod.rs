@@ -71,16 +71,23 @@ pub enum List {
 /// One answer, row by row: what could be read, and what could not.
 #[derive(Debug, Clone)]
 pub struct Page<R> {
-    /// The rows that could be read, in the vendor's order, with their place in the answer.
+    /// The rows that could be read, in the vendor's order.
     pub rows: Vec<R>,
-    /// Rows as received, the unreadable ones too.
-    pub received: u32,
+    /// The ids of all rows as received: one that could not be read has a stand-in, and keeps its place.
+    pub keys: Vec<NodeKey>,
     /// The vendor's own count (`entity.count`, `SearchInfo.TotalUsers`), whatever it means.
     pub stated_count: Option<u64>,
     /// Rows that could not be read, and texts that had to be changed.
     pub remarks: Vec<Remark>,
     /// The vendor sends such lists in one piece: there is no next page.
     pub whole: bool,
+}
+
+impl<R> Page<R> {
+    /// How many rows were received, the unreadable ones too.
+    pub fn received(&self) -> u32 {
+        u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// Something odd in an answer that did not stop it from being taken.

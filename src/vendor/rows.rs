@@ -57,6 +57,16 @@ impl Notes {
     }
 }
 
+/// The rows of an answer.
+pub(super) struct Rows<R> {
+    /// Those that could be read, in order.
+    pub(super) rows: Vec<R>,
+    /// The ids of all, in order: one that could not be read has a stand-in.
+    pub(super) keys: Vec<NodeKey>,
+    /// What there is to say of them.
+    pub(super) remarks: Vec<Remark>,
+}
+
 /// The rows that could be read, in order, and remarks on these and the others.
 ///
 /// `before` rows of the list stand before these; `convert` refuses a row with the reason.
@@ -64,8 +74,9 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
     texts: &[&RawValue],
     before: u32,
     convert: impl Fn(W, &mut Notes) -> Result<R, &'static str>,
-) -> (Vec<R>, Vec<Remark>) {
+) -> Rows<R> {
     let mut rows: Vec<R> = Vec::with_capacity(texts.len());
+    let mut keys = Vec::with_capacity(texts.len());
     let mut met: HashMap<NodeKey, usize> = HashMap::with_capacity(texts.len());
     let mut remarks = Vec::new();
     for (index, text) in texts.iter().enumerate() {
@@ -79,11 +90,15 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
                 }
                 remarks.extend(notes.0.into_iter().map(|(kind, detail)| Remark { kind, about: key.0.clone(), detail }));
                 rows.push(row);
+                keys.push(key);
             }
-            Err(reason) => remarks.push(bad_row(before as usize + index + 1, reason)),
+            Err(reason) => {
+                remarks.push(bad_row(before as usize + index + 1, reason));
+                keys.push(NodeKey::unreadable(text.get()));
+            }
         }
     }
-    (rows, remarks)
+    Rows { rows, keys, remarks }
 }
 
 fn bad_row(place: usize, reason: &str) -> Remark {
@@ -140,13 +155,16 @@ mod tests {
 
     fn read_all(text: &str) -> (Vec<User>, Vec<Remark>) {
         let texts: Vec<&RawValue> = serde_json::from_str(text).expect("a list");
-        read(&texts, 0, convert)
+        let Rows { rows, remarks, .. } = read(&texts, 0, convert);
+        (rows, remarks)
     }
 
     #[test]
     fn one_bad_row_costs_no_other_and_is_told_by_its_place_in_the_list() {
         let texts: Vec<&RawValue> = serde_json::from_str(r#"[{"name": "a"}, 5, {}, {"name": "b"}]"#).expect("a list");
-        let (rows, remarks) = read(&texts, 99, convert);
+        let Rows { rows, keys, remarks } = read(&texts, 99, convert);
+        assert_eq!(keys.iter().map(NodeKey::is_unreadable).collect::<Vec<_>>(), [false, true, true, false]);
+        assert_ne!(keys[1], keys[2]);
         let names: Vec<_> = rows.iter().filter_map(|row| row.name.as_deref()).collect();
         assert_eq!(names, ["a", "b"]);
         let about: Vec<_> = remarks.iter().filter(|remark| remark.kind == "bad_row").map(|remark| remark.about.as_str()).collect();

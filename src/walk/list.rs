@@ -18,16 +18,30 @@ pub struct Shown<'a> {
     pub offset: u32,
     /// Rows that were asked for.
     pub limit: u32,
-    /// The rows' ids in the vendor's order.
+    /// The rows' ids in the vendor's order, stand-ins for those that could not be read.
     pub keys: &'a [NodeKey],
-    /// Rows as received, unreadable ones too.
-    pub received: u32,
     /// How many of the ids this pass had not shown before.
     pub fresh: u32,
     /// The vendor sends this list in one piece.
     pub whole: bool,
     /// The vendor's own count beside the rows: of a list in one piece, of the page, or of the whole list.
     pub stated: Option<u64>,
+}
+
+impl Shown<'_> {
+    /// Rows as received, unreadable ones too.
+    pub fn received(&self) -> u32 {
+        count(self.keys)
+    }
+}
+
+fn count(keys: &[NodeKey]) -> u32 {
+    u32::try_from(keys.len()).unwrap_or(u32::MAX)
+}
+
+/// How many rows could not be read.
+pub(super) fn unreadable(keys: &[NodeKey]) -> u32 {
+    u32::try_from(keys.iter().filter(|key| key.is_unreadable()).count()).unwrap_or(u32::MAX)
 }
 
 /// What is known of a list beside its pages.
@@ -72,8 +86,8 @@ impl Progress {
     #[must_use]
     pub fn take(mut self, page: Shown<'_>, terms: Terms) -> (Self, Course) {
         self.distinct += page.fresh;
-        self.unreadable += page.received.saturating_sub(u32::try_from(page.keys.len()).unwrap_or(u32::MAX));
         if page.whole {
+            self.unreadable += unreadable(page.keys);
             return self.take_whole(page, terms);
         }
         self.total = page.stated.filter(|_| terms.count_is_total).and_then(|count| i64::try_from(count).ok());
@@ -84,7 +98,7 @@ impl Progress {
         } else if let Some(known) = self.known_rows(page) {
             self.attach(page, known);
         } else {
-            self.step_back(page.received);
+            self.step_back(page.received());
         }
         self.conclude(page.limit, terms)
     }
@@ -92,7 +106,7 @@ impl Progress {
     /// Whether the count beside the last page of a list, now proven, is of the whole list; `None`: a list of one page tells nothing.
     #[must_use]
     pub fn count_is_total(&self, page: Shown<'_>, course: Course) -> Option<bool> {
-        let stated = page.stated.filter(|_| course == Course::Proven && !page.whole && page.received < self.length())?;
+        let stated = page.stated.filter(|_| course == Course::Proven && !page.whole && page.received() < self.length())?;
         Some(stated == u64::from(self.length()))
     }
 
@@ -114,26 +128,27 @@ impl Progress {
         let stands = |at: usize| page.offset.saturating_add(u32::try_from(at).unwrap_or(u32::MAX)) <= self.offset;
         self.overtaken |= self.edge.is_some() && !edge_at.is_some_and(stands);
         // A page ahead has shown the row that it shares.
-        let beyond = u32::try_from(page.keys.len() - known).unwrap_or(u32::MAX);
+        let (beyond, bad) = (count(&page.keys[known..]), unreadable(&page.keys[known..]));
+        self.unreadable += bad;
         if self.ahead.is_empty() && page.offset >= self.known_to {
-            self.note_again(beyond.saturating_sub(page.fresh), self.back == 0);
+            self.note_again(beyond.saturating_sub(page.fresh + bad), self.back == 0);
         }
         if page.keys.first() != self.edge.as_ref() {
             self.note_again(self.out_of_order(page.keys), true);
         }
         self.back = 0;
-        let is_full = page.received >= page.limit;
+        let is_full = page.received() >= page.limit;
         // Nothing follows the edge alone; a page of several rows may end with it because the vendor gives no more at once. One that
         // ignores the offset shows the same rows wherever it is asked, and those are all.
         let is_known = known >= page.keys.len();
         let is_ignored = is_known && !is_full && page.offset >= 2 * self.shown();
-        let is_last = is_known && (page.received <= 1 || is_ignored);
+        let is_last = is_known && (page.received() <= 1 || is_ignored);
         self.follows = match (is_last, is_full) {
             (_, true) => Follows::More,
             (true, false) => Follows::Nothing,
             (false, false) => Follows::Short,
         };
-        self.offset = if is_ignored { self.shown() } else { page.offset + page.received }.saturating_sub(1);
+        self.offset = if is_ignored { self.shown() } else { page.offset + page.received() }.saturating_sub(1);
         self.edge = page.keys.last().cloned().or_else(|| self.edge.take());
         self.tail = page.keys.to_vec();
         self.join();
@@ -178,15 +193,16 @@ impl Progress {
             self.sure = true;
             return;
         };
-        if page.offset > self.offset && page.received > 1 {
-            let follows = if page.received < page.limit { Follows::Short } else { Follows::More };
-            self.ahead.push(Piece { offset: page.offset, rows: page.received, first: first.clone(), last: last.clone(), follows });
+        if page.offset > self.offset && page.received() > 1 {
+            let follows = if page.received() < page.limit { Follows::Short } else { Follows::More };
+            self.unreadable += unreadable(&page.keys[1..]);
+            self.ahead.push(Piece { offset: page.offset, rows: page.received(), first: first.clone(), last: last.clone(), follows });
         }
     }
 
     /// The rows at the seam are others: what was read before has shifted. Further back at each call, until a row is known.
     fn step_back(&mut self, received: u32) {
-        let size = received.max(u32::try_from(self.tail.len()).unwrap_or(u32::MAX)).max(1);
+        let size = received.max(count(&self.tail)).max(1);
         self.repairs += 1;
         self.sure = true;
         self.back = if self.back == 0 { size.div_ceil(8) } else { self.back.saturating_mul(2).max(size / 2) }.min(self.offset);
@@ -194,9 +210,9 @@ impl Progress {
 
     /// What has come in behind the reader stands at the beginning, as far as it is not new there.
     fn take_beginning(&mut self, page: Shown<'_>) {
-        let goes_on = page.fresh > 0 && page.received >= page.limit && page.received > 1;
+        let goes_on = page.fresh > 0 && page.received() >= page.limit && page.received() > 1;
         self.overtaken = goes_on;
-        self.sweep = goes_on.then(|| page.offset + page.received - 1);
+        self.sweep = goes_on.then(|| page.offset + page.received() - 1);
     }
 }
 
@@ -211,8 +227,7 @@ mod tests {
     }
 
     fn page(offset: u32, limit: u32, keys: &[NodeKey]) -> Shown<'_> {
-        let received = u32::try_from(keys.len()).expect("small");
-        Shown { offset, limit, keys, received, fresh: received, whole: false, stated: None }
+        Shown { offset, limit, keys, fresh: count(keys), whole: false, stated: None }
     }
 
     fn at(offset: u32, edge: &str) -> Progress {
@@ -308,7 +323,7 @@ mod tests {
         let stored = Progress::from_stored(&progress.to_stored());
         let page_between = Shown { fresh: 1, ..page(2, 3, &[]) };
         let rows = keys(&["c", "d", "e"]);
-        let (progress, course) = stored.take(Shown { keys: &rows, received: 3, ..page_between }, terms(0));
+        let (progress, course) = stored.take(Shown { keys: &rows, ..page_between }, terms(0));
         assert_eq!((course, progress.offset, progress.ahead.len()), (Course::Proven, 6, 0));
     }
 

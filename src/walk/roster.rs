@@ -17,14 +17,16 @@ pub struct Shown<'a> {
     pub offset: u32,
     /// Rows that were asked for.
     pub limit: u32,
-    /// Rows, readable or not.
-    pub received: u32,
-    /// Rows that could be read.
-    pub readable: u32,
-    /// Those, each once.
+    /// The rows' ids in the vendor's order, stand-ins for those that could not be read.
     pub keys: &'a [NodeKey],
     /// How many of those this walk had not shown before.
     pub fresh: u32,
+}
+
+impl Shown<'_> {
+    fn received(&self) -> u32 {
+        u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
+    }
 }
 
 /// What the vendor's pages have taught.
@@ -60,20 +62,20 @@ pub fn next_page(progress: &Progress, limit: u32) -> (u32, u32) {
 #[must_use]
 pub fn course(mut progress: Progress, page: Shown<'_>, whole: Option<i64>) -> (Progress, Course) {
     let digest = ids_digest(page.keys);
-    let is_suspicious = page.offset == 0 && page.received < page.limit && CAPS.contains(&page.received) && whole != Some(digest);
+    let is_suspicious = page.offset == 0 && page.received() < page.limit && CAPS.contains(&page.received()) && whole != Some(digest);
     progress.sure |= progress.edge.as_ref().is_some_and(|edge| !page.keys.contains(edge));
     progress.distinct += page.fresh;
-    progress.unreadable += page.received.saturating_sub(page.readable);
-    progress.offset = (page.offset + page.received).saturating_sub(1);
+    progress.unreadable += super::list::unreadable(page.keys);
+    progress.offset = (page.offset + page.received()).saturating_sub(1);
     progress.edge = page.keys.last().cloned().or(progress.edge);
     progress.whole = is_suspicious.then_some(digest);
     if is_suspicious {
-        progress.limit = Some(page.received);
+        progress.limit = Some(page.received());
     }
     let course = match () {
         // Its places are far beyond the rows that it has shown: it would go on for ever.
         () if progress.offset > 2 * progress.shown() + page.limit => Course::Unproven(Doubt::Repeats),
-        () if is_suspicious || page.received == page.limit => Course::On,
+        () if is_suspicious || page.received() == page.limit => Course::On,
         () if progress.unreadable == 0 => Course::Proven,
         () => Course::Unproven(Doubt::Unreadable),
     };
@@ -98,7 +100,7 @@ pub fn ended(progress: Progress, is_doubtful: bool) -> (Progress, Course) {
 pub fn learned(before: &Progress, page: Shown<'_>) -> Option<Learned> {
     let known = before.edge.as_ref().map_or(0, |_| (before.offset + 1).saturating_sub(page.offset));
     let digest = before.whole?;
-    if page.received <= known { Some(Learned::Whole(digest)) } else { before.limit.map(Learned::Cap) }
+    if page.received() <= known { Some(Learned::Whole(digest)) } else { before.limit.map(Learned::Cap) }
 }
 
 /// A digest of who stands on a page, in whatever order.
@@ -150,9 +152,8 @@ mod tests {
                 self.calls += 1;
                 let fresh = page.iter().filter(|row| self.shown.insert(**row)).count();
                 let keys: Vec<NodeKey> = page.iter().map(|row| NodeKey(row.to_string())).collect();
-                let received = u32::try_from(page.len()).expect("small");
                 let fresh = u32::try_from(fresh).expect("small");
-                let page = Shown { offset, limit, received, readable: received, keys: &keys, fresh };
+                let page = Shown { offset, limit, keys: &keys, fresh };
                 taught = learned(&progress, page).or(taught);
                 let (next, end) = course(progress, page, whole);
                 progress = Progress::from_stored(&next.to_stored());

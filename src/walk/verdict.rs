@@ -76,8 +76,9 @@ impl Progress {
         if terms.under_way > 0 {
             return (self, Course::On);
         }
-        // By rows, not by places: a vendor that ignores the offset has any number of those.
-        if self.repairs > REPAIRS + 2 * self.shown() / limit.max(1) {
+        // By rows, not by places: a vendor that ignores the offset has any number of those, and rows that cannot be read may
+        // be others at each call.
+        if self.repairs > REPAIRS + 2 * self.distinct / limit.max(1) {
             return self.drift(limit);
         }
         if self.back > 0 || !self.ahead.is_empty() || self.sweep.is_some() {
@@ -141,21 +142,21 @@ impl Progress {
 
     /// A list in one piece.
     pub(super) fn take_whole(mut self, page: Shown<'_>, terms: Terms) -> (Self, Course) {
-        self.offset = page.received.saturating_sub(1);
+        self.offset = page.received().saturating_sub(1);
         self.edge = page.keys.last().cloned();
         self.tail = page.keys.to_vec();
         self.follows = Follows::Nothing;
-        if let Some(stated) = page.stated.filter(|stated| *stated != u64::from(page.received)) {
-            let doubt = Doubt::Count { stated, shown: page.received.into() };
+        if let Some(stated) = page.stated.filter(|stated| *stated != u64::from(page.received())) {
+            let doubt = Doubt::Count { stated, shown: page.received().into() };
             // What it said before does not count as once.
             self.length_before = None;
             return if self.passes + 1 < PASSES / 2 { self.again() } else { (self, Course::Unproven(doubt)) };
         }
         // Its own count is cut short with it: that somebody is gone is believed when it is said twice. Who stands in one of the
         // two answers is kept.
-        let is_whole_tree = page.received == 0 && !terms.can_check;
+        let is_whole_tree = page.received() == 0 && !terms.can_check;
         if (terms.would_lose || is_whole_tree) && self.length_before.is_none() {
-            return (Self { offset: 0, edge: None, length_before: Some(page.received), ..self }, Course::On);
+            return (Self { offset: 0, edge: None, length_before: Some(page.received()), ..self }, Course::On);
         }
         // However many there are, it is not in pieces.
         self.end(u32::MAX, Terms { would_lose: false, ..terms })
@@ -351,7 +352,6 @@ mod tests {
                     offset,
                     limit: self.page_size,
                     keys: &keys,
-                    received: u32::try_from(page.len()).expect("small"),
                     fresh: u32::try_from(fresh).expect("small"),
                     whole: false,
                     stated: None,
@@ -471,9 +471,8 @@ mod tests {
             let offset = progress.next(limit, expected, &[]).expect("a place");
             let keys: Vec<NodeKey> = rows.iter().skip(offset as usize).take(limit as usize).map(|row| NodeKey((*row).to_owned())).collect();
             let fresh = keys.iter().filter(|key| shown.insert((*key).clone())).count();
-            let received = u32::try_from(keys.len()).expect("small");
             let fresh = u32::try_from(fresh).expect("small");
-            let page = Shown { offset, limit, keys: &keys, received, fresh, whole: false, stated: None };
+            let page = Shown { offset, limit, keys: &keys, fresh, whole: false, stated: None };
             let terms = Terms { expected, can_check, ..Terms::default() };
             let (next, mut course) = progress.take(page, terms);
             progress = next;
@@ -511,7 +510,7 @@ mod tests {
     }
 
     fn empty(would_lose: bool, before: &Progress) -> (Progress, Course) {
-        let page = Shown { offset: 0, limit: 10, keys: &[], received: 0, fresh: 0, whole: false, stated: None };
+        let page = Shown { offset: 0, limit: 10, keys: &[], fresh: 0, whole: false, stated: None };
         before.clone().take(page, Terms { would_lose, can_check: true, ..Terms::default() })
     }
 
@@ -526,7 +525,7 @@ mod tests {
     #[test]
     fn an_empty_list_of_a_root_is_believed_when_it_is_said_twice() {
         for whole in [false, true] {
-            let page = Shown { offset: 0, limit: 10, keys: &[], received: 0, fresh: 0, whole, stated: Some(0) };
+            let page = Shown { offset: 0, limit: 10, keys: &[], fresh: 0, whole, stated: Some(0) };
             let (once, course) = Progress::default().take(page, Terms::default());
             assert_eq!((course, once.next(10, None, &[])), (Course::On, Some(0)));
             assert_eq!(once.take(page, Terms::default()).1, Course::Proven);
@@ -542,10 +541,10 @@ mod tests {
         for (number, (rows, fresh)) in (0..).zip(answers.into_iter().zip([3, 2, 0])) {
             assert_eq!((course, progress.next(100, None, &[])), (Course::On, Some(2 * number)));
             let keys = rows.map(|name| NodeKey(name.into()));
-            let page = Shown { offset: 2 * number, limit: 100, keys: &keys, received: 3, fresh, whole: false, stated: None };
+            let page = Shown { offset: 2 * number, limit: 100, keys: &keys, fresh, whole: false, stated: None };
             (progress, course) = progress.take(page, Terms::default());
         }
-        let page = Shown { offset: 6, limit: 100, keys: &last, received: 1, fresh: 0, whole: false, stated: None };
+        let page = Shown { offset: 6, limit: 100, keys: &last, fresh: 0, whole: false, stated: None };
         assert_eq!(progress.take(page, Terms::default()).1, Course::Again);
     }
 
@@ -565,8 +564,7 @@ mod tests {
         for (offset, rows, fresh) in answers {
             assert_eq!((course, progress.next(3, None, &[])), (Course::On, Some(offset)));
             let keys: Vec<NodeKey> = rows.iter().map(|name| NodeKey((*name).into())).collect();
-            let received = u32::try_from(keys.len()).expect("small");
-            let page = Shown { offset, limit: 3, keys: &keys, received, fresh, whole: false, stated: None };
+            let page = Shown { offset, limit: 3, keys: &keys, fresh, whole: false, stated: None };
             (progress, course) = progress.take(page, Terms::default());
         }
         assert_eq!(course, Course::Again);
@@ -574,7 +572,7 @@ mod tests {
 
     #[test]
     fn a_list_in_one_piece_whose_count_disagrees_is_asked_for_twice() {
-        let page = Shown { offset: 0, limit: 10, keys: &[], received: 0, fresh: 0, whole: true, stated: Some(3) };
+        let page = Shown { offset: 0, limit: 10, keys: &[], fresh: 0, whole: true, stated: Some(3) };
         let (again, course) = Progress::default().take(page, Terms::default());
         assert_eq!(course, Course::Again);
         assert_eq!(again.take(page, Terms::default()).1, Course::Unproven(Doubt::Count { stated: 3, shown: 0 }));
@@ -584,7 +582,7 @@ mod tests {
     fn a_list_in_one_piece_that_shows_a_row_twice_is_whole() {
         let keys = ["a", "b", "b"].map(|name| NodeKey(name.into()));
         for limit in [2, 10] {
-            let page = Shown { offset: 0, limit, keys: &keys, received: 3, fresh: 2, whole: true, stated: Some(3) };
+            let page = Shown { offset: 0, limit, keys: &keys, fresh: 2, whole: true, stated: Some(3) };
             assert_eq!(Progress::default().take(page, Terms::default()).1, Course::Repaired, "limit {limit}");
         }
     }
@@ -592,7 +590,7 @@ mod tests {
     #[test]
     fn a_list_in_one_piece_that_loses_somebody_is_believed_when_it_is_said_twice() {
         let keys = [NodeKey("a".into())];
-        let page = Shown { offset: 0, limit: 10, keys: &keys, received: 1, fresh: 1, whole: true, stated: Some(1) };
+        let page = Shown { offset: 0, limit: 10, keys: &keys, fresh: 1, whole: true, stated: Some(1) };
         assert_eq!(Progress::default().take(page, Terms::default()).1, Course::Proven);
         let loses = Terms { would_lose: true, ..Terms::default() };
         let (once, course) = Progress::default().take(page, loses);
@@ -607,7 +605,7 @@ mod tests {
     #[test]
     fn a_parent_that_has_left_takes_its_list_along() {
         let keys = [NodeKey("a".into())];
-        let page = Shown { offset: 0, limit: 10, keys: &keys, received: 1, fresh: 1, whole: false, stated: None };
+        let page = Shown { offset: 0, limit: 10, keys: &keys, fresh: 1, whole: false, stated: None };
         let terms = Terms { expected: Some(3), can_check: true, ..Terms::default() };
         let (progress, course) = Progress::default().take(page, terms);
         assert_eq!(course, Course::Check);
@@ -622,12 +620,55 @@ mod tests {
         let end = (0..100).find_map(|_| {
             let offset = progress.next(3, None, &[]).expect("a place");
             let fresh = if std::mem::take(&mut is_first) { 3 } else { 0 };
-            let page = Shown { offset, limit: 3, keys: &keys, received: 3, fresh, whole: false, stated: None };
+            let page = Shown { offset, limit: 3, keys: &keys, fresh, whole: false, stated: None };
             let (next, course) = progress.clone().take(page, Terms::default());
             progress = next;
             is_first = course == Course::Again;
             (!matches!(course, Course::On | Course::Again)).then_some(course)
         });
         assert_eq!(end, Some(Course::Unproven(Doubt::Moved)));
+    }
+
+    /// Reads a list at rest of which some rows cannot be read; `nonce` makes them others at each call. Gives the calls and the verdict.
+    fn read_with_bad_rows(length: u32, limit: u32, is_bad: impl Fn(u32, u32) -> bool, expected: Option<i64>, nonce: bool) -> (u32, Course) {
+        let (mut progress, mut seen, mut calls) = (Progress::default(), HashSet::new(), 0);
+        loop {
+            calls += 1;
+            assert!(calls < 100 + 2 * length, "it does not end: {progress:?}");
+            let offset = progress.next(limit, None, &[]).expect("a place");
+            let rows: Vec<u32> = (offset..length.min(offset + limit)).collect();
+            let text = |row: &u32| format!("bad {row} {}", if nonce { calls } else { 0 });
+            let key = |row: &u32| if is_bad(*row, offset) { NodeKey::unreadable(&text(row)) } else { NodeKey(row.to_string()) };
+            let keys: Vec<NodeKey> = rows.iter().map(key).collect();
+            let readable: Vec<u32> = rows.iter().copied().filter(|row| !is_bad(*row, offset)).collect();
+            let fresh = u32::try_from(readable.into_iter().filter(|row| seen.insert(*row)).count()).expect("small");
+            let page = Shown { offset, limit, keys: &keys, fresh, whole: false, stated: None };
+            let course;
+            (progress, course) = progress.take(page, Terms { expected, ..Terms::default() });
+            match course {
+                Course::On => {}
+                Course::Again => seen.clear(),
+                _ => return (calls, course),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_keep_their_place_and_end_no_list_nor_lengthen_it() {
+        for (length, limit) in [(10u32, 2), (10, 3), (250, 100), (300, 100)] {
+            for expected in [None, Some(length.into())] {
+                for bad in 0..length {
+                    let pages = (length - 1).div_ceil(limit - 1);
+                    let one = read_with_bad_rows(length, limit, |row, _| row == bad, expected, false);
+                    assert_eq!(one.1, Course::Unproven(Doubt::Unreadable), "row {bad} of {length} by {limit}");
+                    assert!(one.0 <= pages + 1, "row {bad} of {length} by {limit} costs {} calls", one.0);
+                    let many = read_with_bad_rows(length, limit, |row, _| row >= bad && row < bad + limit + 10, expected, false);
+                    assert_eq!(many.1, Course::Unproven(Doubt::Unreadable));
+                    assert!(many.0 <= pages + 1);
+                    let from_the_second_page_on = read_with_bad_rows(length, limit, |row, offset| row >= bad && offset > 0, expected, true);
+                    assert!(matches!(from_the_second_page_on.1, Course::Unproven(_)));
+                }
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ use crate::{
         http::Client,
         json::{self, Field, Number},
         request::Request,
+        rows::Rows,
     },
 };
 
@@ -161,7 +162,6 @@ pub(super) fn read_children(answer: &Answer, before: u32) -> Result<Page<Custome
     let entity: wire::Entity<'_> = json::object(entity.get()).map_err(|reason| wrong_shape(answer, &format!("`entity`: {reason}")))?;
     let stated_count = entity.count.read().and_then(|Number(count)| u64::try_from(count).ok());
     let texts = json::rows(entity.customers, stated_count, "entity.customers")?;
-    let (rows, remarks) = convert::customers(&texts, before);
-    let received = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-    Ok(Page { rows, received, stated_count, remarks, whole: false })
+    let Rows { rows, keys, remarks } = convert::customers(&texts, before);
+    Ok(Page { rows, keys, stated_count, remarks, whole: false })
 }

@@ -7,15 +7,14 @@ use super::wire;
 use crate::{
     model::customer::{Channel, Customer, Identifier, Profile},
     vendor::{
-        Remark,
         json::{Field, Listed, Number, Sent},
-        rows::{self, Notes},
+        rows::{self, Notes, Rows},
         times,
     },
 };
 
 /// All rows of an answer that could be read, and remarks on these and the others. `before` of the list stand before them.
-pub(super) fn customers(texts: &[&RawValue], before: u32) -> (Vec<Customer>, Vec<Remark>) {
+pub(super) fn customers(texts: &[&RawValue], before: u32) -> Rows<Customer> {
     rows::read(texts, before, customer)
 }
 
@@ -148,10 +147,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::vendor::Remark;
 
     fn read(rows: &[Value]) -> (Vec<Customer>, Vec<Remark>) {
         let text = Value::from(rows.to_vec()).to_string();
-        customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0)
+        let Rows { rows, remarks, .. } = customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0);
+        (rows, remarks)
     }
 
     fn time(text: &str) -> Option<chrono::DateTime<chrono::Utc>> {
@@ -267,7 +268,7 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
         for (fields, is_kept_in_extra) in [(format!(r#"{{"x": {deep}}}"#), false), ("1e999".into(), true)] {
             let text = format!(r#"[{{"profiles": [{{}}, {{"userId": 5, "fields": {fields}}}]}}]"#);
-            let (customers, remarks) = customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0);
+            let Rows { rows: customers, remarks, .. } = customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0);
             assert_eq!((remarks[0].kind, remarks[0].about.as_str()), ("kept_as_text", "5"));
             let extra = Value::from(customers[0].extra.clone());
             assert_eq!(extra.pointer("/profiles/2/fields") == Some(&json!("1e999")), is_kept_in_extra);

@@ -235,7 +235,7 @@ mod tests {
     async fn a_page_is_asked_for_as_documented() {
         let door = Door::open(ok(include_str!("example.json")));
         let page = by_password(&door).page(&ask(), SECOND).await.expect("a page");
-        assert_eq!((page.rows.len(), page.received, page.stated_count, page.whole), (2, 2, Some(2), false));
+        assert_eq!((page.rows.len(), page.received(), page.stated_count, page.whole), (2, 2, Some(2), false));
         let seen = door.request();
         let expected = "GET /v2/customers/bulk?source=INSTORE&associationEntityType=parentCustomer&associationEntityIdentifierType=externalId\
             &associationEntityIdentifierValue=EMP%201%2B2&limit=100&offset=99&sortOrder=ASC&includeNoOfChildren=true\
@@ -263,7 +263,7 @@ mod tests {
     async fn an_error_never_looks_like_an_empty_list() {
         for body in [r#"{"entity": {"customers": [], "count": 0}}"#, r#"{"entity": {"customers": null, "count": "0"}}"#] {
             let page = page(body).await.expect("a page");
-            assert_eq!((page.rows.len(), page.received, page.stated_count), (0, 0, Some(0)));
+            assert_eq!((page.rows.len(), page.received(), page.stated_count), (0, 0, Some(0)));
         }
         for body in [
             "{}",

@@ -77,7 +77,7 @@ proptest! {
         let own = customer(&format!(",\"extendedFields\":{},\"y\":{}", field.text(), profile.text()), &format!(",\"fields\":{},\"y\":{}", profile.text(), field.text()));
         let texts: Vec<String> = rows.iter().map(|row| row.text()).chain([own]).collect();
         let page = read(list(&texts).as_bytes());
-        prop_assert!(page.as_ref().is_ok_and(|page| page.received as usize == texts.len() && page.rows.iter().any(|row| row.id == 7)));
+        prop_assert!(page.as_ref().is_ok_and(|page| page.received() as usize == texts.len() && page.rows.iter().any(|row| row.id == 7)));
         check(page)?;
     }
 

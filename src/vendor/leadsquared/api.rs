@@ -18,6 +18,7 @@ use crate::{
         http::Client,
         json::{self, Field, Number},
         request::Request,
+        rows::Rows,
     },
 };
 
@@ -112,9 +113,8 @@ pub(super) fn read_users(answer: &Answer, base: &Url, columns: &[String], before
     }
     let text = text?;
     let (texts, stated_count) = list(&text)?;
-    let (rows, remarks) = convert::users(&texts, before.unwrap_or(0), columns);
-    let received = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-    Ok(Page { rows, received, stated_count, remarks, whole: before.is_none() })
+    let Rows { rows, keys, remarks } = convert::users(&texts, before.unwrap_or(0), columns);
+    Ok(Page { rows, keys, stated_count, remarks, whole: before.is_none() })
 }
 
 /// `{"Users": […]}`, or a bare array, as sibling endpoints answer.

@@ -8,9 +8,8 @@ use super::wire;
 use crate::{
     model::user::{Manager, User},
     vendor::{
-        Remark,
         json::Text,
-        rows::{self, Notes},
+        rows::{self, Notes, Rows},
         times,
     },
 };
@@ -20,7 +19,7 @@ pub(super) const MANAGER: &str = "ManagerUserId";
 
 /// All rows of an answer that could be read, and remarks on these and the others. `before` of the list stand before them;
 /// `asked` are the columns that were asked for.
-pub(super) fn users(texts: &[&RawValue], before: u32, asked: &[String]) -> (Vec<User>, Vec<Remark>) {
+pub(super) fn users(texts: &[&RawValue], before: u32, asked: &[String]) -> Rows<User> {
     rows::read(texts, before, |row, notes| user(row, asked, notes))
 }
 
@@ -102,13 +101,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::vendor::Remark;
 
     const MEERA: &str = "5f0c1a10-0000-4000-8000-000000000011";
 
     fn read(rows: &[Value], asked: &[&str]) -> (Vec<User>, Vec<Remark>) {
         let text = Value::from(rows.to_vec()).to_string();
         let asked: Vec<String> = asked.iter().map(|&column| column.to_owned()).collect();
-        users(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0, &asked)
+        let Rows { rows, remarks, .. } = users(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0, &asked);
+        (rows, remarks)
     }
 
     fn one(mut row: Value, asked: &[&str]) -> User {

@@ -127,7 +127,7 @@ mod tests {
     async fn the_hierarchy_is_asked_for_as_documented() {
         let door = Door::open(ok(include_str!("example.json")));
         let page = open(&door.base, KeysIn::Header, &[]).page(&reports(), SECOND).await.expect("a page");
-        assert_eq!((page.rows.len(), page.received, page.stated_count, page.whole), (3, 3, Some(3), true));
+        assert_eq!((page.rows.len(), page.received(), page.stated_count, page.whole), (3, 3, Some(3), true));
         let seen = door.request();
         assert_eq!(seen.line, "POST /v2/UserManagement.svc/Hierarchy HTTP/1.1");
         assert_eq!((seen.header("x-lsq-accesskey"), seen.header("x-lsq-secretkey")), (Some("u$r1"), Some("s+c")));
@@ -152,7 +152,7 @@ mod tests {
             let door = Door::open(ok(r#"{"Users": [], "RecordCount": "3400"}"#));
             let base = door.base.join(path).expect("a URL");
             let page = open(&base, KeysIn::Header, &["userid", "Role"]).page(&ask(List::Roster), SECOND).await.expect("a page");
-            assert_eq!((page.received, page.stated_count, page.whole), (0, Some(3400), false));
+            assert_eq!((page.received(), page.stated_count, page.whole), (0, Some(3400), false));
             let seen = door.request();
             assert_eq!(seen.line, "POST /v2/UserManagement.svc/User/AdvancedSearch HTTP/1.1");
             let condition = json!({"LookupName": "EmailAddress", "Operator": "lik", "LookupValue": "@", "ConditionOperator": null});
@@ -176,7 +176,7 @@ mod tests {
             ("[]", None),
         ] {
             let page = page(body).await.expect(body);
-            assert_eq!((page.rows.len(), page.received, page.stated_count), (0, 0, count), "{body}");
+            assert_eq!((page.rows.len(), page.received(), page.stated_count), (0, 0, count), "{body}");
         }
         for body in
             ["{}", "null", "7", r#"{"SearchInfo": {"TotalUsers": 0}}"#, r#"{"Users": null}"#, r#"{"Users": {}}"#, r#"{"Users": "none"}"#]
@@ -191,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn a_bare_array_is_a_list_too() {
         let page = page(&format!(r#"[{{"UserId": "{RAVI}", "Name": "Ravi"}}, 5]"#)).await.expect("a page");
-        assert_eq!((page.rows.len(), page.received, page.remarks.len(), page.stated_count), (1, 2, 1, None));
+        assert_eq!((page.rows.len(), page.received(), page.remarks.len(), page.stated_count), (1, 2, 1, None));
     }
 
     #[tokio::test]

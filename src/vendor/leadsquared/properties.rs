@@ -68,7 +68,7 @@ proptest! {
         let own = user(&format!(",\"Role\":{},\"Name\":{},\"ManagerUserId\":{}", a.text(), b.text(), a.text()));
         let texts: Vec<String> = rows.iter().map(|row| row.text()).chain([own]).collect();
         let page = read(list(&texts).as_bytes());
-        prop_assert!(page.as_ref().is_ok_and(|page| page.received as usize == texts.len() && page.rows.iter().any(|row| row.id.to_string() == ID)));
+        prop_assert!(page.as_ref().is_ok_and(|page| page.received() as usize == texts.len() && page.rows.iter().any(|row| row.id.to_string() == ID)));
         check(page)?;
     }
 
