@@ -14,8 +14,9 @@ use crate::{
     config::{Config, Source, secrets::Secrets},
     sync::{
         Interrupted,
-        caller::{CallError, Caller, Terms},
+        caller::{CallError, Caller},
         progress::Progress,
+        terms::Terms,
     },
     vendor::{Ask, List, error::VendorError, hierarchy::Hierarchy},
 };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// Reads RFC 3339, or a date with or without a time of day in `zone`; a date alone is its first moment. The error says what is
+/// Reads RFC 3339, what psql prints, or a date with or without a time of day in `zone`; a date alone is its first moment. The error says what is
 /// expected.
 ///
 /// # Errors
@@ -13,7 +13,13 @@ pub fn parse(text: &str, zone: Tz) -> Result<DateTime<Utc>, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.to_utc());
     }
-    let local = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    // As psql prints it.
+    if let Ok(time) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z") {
+        return Ok(time.to_utc());
+    }
+    let local = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
     let local = local.or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0));
     local.and_then(|local| in_zone(local, zone)).ok_or_else(|| {
         format!(
@@ -39,6 +45,9 @@ mod tests {
         for (text, zone, read) in [
             ("2026-03-01T08:00:00Z", berlin, "2026-03-01T08:00:00Z"),
             ("2026-03-01T08:00:00.5+02:00", berlin, "2026-03-01T06:00:00.500Z"),
+            ("2026-10-03 12:34:56.789012+00", berlin, "2026-10-03T12:34:56.789012Z"),
+            ("2026-10-03 12:34:56-03:30", berlin, "2026-10-03T16:04:56Z"),
+            ("2026-03-01T08:00:00", berlin, "2026-03-01T07:00:00Z"),
             ("2026-03-01 08:00", berlin, "2026-03-01T07:00:00Z"),
             ("2026-07-01 08:00:30", berlin, "2026-07-01T06:00:30Z"),
             (" 2026-03-01 ", berlin, "2026-02-28T23:00:00Z"),
@@ -55,7 +64,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_told_what_is_expected() {
-        for text in ["", "yesterday", "2026-13-01", "2026-02-30", "2026-03-01 25:00", "08:00", "1772352000", "2026-03-01T08:00:00"] {
+        for text in ["", "yesterday", "2026-13-01", "2026-02-30", "2026-03-01 25:00", "08:00", "1772352000"] {
             let error = parse(text, Tz::Europe__Berlin).expect_err(text);
             assert!(error.contains("YYYY-MM-DD HH:MM") && error.contains("Europe/Berlin") && error.contains("RFC 3339"), "{error}");
         }

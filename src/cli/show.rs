@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     exit::{Exit, Failure},
-    sync::change_line,
+    sync::{change_line, chosen},
     table::table,
 };
 use crate::{
@@ -121,9 +121,10 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
 /// Lists the latest runs.
 ///
 /// # Errors
-/// When the database fails.
+/// When the source is not known, or the database fails.
 pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
     let rows = report::runs(&mut app.begin().await?.conn(), args.source.as_deref(), args.limit).await?;
+    is_known(args.source.as_ref(), rows.is_empty(), &app)?;
     app.close().await;
     if args.json {
         return Ok(lines(&rows));
@@ -156,11 +157,12 @@ pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
 /// Lists the latest changes.
 ///
 /// # Errors
-/// When the database fails.
+/// When the source is not known, or the database fails.
 pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
     let mut step = app.begin().await?;
     let rows = report::changes(&mut step.conn(), args.source.as_deref(), args.run, args.key.as_deref(), args.limit).await?;
     drop(step);
+    is_known(args.source.as_ref(), rows.is_empty(), &app)?;
     app.close().await;
     if args.json {
         return Ok(lines(&rows));
@@ -177,10 +179,16 @@ pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
 /// Lists what a person should know.
 ///
 /// # Errors
-/// When the database fails.
+/// When the source is not known, or the database fails.
 pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
-    let rows = report::findings(&mut app.begin().await?.conn(), args.source.as_deref(), args.all, args.limit).await?;
+    let mut rows = report::findings(&mut app.begin().await?.conn(), args.source.as_deref(), args.all, args.limit.saturating_add(1)).await?;
+    let is_all = i64::try_from(rows.len()).is_ok_and(|many| many <= args.limit);
+    rows.truncate(usize::try_from(args.limit).unwrap_or_default());
+    is_known(args.source.as_ref(), rows.is_empty(), &app)?;
     app.close().await;
+    if !is_all {
+        eprintln!("only the newest {} are shown; `--limit` sets how many", args.limit);
+    }
     if args.json {
         return Ok(lines(&rows));
     }
@@ -208,6 +216,14 @@ pub fn url(config: &Config) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Complete)
+}
+
+/// A name of which nothing is told may be misspelt.
+fn is_known(source: Option<&String>, is_empty: bool, app: &App) -> Result<(), Failure> {
+    if let (Some(source), true) = (source, is_empty) {
+        chosen(std::slice::from_ref(source), app)?;
+    }
+    Ok(())
 }
 
 fn lines<R: Serialize>(rows: &[R]) -> Exit {

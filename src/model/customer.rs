@@ -103,6 +103,21 @@ impl Customer {
 const COLUMNS: [&str; 3] = ["email", "mobile", "externalId"];
 
 impl Customer {
+    /// A change stamp that could not be read stands in `extra`, and is no content, as a stamp is none.
+    fn extra_without_stamps(&self) -> Map<String, Value> {
+        let mut extra = self.extra.clone();
+        if let Some(profiles) = extra.get_mut("profiles").and_then(Value::as_object_mut) {
+            profiles.retain(|_, fields| {
+                let Some(fields) = fields.as_object_mut() else { return true };
+                fields.remove("autoUpdateTime").is_none() || !fields.is_empty()
+            });
+            if profiles.is_empty() {
+                extra.remove("profiles");
+            }
+        }
+        extra
+    }
+
     /// What the profiles hold beside the single columns, as `profiles[1].channels` and the like.
     fn beside_columns(&self) -> Map<String, Value> {
         let lead = self.lead().map(std::ptr::from_ref);
@@ -171,7 +186,7 @@ impl Node for Customer {
         content.insert("created_at".into(), json!(self.created_at.map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))));
         content.insert("extended_fields".into(), Value::Object(self.extended_fields.clone()));
         content.insert("profiles".into(), json!(self.profiles));
-        content.insert("extra".into(), Value::Object(self.extra.clone()));
+        content.insert("extra".into(), Value::Object(self.extra_without_stamps()));
         content
     }
 

@@ -9,6 +9,9 @@ use super::{
     reading::Stated,
 };
 
+/// Where a change stamp that could not be read stands in `extra`: it is no content, as a stamp is none.
+const STAMP: &str = "ModifiedOn";
+
 /// One user.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct User {
@@ -56,7 +59,9 @@ impl Node for User {
         content.insert("mobile".into(), json!(self.mobile));
         content.insert("is_active".into(), json!(self.is_active));
         content.insert("checked_in".into(), json!(self.checked_in));
-        content.insert("extra".into(), Value::Object(self.extra.clone()));
+        let mut extra = self.extra.clone();
+        extra.remove(STAMP);
+        content.insert("extra".into(), Value::Object(extra));
         content
     }
 

@@ -132,14 +132,16 @@ impl Mirror for Customers {
     async fn touch(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let stamps: Vec<Option<DateTime<Utc>>> = rows.iter().map(|row| row.stamp()).collect();
+        let extras: Vec<_> = rows.iter().map(|row| Json(&row.extra)).collect();
         let since = history::keep_customers(&mut *conn, at, &ids).await?;
         sqlx::query!(
-            "update hiersync.customer c set auto_update_time = n.stamp, valid_from = n.since
-             from unnest($2::bigint[], $3::timestamptz[], $4::timestamptz[]) as n (id, stamp, since)
+            "update hiersync.customer c set auto_update_time = n.stamp, extra = n.extra, valid_from = n.since
+             from unnest($2::bigint[], $3::timestamptz[], $4::jsonb[], $5::timestamptz[]) as n (id, stamp, extra, since)
              where c.source_id = $1 and c.customer_id = n.id",
             at.source_id,
             &ids,
             &stamps as _,
+            &extras as _,
             &since
         )
         .execute(&mut *conn)
@@ -187,7 +189,7 @@ impl Mirror for Customers {
         reread::customers(conn, at, edges, rows).await
     }
 
-    async fn unlink_others(_: &mut Conn<'_>, _: At, _: &[Edge]) -> sqlx::Result<Vec<Edge>> {
+    async fn unlink_others(_: &mut Conn<'_>, _: At, _: &[Edge], _: bool) -> sqlx::Result<Vec<Edge>> {
         // A customer's row never states its parent, so nothing is exclusive.
         Ok(Vec::new())
     }

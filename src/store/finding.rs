@@ -100,6 +100,37 @@ pub async fn resolve(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// About a node's list.
+const OF_LISTS: [&str; 11] = [
+    "answer_too_large",
+    "bad_answer",
+    "bad_row",
+    "cannot_ask",
+    "count_mismatch",
+    "list_moved",
+    "list_refused",
+    "list_repeats",
+    "list_unavailable",
+    "list_unreadable",
+    "too_deep",
+];
+/// About a node's own row.
+const OF_ROWS: [&str; 8] =
+    ["bad_manager", "bad_time", "kept_as_text", "key_twice", "mixed_ids", "shown_twice", "silent_change", "text_replaced"];
+/// Looked for at the end of every walk.
+const OF_ENDS: [&str; 5] = ["cycle", "limit_learned", "root_unknown", "second_parent", "self_parent"];
+
+/// Resolves what the walk, now ended without being complete, would have seen again.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resolve_seen(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
+    let (lists, rows, ends) = (OF_LISTS.map(str::to_owned), OF_ROWS.map(str::to_owned), OF_ENDS.map(str::to_owned));
+    let resolved = sqlx::query_file!("src/store/sql/finding_resolve_seen.sql", run.lease.source_id, run.walk_id, &lists, &rows, &ends);
+    resolved.execute(conn).await?;
+    Ok(())
+}
+
 /// Resolves the findings of one kind, which are no longer so.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ pub struct Work {
 }
 
 impl Found {
-    fn from_row(list_of: Option<String>, place: Option<i32>) -> Option<Self> {
+    pub(super) fn from_row(list_of: Option<String>, place: Option<i32>) -> Option<Self> {
         Some(Self { list_of: NodeKey(list_of?), place: place?.unsigned_abs() })
     }
 }
@@ -100,46 +100,23 @@ pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit:
     Ok(work.collect())
 }
 
-/// By what a list of this walk is asked for. The outer `None`: the walk has not met it.
-///
-/// # Errors
-/// When the database fails.
-pub async fn asked_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<Option<Option<Identifier>>> {
-    let row = sqlx::query!(
-        "select ask_kind, ask_value from hiersync.frontier where source_id = $1 and walk_id = $2 and parent_key = $3",
-        run.lease.source_id,
-        run.walk_id,
-        parent.0
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| row.ask_kind.zip(row.ask_value).map(|(kind, value)| Identifier { kind, value })))
+/// What the lists of those below the roots have shown of others.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Telling {
+    /// Rows that the roots' lists have too, at each of their readings.
+    pub among_roots: i64,
+    /// Those, and the rows that the roots' lists never have.
+    pub all_rows: i64,
+    /// A root's list was another at its second reading.
+    pub has_moved: bool,
 }
 
-/// Where a list's parent was found in this walk; `None`: it is a root, or the walk has not met it.
+/// What the lists of those below the roots have shown of others. `None`: the roots' lists are not read.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn found(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<Option<Found>> {
-    let row = sqlx::query!(
-        "select found_in, found_at from hiersync.frontier where source_id = $1 and walk_id = $2 and parent_key = $3",
-        run.lease.source_id,
-        run.walk_id,
-        parent.0
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.and_then(|row| Found::from_row(row.found_in, row.found_at)))
-}
-
-/// What the lists of those below the roots have shown of others: how many of those rows the roots' lists have too, and how many
-/// there are. `None`: the roots' lists are not read.
-///
-/// # Errors
-/// When the database fails.
-pub async fn telling_rows(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<(i64, i64)>> {
-    let row = sqlx::query_file!("src/store/sql/frontier_telling.sql", run.lease.source_id, run.walk_id).fetch_optional(conn).await?;
-    Ok(row.map(|row| (row.among_roots, row.all_rows)))
+pub async fn telling_rows(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<Telling>> {
+    sqlx::query_file_as!(Telling, "src/store/sql/frontier_telling.sql", run.lease.source_id, run.walk_id).fetch_optional(conn).await
 }
 
 /// Queues lists that this walk has not met yet, and gives how many those were.

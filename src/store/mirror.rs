@@ -116,7 +116,7 @@ pub trait Mirror: Send + Sync + 'static {
     /// Writes nodes over what stands there, which is kept as history, and makes them live.
     fn update(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Writes the stamps of live nodes only.
+    /// Writes the stamps of live nodes only; one that could not be read may have stood in `extra`.
     fn touch(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Makes retired nodes live that are otherwise as known.
@@ -142,8 +142,14 @@ pub trait Mirror: Send + Sync + 'static {
     /// too: it has moved, or it has two parents. Gives how many lists there are.
     fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32) -> impl Future<Output = sqlx::Result<u64>> + Send;
 
-    /// Retires every other live link to these links' children: their rows state who their parent is.
-    fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+    /// Retires every other live link to these links' children: their rows state who their parent is. `spare_roots`: but for those of
+    /// the roots, each of which may say so of its own.
+    fn unlink_others(
+        conn: &mut Conn<'_>,
+        at: At,
+        edges: &[Edge],
+        spare_roots: bool,
+    ) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
 
     /// The links that the walk's lists, read in this way, lead to and that may not be written yet. `is_complete`: all are proven.
     fn shown_links(

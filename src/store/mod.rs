@@ -12,6 +12,7 @@ mod history;
 pub mod lease;
 pub mod ledger;
 pub mod mirror;
+pub mod parent;
 pub mod plan;
 pub mod process;
 mod profile;

@@ -186,19 +186,3 @@ pub async fn unsure(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Vec<Node
     .await?;
     Ok(keys.into_iter().map(NodeKey).collect())
 }
-
-/// Whether a list of the walk was read once more: the tree has moved in an earlier run.
-///
-/// # Errors
-/// When the database fails.
-pub async fn any(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"select exists (
-               select 1 from hiersync.frontier where source_id = $1 and walk_id = $2 and attempts > 0
-           ) as "any!""#,
-        run.lease.source_id,
-        run.walk_id
-    )
-    .fetch_one(conn)
-    .await
-}

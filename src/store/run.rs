@@ -172,6 +172,35 @@ pub async fn any_complete(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<bo
     .await
 }
 
+/// Remembers that something was seen to move in this walk.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_moved(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.walk set has_moved = true where source_id = $1 and walk_id = $2 and has_moved is null",
+        run.lease.source_id,
+        run.walk_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether something was seen to move in an earlier run of this walk.
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_moved(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select coalesce(has_moved, false) as "moved!" from hiersync.walk where source_id = $1 and walk_id = $2"#,
+        run.lease.source_id,
+        run.walk_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// How LeadSquared's answers were read in the last complete walk that read the same as this one and had to know.
 ///
 /// # Errors

@@ -114,13 +114,15 @@ impl Mirror for Users {
     async fn touch(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
         let since = history::keep_users(&mut *conn, at, &ids(rows)).await?;
         let stamps: Vec<Option<DateTime<Utc>>> = rows.iter().map(|row| row.stamp()).collect();
+        let extras: Vec<_> = rows.iter().map(|row| Json(&row.extra)).collect();
         sqlx::query!(
-            "update hiersync.reporting_user u set auto_update_time = n.stamp, valid_from = n.since
-             from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as n (id, stamp, since)
+            "update hiersync.reporting_user u set auto_update_time = n.stamp, extra = n.extra, valid_from = n.since
+             from unnest($2::uuid[], $3::timestamptz[], $4::jsonb[], $5::timestamptz[]) as n (id, stamp, extra, since)
              where u.source_id = $1 and u.user_id = n.id",
             at.source_id,
             &ids(rows),
             &stamps as _,
+            &extras as _,
             &since
         )
         .execute(conn)
@@ -167,21 +169,13 @@ impl Mirror for Users {
         reread::users(conn, at, edges, rows).await
     }
 
-    async fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> sqlx::Result<Vec<Edge>> {
+    async fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge], spare_roots: bool) -> sqlx::Result<Vec<Edge>> {
         let managers: Vec<Uuid> = edges.iter().map(|edge| id(&edge.parent)).collect();
         let users: Vec<Uuid> = edges.iter().map(|edge| id(&edge.child)).collect();
-        let rows = sqlx::query!(
-            "update hiersync.reporting_line l set retired_at = $2
-             from unnest($3::uuid[], $4::uuid[]) as n (manager_id, user_id)
-             where l.source_id = $1 and l.user_id = n.user_id and l.manager_id <> n.manager_id and l.retired_at is null
-             returning l.manager_id, l.user_id",
-            at.source_id,
-            at.now,
-            &managers,
-            &users
-        )
-        .fetch_all(conn)
-        .await?;
+        let rows =
+            sqlx::query_file!("src/store/sql/user_unlink_others.sql", at.source_id, at.now, &managers, &users, spare_roots, at.walk_id)
+                .fetch_all(conn)
+                .await?;
         Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
     }
 

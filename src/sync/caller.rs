@@ -15,7 +15,8 @@ use tracing::{debug, warn};
 use super::{
     Interrupted,
     progress::Progress,
-    retry::{self, Next, Tried},
+    retry::{self, ATTEMPTS, Next, Tried},
+    terms::Terms,
 };
 use crate::{
     budget::{
@@ -23,7 +24,6 @@ use crate::{
         purse::{NoPermit, Permit, Purse},
     },
     clock,
-    config::Source,
     model::run::Counters,
     store::ledger::PgLedger,
     vendor::{Vendor, error::VendorError},
@@ -68,25 +68,6 @@ pub enum CallError {
     ThisOnly(VendorError),
 }
 
-/// What a caller needs to know of its source.
-pub struct Terms {
-    /// One request's time.
-    pub timeout: Duration,
-    /// The shortest window of the budget.
-    pub shortest_window: Duration,
-    /// `--max-calls`.
-    pub max_calls: Option<u32>,
-}
-
-impl Terms {
-    /// Those of a source.
-    pub fn of(source: &Source, max_calls: Option<u32>) -> Self {
-        // A budget has a window; a config without one would have been refused.
-        let shortest_window = source.limits.iter().map(|limit| limit.window).min().unwrap_or(Duration::from_secs(60));
-        Self { timeout: source.timeout, shortest_window, max_calls }
-    }
-}
-
 impl<V: Vendor> Caller<V> {
     /// A caller for one run.
     pub fn new(vendor: V, purse: Arc<Purse<PgLedger>>, stop: CancellationToken, progress: Arc<Progress>, terms: &Terms) -> Self {
@@ -112,7 +93,19 @@ impl<V: Vendor> Caller<V> {
     /// # Errors
     /// See [`CallError`].
     pub async fn call<'r, T>(&self, request: &Request<'r, T>) -> Result<T, CallError> {
-        let mut tried = Tried { shortest_window: self.shortest_window, ..Tried::default() };
+        self.call_after(0, request).await
+    }
+
+    /// The same, but what fails once has failed.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call_once<'r, T>(&self, request: &Request<'r, T>) -> Result<T, CallError> {
+        self.call_after(ATTEMPTS - 1, request).await
+    }
+
+    async fn call_after<'r, T>(&self, attempts: u32, request: &Request<'r, T>) -> Result<T, CallError> {
+        let mut tried = Tried { attempts, shortest_window: self.shortest_window, ..Tried::default() };
         let others = self.successes.load(Ordering::Relaxed);
         let mut outwaited = 0;
         loop {

@@ -5,7 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::{Interrupted, caller::Caller, progress::Progress, queue::Queue};
+use futures::FutureExt;
+
+use super::{
+    Interrupted,
+    caller::{CallError, Caller},
+    progress::Progress,
+    queue::Queue,
+};
 use crate::{
     config::Source,
     model::{
@@ -19,7 +26,10 @@ use crate::{
         session::{Session, Step},
         source::Paging,
     },
-    vendor::hierarchy::Hierarchy,
+    vendor::{
+        Ask, Page,
+        hierarchy::{Hierarchy, Root},
+    },
 };
 
 /// Everything that the parts of one run share.
@@ -75,6 +85,28 @@ impl<V: Hierarchy> Context<V> {
         *self.paging.lock().unwrap_or_else(PoisonError::into_inner) = paging;
     }
 
+    /// A page of a list. Where the vendor fails for good for this list, but answers for a root's, that is about this list only.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn page(&self, ask: &Ask) -> Result<Page<V::Row>, CallError> {
+        let vendor = &self.caller.vendor;
+        let error = match self.caller.call(&|within| vendor.page(ask, within).boxed()).await {
+            Err(CallError::Run(Interrupted::Vendor(error))) => error,
+            other => return other,
+        };
+        let of_root = |root: Root| vendor.list(&root.key, root.identifier.as_ref()).ok();
+        let Some(list) = vendor.roots().into_iter().filter_map(of_root).find(|list| *list != ask.list) else {
+            return Err(CallError::Run(Interrupted::Vendor(error)));
+        };
+        let light = Ask { list, offset: 0, limit: 2 };
+        match self.caller.call_once(&|within| vendor.page(&light, within).boxed()).await {
+            Ok(_) | Err(CallError::ThisOnly(_)) => Err(CallError::ThisOnly(error)),
+            Err(CallError::Run(Interrupted::Vendor(_))) => Err(CallError::Run(Interrupted::Vendor(error))),
+            Err(CallError::Run(interrupted)) => Err(CallError::Run(interrupted)),
+        }
+    }
+
     /// A place for a request in flight.
     ///
     /// # Errors
@@ -95,8 +127,11 @@ impl<V: Hierarchy> Context<V> {
     }
 
     /// Something was seen to move.
-    pub fn set_moved(&self) {
-        self.moved.store(true, Ordering::Relaxed);
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_moved(&self, step: &mut Step) -> sqlx::Result<()> {
+        if self.moved.swap(true, Ordering::Relaxed) { Ok(()) } else { run::set_moved(&mut step.conn(), &self.open).await }
     }
 
     /// Where and when a step writes.

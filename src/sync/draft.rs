@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::page::Place;
+use super::{page::Place, remark};
 use crate::{
     model::{
         node::{Node, NodeKey},
@@ -36,11 +36,6 @@ impl<R: Node + Clone> Draft<R> {
     pub(super) fn new(work: &Work, page: Page<R>, max_depth: i32) -> Self {
         let mut met = HashSet::new();
         let rows: Vec<R> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
-        let remark = |remark: crate::vendor::Remark| {
-            // A row without an id is told apart by its list and its place there.
-            let key = if remark.about.starts_with("row ") { format!("{} {}", work.parent, remark.about) } else { remark.about };
-            Finding::new(remark.kind, key, remark.detail)
-        };
         let mut draft = Self {
             rows,
             known: Vec::new(),
@@ -48,7 +43,7 @@ impl<R: Node + Clone> Draft<R> {
             whole: page.whole,
             stated_count: page.stated_count,
             lists: Vec::new(),
-            findings: page.remarks.into_iter().map(remark).collect(),
+            findings: page.remarks.into_iter().map(|told| remark::finding(&work.parent, told)).collect(),
         };
         if work.depth >= max_depth && !draft.rows.is_empty() {
             draft.findings.push(too_deep(&work.parent, max_depth));
@@ -157,7 +152,8 @@ impl<R: Node + Clone> Draft<R> {
         V: Hierarchy<Row = R>,
     {
         let among: HashSet<NodeKey> = self.keys.iter().cloned().chain([work.parent.clone()]).collect();
-        let (mut stated, mut plain) = (Vec::new(), Vec::new());
+        let is_legible = !self.keys.iter().any(NodeKey::is_unreadable);
+        let (mut stated, mut only, mut plain) = (Vec::new(), Vec::new(), Vec::new());
         for (row, known) in self.rows.iter().zip(&self.known) {
             let child = row.key();
             if child == work.parent && !vendor.own_row_is_a_link() {
@@ -165,16 +161,20 @@ impl<R: Node + Clone> Draft<R> {
             }
             match row.stated_parent() {
                 Stated::Parent(parent) if among.contains(&parent) => stated.push((Edge { parent, child }, known)),
-                _ if reading == Some(Reading::Direct) || reading == Some(Reading::Stated) => {
-                    plain.push((Edge { parent: work.parent.clone(), child }, known));
+                _ if reading == Some(Reading::Direct) => plain.push((Edge { parent: work.parent.clone(), child }, known)),
+                // Nobody else in the root's list is the parent; unless that row cannot be read.
+                _ if reading == Some(Reading::Stated) && (is_legible || known.node_no.is_none() || known.retired) => {
+                    only.push((Edge { parent: work.parent.clone(), child }, known));
                 }
                 _ => {}
             }
         }
-        let mut linked = link_missing::<M>(step, at, &work.parent, stated.iter().chain(&plain)).await?;
-        let stated: Vec<Edge> = stated.into_iter().map(|(edge, _)| edge).collect();
-        if !stated.is_empty() {
-            linked.retired = M::unlink_others(&mut step.conn(), at, &stated).await?;
+        let mut linked = link_missing::<M>(step, at, &work.parent, stated.iter().chain(&only).chain(&plain)).await?;
+        for (edges, spare_roots) in [(stated, false), (only, true)] {
+            let edges: Vec<Edge> = edges.into_iter().map(|(edge, _)| edge).collect();
+            if !edges.is_empty() {
+                linked.retired.extend(M::unlink_others(&mut step.conn(), at, &edges, spare_roots).await?);
+            }
         }
         Ok(linked)
     }

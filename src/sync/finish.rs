@@ -97,8 +97,12 @@ where
         is_complete &= unsure.is_empty();
         finding::open(&mut step.conn(), at, &unsure.into_iter().map(unsettled).collect::<Vec<_>>()).await?;
     }
-    if reading == Reading::Roster && is_complete {
-        counters += roster::take_in(context, &mut step, at).await?;
+    if reading == Reading::Roster {
+        // Where single rows cannot be read, the others are taken in all the same.
+        if is_complete || (unread == 1 && finding::any_of(&mut step.conn(), &context.open, &["list_unreadable"]).await?) {
+            counters += roster::take_in(context, &mut step, at).await?;
+        }
+        Tables::<V>::release(&mut step.conn(), at.source_id).await?;
     }
     // Nobody gets a new line who must keep the old one.
     is_complete &= guarded.is_none();
@@ -126,6 +130,8 @@ async fn close<V: Hierarchy>(context: &Context<V>, mut step: Step, outcome: Outc
     finding::withdraw(&mut step.conn(), &context.open, quota::KIND).await?;
     if outcome == Outcome::Complete {
         finding::resolve(&mut step.conn(), &context.open).await?;
+    } else {
+        finding::resolve_seen(&mut step.conn(), &context.open).await?;
     }
     frontier::forget_unmet(&mut step.conn(), &context.open).await?;
     root::forget_unmet(&mut step.conn(), &context.open).await?;
@@ -158,11 +164,23 @@ fn unsettled(key: NodeKey) -> Finding {
 async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
     let told = M::oddities(&mut step.conn(), at).await?.into_iter().filter_map(|oddity| {
         let (kind, say) = match oddity.kind.as_str() {
-            "self_parent" => ("self_parent", "the vendor shows this node as its own parent".to_owned()),
-            "second_parent" => {
-                ("second_parent", format!("the vendor shows this node below {} parents; all links are mirrored", oddity.parents))
-            }
-            "cycle" => ("cycle", "this node is below itself: the links are mirrored as the vendor shows them".to_owned()),
+            "self_parent" => (
+                "self_parent",
+                "the vendor shows this node as its own parent, and it is mirrored so; if that is wrong, correct it at the vendor"
+                    .to_owned(),
+            ),
+            "second_parent" => (
+                "second_parent",
+                format!(
+                    "the vendor shows this node below {} parents; all links are mirrored; if that is wrong, correct it at the vendor",
+                    oddity.parents
+                ),
+            ),
+            "cycle" => (
+                "cycle",
+                "this node is below itself: the links are mirrored as the vendor shows them; if that is wrong, correct it at the vendor"
+                    .to_owned(),
+            ),
             _ => return None,
         };
         Some(Finding::new(kind, oddity.key.0, say))

@@ -15,12 +15,14 @@ pub mod progress;
 pub mod queue;
 pub mod quota;
 mod reach;
+mod remark;
 pub mod report;
 pub mod retry;
 pub mod roots;
 pub mod roster;
 pub mod rows;
 pub mod run;
+pub mod terms;
 pub mod walker;
 
 use chrono::{DateTime, Utc};

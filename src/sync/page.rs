@@ -20,7 +20,7 @@ use crate::{
     walk::{
         list::Terms,
         progress::Progress,
-        verdict::{Course, Doubt},
+        verdict::{Course, Doubt, SHORT},
     },
 };
 
@@ -74,7 +74,9 @@ where
         && Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &draft.rows, holds_all).await?;
     let paging = context.paging();
     let received = draft.shown(place).received();
-    let terms = Terms { would_lose, under_way: place.under_way, count_is_total: paging.count_is_total == Some(true), ..terms(work) };
+    let has_come = draft.known.iter().any(|known| !known.linked) && run::any_complete(&mut step.conn(), &context.open).await?;
+    let terms =
+        Terms { would_lose, has_come, under_way: place.under_way, count_is_total: paging.count_is_total == Some(true), ..terms(work) };
     let (next, course) = progress.clone().take(draft.shown(place), terms);
     let taught = Paging { count_is_total: next.count_is_total(draft.shown(place), course).or(paging.count_is_total), ..paging };
     if taught != paging {
@@ -95,6 +97,9 @@ where
     }
     let reread = reread::<V>(context, &mut step, at, reading, &linked, &draft).await?;
     write_link_changes::<Tables<V>>(&mut step, at, &linked).await?;
+    if reread > 0 || !matches!(course, Course::On | Course::Proven) {
+        context.set_moved(&mut step).await?;
+    }
     finding::open(&mut step.conn(), at, &draft.findings).await?;
     let counters = Counters { pages: 1, rows_seen: received.into(), write_ms: millis(begun.elapsed()), ..taken.counters };
     context.commit(step, counters).await?;
@@ -108,9 +113,6 @@ where
     }
     if before != reading || roots > 0 {
         context.queue.forget_ahead().await;
-    }
-    if reread > 0 || !matches!(course, Course::On | Course::Proven) {
-        context.set_moved();
     }
     if queued + roots + reread > 0 {
         context.queue.wake();
@@ -189,7 +191,7 @@ where
     if edges.is_empty() {
         return Ok(0);
     }
-    Tables::<V>::reread(&mut step.conn(), at, &edges, context.caller.vendor.page_size()).await
+    Tables::<V>::reread(&mut step.conn(), at, &edges, SHORT * context.caller.vendor.page_size()).await
 }
 
 /// Writes what was done to links into `change`.

@@ -1,8 +1,6 @@
 //! A list whose length is not what its parent's row said, or that the vendor refuses: the parent's row is read again in the
 //! list that showed it. Either the count has changed, or the parent has left, or the vendor contradicts itself.
 
-use futures::FutureExt;
-
 use super::{
     Interrupted,
     caller::{CallError, millis},
@@ -11,12 +9,15 @@ use super::{
 };
 use crate::{
     clock,
-    model::{node::{Node, NodeKey}, run::Counters},
+    model::{
+        node::{Node, NodeKey},
+        run::Counters,
+    },
     store::{
         finding,
-        frontier::{self, Found, Work},
+        frontier::{Found, Work},
         mirror::{At, Mirror, Mirrored},
-        reread,
+        parent, reread,
         session::Step,
     },
     vendor::{
@@ -25,6 +26,7 @@ use crate::{
         hierarchy::{Descent, Hierarchy},
     },
     walk::{
+        list::Terms,
         progress::Progress,
         verdict::{Course, Fresh},
     },
@@ -32,6 +34,9 @@ use crate::{
 
 /// Pages that are looked through for a parent's row: twice a list of 12,000. Only who has left costs so many.
 const PAGES: usize = 256;
+
+/// Runs in which a look at one row is begun and does not end, before it is given up: `--max-calls` allows too few.
+const LOOKS: i32 = 3;
 
 type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
@@ -44,19 +49,23 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let look = look(context, work, limit).await?;
+    let look = look_at_own(context, work, limit).await?;
     let begun = clock::instant();
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
     let mut counters = look.counters;
-    let terms = page::terms(work);
+    let would_lose = Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &[], false).await?;
+    let terms = Terms { would_lose, ..page::terms(work) };
     let fresh = match &look.row {
         Row::Stands(row) => {
             counters += take_in::<V>(&mut step, at, work, row).await?;
             restate(context, work, row)
         }
-        Row::Left => Fresh::Left,
+        Row::Left => {
+            work.expected = None;
+            Fresh::Left
+        }
         Row::Refused | Row::Unknown => Fresh::Unknown,
     };
     let (next, course) = progress.clone().checked(fresh, limit, terms);
@@ -64,13 +73,13 @@ where
     let course = page::save(context, &mut step, at, work, (&next, course), &[]).await?;
     finding::open(&mut step.conn(), at, page::doubt(&work.parent, course).as_slice()).await?;
     counters.write_ms += millis(begun.elapsed());
+    context.set_moved(&mut step).await?;
     context.commit(step, counters).await?;
-    context.set_moved();
     *progress = next;
     Ok(course)
 }
 
-/// Whether a list that the vendor refuses is gone with its parent. If the parent stands where it stood, but is now asked for
+/// Whether a list that the vendor refuses is gone with its parent, or has nobody in it. If the parent stands where it stood, but is now asked for
 /// in another way, that way is kept in `work`, and the list may be asked for again.
 ///
 /// # Errors
@@ -80,8 +89,8 @@ where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let Look { row, mut counters } = look(context, work, limit).await?;
-    let has_left = match row {
+    let Look { row, mut counters } = look_at_own(context, work, limit).await?;
+    let mut has_left = match row {
         Row::Left => true,
         Row::Refused => above_has_left(context, work, limit, &mut counters).await?,
         Row::Stands(_) | Row::Unknown => false,
@@ -91,14 +100,16 @@ where
     if let Row::Stands(row) = &row {
         restate(context, work, row);
         reread::restate(&mut step.conn(), &context.open, work).await?;
+        // A vendor may refuse a list that has nobody in it: the row says so twice.
+        has_left = work.expected == Some(0);
     }
     if has_left {
         // Nobody is below it any more: what it had is elsewhere, or gone with it.
         let at = context.at(&mut step).await?;
         page::save(context, &mut step, at, work, (&Progress::default(), Course::Repaired), &[]).await?;
     }
+    context.set_moved(&mut step).await?;
     context.commit(step, counters).await?;
-    context.set_moved();
     Ok(has_left)
 }
 
@@ -111,7 +122,7 @@ where
     let mut shown_by = work.found.clone();
     while let Some(Found { list_of, .. }) = shown_by {
         let mut step = context.session.begin().await?;
-        shown_by = frontier::found(&mut step.conn(), &context.open, &list_of).await?;
+        shown_by = parent::found(&mut step.conn(), &context.open, &list_of).await?;
         step.commit().await?;
         let looked = look(context, &Work { found: shown_by.clone(), ..Work::new(list_of, 0) }, limit).await?;
         *counters += looked.counters;
@@ -136,6 +147,18 @@ enum Row<R> {
     Unknown,
 }
 
+/// Looks at the row of the list's own parent, unless runs were stopped so often before such a look had ended that it never would.
+async fn look_at_own<V>(context: &Context<V>, work: &Work, limit: u32) -> Result<Look<V::Row>, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let mut step = context.session.begin().await?;
+    let looks = parent::begin_look(&mut step.conn(), &context.open, &work.parent).await?;
+    context.commit(step, Counters::default()).await?;
+    if looks > LOOKS { Ok(Look { row: Row::Unknown, counters: Counters::default() }) } else { look(context, work, limit).await }
+}
+
 /// Reads the list that showed the row: where it stood, then a little before, for rows there may have left, then from the beginning,
 /// until the row is found or the list has come to its end twice without it: neither an answer that is cut short nor a page that
 /// the vendor caps must make anybody leave.
@@ -153,9 +176,8 @@ where
     for _ in 0..PAGES {
         let probe = near.pop();
         let ask = Ask { list: list.clone(), offset: probe.unwrap_or(offset), limit };
-        let vendor = &context.caller.vendor;
         let _slot = context.slot().await?;
-        let page: Page<V::Row> = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
+        let page: Page<V::Row> = match context.page(&ask).await {
             Ok(page) => page,
             Err(CallError::Run(interrupted)) => return Err(interrupted),
             Err(CallError::ThisOnly(VendorError::Rejected(_))) => {
@@ -191,7 +213,7 @@ where
 /// The list that showed the row.
 async fn list_of<V: Hierarchy>(context: &Context<V>, found: &Found) -> Result<Option<List>, Interrupted> {
     let mut step = context.session.begin().await?;
-    let by = frontier::asked_by(&mut step.conn(), &context.open, &found.list_of).await?;
+    let by = parent::asked_by(&mut step.conn(), &context.open, &found.list_of).await?;
     step.commit().await?;
     Ok(by.and_then(|by| context.caller.vendor.list(&found.list_of, by.as_ref()).ok()))
 }

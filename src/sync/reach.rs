@@ -6,7 +6,7 @@ use super::{Interrupted, context::Context};
 use crate::{
     model::reading::Reading,
     store::{
-        frontier,
+        frontier::{self, Telling},
         mirror::{At, Linked, Mirror, Mirrored},
         reread, run,
         session::Step,
@@ -27,7 +27,7 @@ pub async fn found<V: Hierarchy>(context: &Context<V>, step: &mut Step, telling:
         return Ok((None, 0));
     }
     let Some(before) = frontier::telling_rows(&mut step.conn(), &context.open).await? else { return Ok((None, 0)) };
-    match reach::from_lower_lists(before.0 + telling.0, before.1 + telling.1, false) {
+    match reach::from_lower_lists(before.among_roots + telling.0, before.all_rows + telling.1, false) {
         Some(reading) => believed(context, step, reading).await,
         None => Ok((None, 0)),
     }
@@ -41,14 +41,19 @@ pub async fn at_the_end<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> 
     if let Some(reading) = context.reading() {
         return Ok((Some(reading), 0));
     }
-    let (among_roots, all) = frontier::telling_rows(&mut step.conn(), &context.open).await?.unwrap_or_default();
-    let Some(reading) = reach::from_lower_lists(among_roots, all, true) else {
+    let Telling { among_roots, all_rows, has_moved } = frontier::telling_rows(&mut step.conn(), &context.open).await?.unwrap_or_default();
+    let last = context.last_reading.get().copied();
+    // Few rows of lists that move tell nothing. Lists of children that are taken for those of everybody below leave something open,
+    // but the other way round they would give everybody a manager more for each level above.
+    if has_moved && !reach::is_firm(among_roots, all_rows) {
+        return Ok((Some(last.unwrap_or(Reading::Subtree)), 0));
+    }
+    let Some(reading) = reach::from_lower_lists(among_roots, all_rows, true) else {
         // Nobody is below those below the roots, and children and everybody below are the same; unless they have left since the
         // roots' lists were read.
-        let last = context.last_reading.get().filter(|last| **last == Reading::Subtree);
-        return Ok((Some(last.copied().unwrap_or(Reading::Direct)), 0));
+        return Ok((Some(last.filter(|last| *last == Reading::Subtree).unwrap_or(Reading::Direct)), 0));
     };
-    let found = if 0 < among_roots && among_roots < all {
+    let found = if 0 < among_roots && among_roots < all_rows {
         made_sure(context, step, reading).await?
     } else {
         believed(context, step, reading).await?

@@ -9,7 +9,7 @@ use super::{
     Interrupted,
     caller::{CallError, millis},
     context::Context,
-    page, rows, walker,
+    page, remark, rows, walker,
 };
 use crate::{
     clock,
@@ -67,7 +67,7 @@ where
             return Err(Interrupted::Stopped);
         }
         let progress = Progress::from_stored(&work.progress);
-        let (offset, limit) = next_page(&progress, progress.limit.unwrap_or_else(|| context.page_size()));
+        let (offset, limit) = next_page(&progress, progress.limit.unwrap_or_else(|| context.caller.vendor.page_size()));
         let ask = Ask { list: List::Roster, offset, limit };
         let vendor = &context.caller.vendor;
         let page = match context.caller.call(&|within| vendor.page(&ask, within).boxed()).await {
@@ -106,11 +106,11 @@ where
     let learned = match learned(&before, shown) {
         Some(Learned::Whole(digest)) => Paging { whole: Some(digest), ..context.paging() },
         Some(Learned::Cap(rows)) => Paging { cap: Some(rows), ..context.paging() },
-        None => context.paging(),
+        // A page that was cut short once has taught a cap that is none.
+        None => Paging { cap: context.paging().cap.filter(|cap| ask.offset > 0 || received <= *cap), ..context.paging() },
     };
     let (mut progress, mut course) = course(before, shown, context.paging().whole);
-    let remark = |remark: crate::vendor::Remark| Finding::new(remark.kind, remark.about, remark.detail);
-    let mut findings: Vec<Finding> = page.remarks.into_iter().map(remark).collect();
+    let mut findings: Vec<Finding> = page.remarks.into_iter().map(|told| remark::finding(&work.parent, told)).collect();
     page::save(context, &mut step, at, work, (&progress, course), &numbers).await?;
     if course == Course::Proven {
         // A row that slipped over a seam, and a page that was cut short, look like somebody who is gone: that is believed of
@@ -168,12 +168,11 @@ where
         frontier::save(&mut step.conn(), &context.open, &roster, &serde_json::Value::Null, State::Read, &taken.numbers).await?;
         let edges: Vec<Edge> = chunk.iter().filter_map(edge).collect();
         let mut linked = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
-        linked.retired = Tables::<V>::unlink_others(&mut step.conn(), at, &edges).await?;
+        linked.retired = Tables::<V>::unlink_others(&mut step.conn(), at, &edges, false).await?;
         page::write_link_changes::<Tables<V>>(step, at, &linked).await?;
         finding::open(&mut step.conn(), at, &taken.findings).await?;
         counters += taken.counters;
     }
-    Tables::<V>::release(&mut step.conn(), at.source_id).await?;
     Ok(counters)
 }
 

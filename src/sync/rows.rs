@@ -141,11 +141,15 @@ impl<'a, R: Node> Plan<'a, R> {
 }
 
 fn silent_change(key: &NodeKey) -> Finding {
-    Finding::new("silent_change", key.0.clone(), "the vendor changed this node without a newer autoUpdateTime; the change was taken")
+    Finding::new(
+        "silent_change",
+        key.0.clone(),
+        "the vendor changed this node without a newer autoUpdateTime; the change was taken; nothing is to be done, unless it goes on: then ask the vendor",
+    )
 }
 
 fn stale_read(key: &NodeKey, digest: &Digest) -> Finding {
-    let say = "the vendor showed other content under an older autoUpdateTime; ignored as a stale read, taken if the next complete walk says the same";
+    let say = "the vendor showed other content under an older autoUpdateTime; ignored as a stale read, taken if the next complete walk says the same; nothing is to be done";
     let more = serde_json::Map::from_iter([("digest".to_owned(), serde_json::json!(digest.0))]);
     Finding { more, ..Finding::new("stale_read", key.0.clone(), say) }
 }

@@ -9,14 +9,16 @@ use tracing::{error, info, warn};
 
 use super::{
     Interrupted, again,
-    caller::{Caller, Terms},
+    caller::Caller,
     context::Context,
     finish, open,
     progress::Progress,
     queue::Queue,
     quota,
     report::{NoRun, Report, chain, verdict, worst},
-    roots, roster, walker,
+    roots, roster,
+    terms::Terms,
+    walker,
 };
 use crate::{
     budget::purse::Purse,
@@ -31,7 +33,7 @@ use crate::{
         mirror::Mirrored,
         process::Identity,
         report::{self, ChangeRow, RunRow},
-        reread, run,
+        run,
         session::Session,
         source,
     },
@@ -158,9 +160,8 @@ impl<V: Hierarchy> Context<V> {
         let word = run::reach(&mut step.conn(), &self.open).await?;
         let last = run::last_reach(&mut step.conn(), &self.open).await?;
         self.set_paging(source::paging(&mut step.conn(), self.open.lease.source_id).await?);
-        if reread::any(&mut step.conn(), &self.open).await? {
-            self.set_moved();
-        }
+        let has_moved = run::has_moved(&mut step.conn(), &self.open).await?;
+        self.moved.fetch_or(has_moved, std::sync::atomic::Ordering::Relaxed);
         step.commit().await?;
         if let Some(reading) = last.as_deref().and_then(Reading::from_word) {
             self.last_reading.get_or_init(|| reading);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, stream::FuturesUnordered};
 use tracing::warn;
 
 use super::{
@@ -101,9 +101,8 @@ where
             asked.push(offset);
             let ask = Ask { list: list.clone(), offset, limit };
             calls.push(async move {
-                let vendor = &context.caller.vendor;
                 let slot = context.slot().await;
-                (offset, slot, context.caller.call(&|within| vendor.page(&ask, within).boxed()).await)
+                (offset, slot, context.page(&ask).await)
             });
         }
         // Pages that are under way when the end comes are paid for: they are written too.
@@ -167,9 +166,11 @@ pub fn refused(work: &Work, error: &VendorError) -> Finding {
         VendorError::Transient(_) => "list_unavailable",
         VendorError::Rejected(_) | VendorError::Throttled { .. } | VendorError::Unauthorised(_) => "list_refused",
     };
-    Finding::new(
-        kind,
-        work.parent.0.clone(),
-        format!("this node's list could not be read, and was kept as it was until the next walk: {error}"),
-    )
+    let todo = match kind {
+        "answer_too_large" => "raise the source's `max_response`, or lower its `page_size`",
+        "list_unavailable" => "if that stays, ask the vendor about it",
+        _ => "if that stays, look at the node with the vendor",
+    };
+    let say = format!("this node's list could not be read, and was kept as it was until the next walk: {error}; {todo}");
+    Finding::new(kind, work.parent.0.clone(), say)
 }

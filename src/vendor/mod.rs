@@ -95,7 +95,7 @@ impl<R> Page<R> {
 pub struct Remark {
     /// What, as `finding.kind`: `bad_row`, `text_replaced`, `bad_time`, …
     pub kind: &'static str,
-    /// The node it is about, where known; else the row's place in the list, from 1, such as `row 17`.
+    /// The node it is about, where known; else what tells the row apart from others of its list, such as `row ?1f0c…`.
     pub about: String,
     /// In plain words, without the vendor's text: fields and positions only.
     pub detail: String,

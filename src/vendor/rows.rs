@@ -93,17 +93,20 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
                 keys.push(key);
             }
             Err(reason) => {
-                remarks.push(bad_row(before as usize + index + 1, reason));
-                keys.push(NodeKey::unreadable(text.get()));
+                let key = NodeKey::unreadable(text.get());
+                let same = keys.iter().filter(|other| **other == key).count();
+                remarks.push(bad_row(&key, same, before as usize + index + 1, reason));
+                keys.push(key);
             }
         }
     }
     Rows { rows, keys, remarks }
 }
 
-fn bad_row(place: usize, reason: &str) -> Remark {
-    let about = format!("row {place}");
-    let detail = format!("{about} of the list could not be read: {reason}; ask the vendor about it, the list's other rows were taken");
+/// About a row that has no id: told apart by its text, which stays the same when others come in before it.
+fn bad_row(key: &NodeKey, same: usize, place: usize, reason: &str) -> Remark {
+    let about = if same == 0 { format!("row {key}") } else { format!("row {key} {}", same + 1) };
+    let detail = format!("row {place} of the list could not be read: {reason}; ask the vendor about it, the list's other rows were taken");
     Remark { kind: "bad_row", about, detail }
 }
 
@@ -167,8 +170,8 @@ mod tests {
         assert_ne!(keys[1], keys[2]);
         let names: Vec<_> = rows.iter().filter_map(|row| row.name.as_deref()).collect();
         assert_eq!(names, ["a", "b"]);
-        let about: Vec<_> = remarks.iter().filter(|remark| remark.kind == "bad_row").map(|remark| remark.about.as_str()).collect();
-        assert_eq!(about, ["row 101", "row 102"]);
+        let about: Vec<_> = remarks.iter().map(|remark| (remark.kind, remark.about.clone())).collect();
+        assert_eq!(about, [("bad_row", format!("row {}", keys[1])), ("bad_row", format!("row {}", keys[2]))]);
         assert!(remarks[0].detail.starts_with("row 101 of the list could not be read: it is not an object; "), "{}", remarks[0].detail);
     }
 

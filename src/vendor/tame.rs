@@ -7,6 +7,8 @@ use super::mend;
 
 /// Levels that a row may have. serde_json reads 128, and what is kept is wrapped some levels deeper in `extra` and in `change`.
 const DEEPEST: usize = 64;
+/// Fields of one kind that are told.
+const MOST: usize = 100;
 /// Digits of a whole number that both a double and a 64-bit integer hold, whatever they are.
 const SAFE_DIGITS: usize = 15;
 
@@ -131,6 +133,10 @@ impl<'a> Pass<'a> {
 }
 
 fn note(fields: &mut Vec<String>, field: &str) {
+    // No more are named, and to look through all of them for each would take for ever.
+    if fields.len() > MOST {
+        return;
+    }
     let name = mend::name(field);
     if !fields.iter().any(|known| known == name) {
         fields.push(name.to_owned());

@@ -53,6 +53,8 @@ pub struct Terms {
     pub can_check: bool,
     /// The mirror has rows in it that this pass has not shown; asked for only where it matters.
     pub would_lose: bool,
+    /// The page shows somebody who has come since the last complete walk.
+    pub has_come: bool,
     /// Pages of it that were asked for and are still to come.
     pub under_way: usize,
     /// The vendor's count beside a page is known to be of the whole list.
@@ -90,7 +92,10 @@ impl Progress {
             self.unreadable += unreadable(page.keys);
             return self.take_whole(page, terms);
         }
+        self.newer |= terms.has_come;
         self.total = page.stated.filter(|_| terms.count_is_total).and_then(|count| i64::try_from(count).ok());
+        // The parent's row is of another moment.
+        self.sure |= self.total.is_some() && terms.expected.is_some() && self.total != terms.expected;
         if page.offset != self.due() {
             self.keep_ahead(page);
         } else if self.sweep.is_some() {

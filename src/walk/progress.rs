@@ -57,6 +57,9 @@ pub struct Progress {
     /// Passes before this one.
     #[serde(rename = "p", skip_serializing_if = "is_zero")]
     pub passes: u32,
+    /// It shows somebody who has come since the last complete walk: its count may be of before that.
+    #[serde(rename = "u", skip_serializing_if = "is_false")]
+    pub newer: bool,
     /// The list's length as the last pass found it.
     #[serde(rename = "z", skip_serializing_if = "Option::is_none")]
     pub length_before: Option<u32>,

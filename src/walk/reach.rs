@@ -18,13 +18,18 @@ pub fn from_root_list<R: Node>(root: &NodeKey, rows: &[R]) -> Option<Reading> {
 /// are read, and what there is must do. `None`: too few yet, or none at all.
 pub fn from_lower_lists(among_roots: i64, all: i64, has_ended: bool) -> Option<Reading> {
     let (inside, outside) = (among_roots, all - among_roots);
-    if all == 0 || (!has_ended && (all < FIRM || inside.max(outside) * 4 < all * 3)) {
+    if all == 0 || (!has_ended && !is_firm(among_roots, all)) {
         return None;
     }
     Some(if inside > outside { Reading::Subtree } else { Reading::Direct })
 }
 
-/// Rows that tell, of which three quarters agree.
+/// Whether these are rows enough, and three quarters of them agree.
+pub fn is_firm(among_roots: i64, all: i64) -> bool {
+    all >= FIRM && among_roots.max(all - among_roots) * 4 >= all * 3
+}
+
+/// So many rows tell.
 const FIRM: i64 = 8;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ const LONG_PASSES: u32 = 3;
 /// and over one of more than [`LONG`] pages.
 const LONGEST_PASSES: u32 = 2;
 /// Pages of a list that is read until a pass proves it, or it was read often enough.
-const SHORT: u32 = 8;
+pub const SHORT: u32 = 8;
 /// Pages of a list that would cost too much to be read so often.
 const LONG: u32 = 32;
 /// One in so many rows that stands elsewhere than before is disorder rather than a change.
@@ -86,8 +86,9 @@ impl Progress {
         }
         if self.is_counted(terms.expected) {
             self.tight = self.follows == Follows::More;
-            // The count alone would be believed: not where rows would be lost by it.
-            self.sure |= terms.would_lose;
+            // The count alone would be believed: not where rows would be lost by it, nor where who has come may hide who was pushed
+            // on to the next page.
+            self.sure |= terms.would_lose || (self.tight && self.newer);
             return if self.sure { (self, Course::On) } else { self.end(limit, terms) };
         }
         match (self.follows, terms.expected) {
@@ -120,9 +121,10 @@ impl Progress {
     pub fn checked(mut self, fresh: Fresh, limit: u32, terms: Terms) -> (Self, Course) {
         self.doubted = false;
         self.checks += 1;
-        // The list that it was is the last that was to be seen of it.
+        // The list that it was is the last that was to be seen of it, as far as it has been shown.
         if fresh == Fresh::Left {
-            return self.end(limit, terms);
+            let terms = Terms { expected: None, ..terms };
+            return if self.follows == Follows::Nothing { self.end(limit, terms) } else { self.conclude(limit, terms) };
         }
         if fresh == Fresh::Unknown {
             self.checks = CHECKS;
@@ -205,7 +207,8 @@ impl Progress {
         let pages = self.pages(limit);
         // A long list is not read again only because the reader had to step back.
         let again = if pages <= LONG { self.repeated } else { self.disorder };
-        let misses = i64::from(self.shown()) < most || again > 0;
+        // Somebody who was there before may have gone behind the reader.
+        let misses = i64::from(self.shown()) < most || again > 0 || terms.would_lose;
         // A list within one answer was seen at one moment.
         let in_pieces = length > limit || self.tail.len() < self.shown() as usize;
         if is_moved && misses && in_pieces {
@@ -610,7 +613,10 @@ mod tests {
         let (progress, course) = Progress::default().take(page, terms);
         assert_eq!(course, Course::Check);
         assert!(progress.doubted);
-        assert_eq!(progress.checked(Fresh::Left, 10, terms).1, Course::Proven);
+        let (progress, course) = progress.checked(Fresh::Left, 10, terms);
+        assert_eq!((course, progress.next(10, None, &[])), (Course::On, Some(0)), "it may have been cut short before");
+        let page = Shown { fresh: 0, ..page };
+        assert_eq!(progress.take(page, Terms { expected: None, ..terms }).1, Course::Proven);
     }
 
     #[test]

@@ -74,6 +74,11 @@ async fn a_source_that_the_config_lacks_is_usage() {
     ends(&ended, 64);
     has(&ended.err, &["sales", "customers"]);
     assert_eq!(vendor.door().calls(), 0);
+    for verb in ["findings", "runs", "changes"] {
+        let ended = program.run(&[verb, "custmers"]).await;
+        ends(&ended, 64);
+        has(&ended.err, &["custmers", "customers"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

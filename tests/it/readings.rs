@@ -1,7 +1,9 @@
 //! However LeadSquared's answers are to be read, the mirror is the account's tree, and it follows what moves in it.
 
 use hiersync::{
+    model::run::Outcome,
     simulator::{
+        answer::Answer,
         change::Stamp,
         forest::Place,
         leadsquared::{
@@ -19,7 +21,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::harness::{
-    case::Case,
+    case::{Case, WANTED},
     tables::{assert_users, count, findings, latest_changes, latest_fields, row, users, users_now},
 };
 
@@ -69,6 +71,11 @@ impl Account {
         assert_eq!(findings(&self.pool).await, []);
         self.case.quiet(&self.pool).await;
         run
+    }
+
+    /// Who the mirror says a user reports to.
+    async fn managers(&self, user: Uuid) -> Vec<String> {
+        users(&self.pool).await.1.into_iter().filter(|(_, below)| *below == user.to_string()).map(|(manager, _)| manager).collect()
     }
 
     fn below_the_root(&self) -> hiersync::simulator::truth::Truth {
@@ -171,7 +178,8 @@ async fn the_roster_gives_those_below_the_root_and_nobody_else() {
     for (id, row) in &truth.nodes {
         assert_eq!((&nodes[id]["email"], &nodes[id]["is_active"]), (&row["email"], &row["is_active"]));
     }
-    assert_eq!((run.inserted, run.requests, run.rows_seen), (21, 1, 27));
+    // Whether the one short page was capped is asked once, by a page that shows its last row again.
+    assert_eq!((run.inserted, run.requests, run.rows_seen), (21, 2, 28));
     account.case.quiet(&account.pool).await;
 }
 
@@ -194,12 +202,85 @@ async fn a_roster_that_fills_its_pages_exactly_is_read_to_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_roster_that_is_capped_silently_is_read_whole_and_the_cap_is_remembered() {
-    let settings = LeadSquaredSettings { search_cap: 50, ..LeadSquaredSettings::default() };
+    let settings = LeadSquaredSettings { search_cap: 57, ..LeadSquaredSettings::default() };
     let account = Account::open(&Shape::list(119), settings, "edges = \"advanced_search\"").await;
     let run = account.case.complete().await;
     assert_eq!((run.inserted, run.requests), (120, 3));
-    assert_eq!(count(&account.pool, "select page_cap::bigint from hiersync.source").await, 50);
+    assert_eq!(count(&account.pool, "select page_cap::bigint from hiersync.source").await, 57);
     assert_eq!(account.case.quiet(&account.pool).await.requests, 3);
+    // The cap is gone.
+    account.vendor.settings().search_cap = 1000;
+    account.case.quiet(&account.pool).await;
+    assert_eq!(count(&account.pool, "select count(*) from hiersync.source where page_cap is null").await, 1);
+    assert_eq!(account.case.quiet(&account.pool).await.requests, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_row_of_a_roster_that_cannot_be_read_costs_no_other_and_retires_nobody() {
+    let account = Account::open(&Shape::list(3), LeadSquaredSettings::default(), "retire_guard = 1.0\nedges = \"advanced_search\"").await;
+    account.case.complete().await;
+    let reports: Vec<Uuid> = account.vendor.world().reports(account.root).to_vec();
+    let row = |id: Value, name: &str| json!({"UserId": id, "FirstName": name, "ManagerUserId": account.root});
+    let rows = [
+        json!({"UserId": account.root, "ManagerUserId": null}),
+        row(json!(reports[0]), "Renamed"),
+        row(json!(7), "Nobody"),
+        row(json!("aaaaaaaa-0000-4000-8000-000000000001"), "New"),
+    ];
+    account.vendor.faults().on_kind("search", 1_000_000, Answer::json(200, &json!({"Users": rows})));
+    let report = account.case.sync_with(WANTED).await;
+    let run = report.row.unwrap();
+    assert_eq!((report.outcome, run.inserted, run.retired), (Outcome::Partial, 1, 0));
+    let lines = "select count(*) from hiersync.reporting_line where retired_at is null";
+    assert_eq!(count(&account.pool, lines).await, 4, "the new one is below the root, and nobody has left");
+    assert_eq!(count(&account.pool, "select count(*) from hiersync.reporting_user where name = 'Renamed'").await, 1);
+    let told: Vec<String> = findings(&account.pool).await.into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(told, ["bad_row", "list_unreadable"]);
+    assert_eq!(count(&account.pool, "select count(*) from hiersync.roster_row").await, 0, "nothing waits between walks");
+    account.vendor.faults().clear();
+    account.case.complete().await;
+    assert_eq!(users(&account.pool).await.1, account.below_the_root().links);
+    assert_eq!(findings(&account.pool).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_manager_is_stated_and_changes_during_a_walk_never_ends_it_with_two() {
+    let more = format!("reach = \"direct\"\nretire_guard = 1.0\nconcurrency = 1\n{WITH_MANAGERS}");
+    let account = Account::open(&Shape::even(3, 2), reaching(Reach::Direct), &more).await;
+    account.case.complete().await;
+    let managers: Vec<Uuid> = account.vendor.world().reports(account.root).to_vec();
+    let user = account.report(managers[0], 0);
+    for request in 0..5 {
+        let before = account.vendor.world().user(user).unwrap().manager.unwrap();
+        let to = managers[usize::from(before == managers[0])];
+        let mut calls = 0;
+        account.vendor.before_each(move |world: &mut LeadSquaredWorld| {
+            if calls == request {
+                world.change_manager(user, to, Place::First, Stamp::Bump);
+            }
+            calls += 1;
+        });
+        account.case.complete().await;
+        account.vendor.rest();
+        assert!(account.managers(user).await.len() <= 1, "two managers when it moved before call {request}");
+        account.settle(&[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stated_manager_outside_the_list_takes_the_place_of_the_one_within() {
+    let more = format!("reach = \"subtree\"\n{WITH_MANAGERS}");
+    let account = Account::open(&Shape::even(2, 2), reaching(Reach::Subtree), &more).await;
+    account.case.complete().await;
+    let manager = account.report(account.root, 0);
+    let user = account.report(manager, 0);
+    // A second key in the row, of which the last value counts.
+    account.vendor.world().edit(user, Stamp::Bump, |user| {
+        user.extra.insert("ManagerUserId".into(), json!("aaaaaaaa-0000-4000-8000-000000000009"));
+    });
+    account.case.complete().await;
+    assert_eq!(account.managers(user).await, [account.root.to_string()]);
+    account.case.quiet(&account.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use hiersync::{
         },
         change::Stamp,
         door::Latency,
+        forest::Place,
         leadsquared::{
             LeadSquaredSim, refusals as leadsquared,
             settings::{LeadSquaredSettings, Reach, Throttle as Form, Total},
@@ -32,7 +33,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::harness::{
-    case::{Case, WANTED},
+    case::{Case, WANTED, with_calls},
     tables::{assert_customers, assert_users, count, customers_now, findings, users_now},
 };
 
@@ -429,6 +430,76 @@ async fn one_list_that_always_breaks_off_costs_only_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_list_that_always_fails_costs_only_itself_though_no_other_is_answered_meanwhile() {
+    for (failing, kind) in [(capillary::failed(), "list_unavailable"), (capillary::unauthorised(), "list_refused")] {
+        let (spoilt, outcome, run) = Spoilt::by(failing, "concurrency = 1").await;
+        assert_eq!(outcome, Outcome::Partial);
+        spoilt.keeps_all(&run, kind).await;
+        spoilt.recovers().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_has_gone_down_meanwhile_fails_the_run_and_no_list_is_given_up() {
+    let (vendor, case, pool) = customers(&Shape::even(4, 2), "concurrency = 1").await;
+    case.complete().await;
+    let root = vendor.world_root();
+    let parent = vendor.world().children(root)[1];
+    vendor.faults().on_parent(parent, 4, capillary::failed());
+    vendor.faults().after(6, FOREVER, capillary::failed());
+    let report = case.sync_with(WANTED).await;
+    assert_eq!(report.outcome, Outcome::Failed, "{report:?}");
+    assert_eq!(findings(&pool).await, []);
+    vendor.faults().clear();
+    case.quiet(&pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_without_children_whose_list_is_refused_is_empty() {
+    let (vendor, case, pool) = customers(&Shape::even(3, 2), "retire_guard = 1.0").await;
+    case.complete().await;
+    let root = vendor.world_root();
+    let parent = vendor.world().children(root)[1];
+    let gone = vendor.world().children(parent).to_vec();
+    for child in &gone {
+        vendor.world().delete(*child);
+    }
+    vendor.faults().on_parent(parent, FOREVER, capillary::not_found());
+    let run = case.complete().await;
+    assert_eq!(run.retired, i64::try_from(gone.len()).unwrap());
+    assert_customers(&pool, &customers_now(&vendor)).await;
+    case.quiet(&pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_in_runs_too_small_for_a_look_at_a_parent_comes_to_its_end() {
+    let (vendor, case, pool) = customers(&Shape::even(3, 2), "retire_guard = 1.0\nconcurrency = 1").await;
+    case.complete().await;
+    let root = vendor.world_root();
+    let parent = vendor.world().children(root)[1];
+    // Told apart from one that has left only by a look, which takes several calls.
+    let mut calls = 0;
+    vendor.before_each(move |world| {
+        if calls == 2 {
+            world.delete(parent);
+        }
+        calls += 1;
+    });
+    let mut ends = Vec::new();
+    for _ in 0..40 {
+        let end = case.sync_with(with_calls(2)).await.outcome;
+        ends.push(end);
+        if end != Outcome::Stopped {
+            break;
+        }
+    }
+    vendor.rest();
+    assert_eq!(ends.last(), Some(&Outcome::Partial), "{ends:?}");
+    case.complete().await;
+    assert_customers(&pool, &customers_now(&vendor)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_is_asked_for_twice_and_left_alone() {
     let (spoilt, outcome, run) = Spoilt::by(Answer::json(200, &json!({"entity": {"customers": "none"}})), "").await;
     assert_eq!((outcome, run.retried), (Outcome::Partial, 1));
@@ -467,9 +538,23 @@ async fn one_row_that_cannot_be_read_costs_no_other_and_retires_nobody() {
     let run = report.row.unwrap();
     assert_eq!((report.outcome, run.retired, run.updated), (Outcome::Partial, 0, 1));
     assert_customers(&pool, &truth).await;
-    let kinds: Vec<String> =
-        findings(&pool).await.into_iter().filter(|(_, key)| key.contains(&parent.to_string())).map(|(kind, _)| kind).collect();
-    assert_eq!(kinds, ["bad_row", "list_unreadable"]);
+    let told = || async {
+        let sql =
+            "select kind, resolved_at is null from hiersync.finding where kind = any (array['bad_row', 'list_unreadable', 'list_refused'])
+                   order by finding_id";
+        sqlx::query_as::<_, (String, bool)>(sql).fetch_all(&pool).await.unwrap()
+    };
+    let open = |kind: &str| (kind.to_owned(), true);
+    assert_eq!(told().await, [open("bad_row"), open("list_unreadable")]);
+    // Another row comes in before it: the same finding. Another list is refused once, then read again in a walk that is partial still.
+    vendor.world().insert(parent, Place::First);
+    let other = vendor.world().children(root)[2];
+    vendor.faults().on_parent(other, FOREVER, capillary::not_found());
+    case.sync_with(WANTED).await;
+    assert_eq!(told().await, [open("bad_row"), open("list_unreadable"), open("list_refused")]);
+    vendor.faults().clear();
+    assert_eq!(case.sync_with(WANTED).await.outcome, Outcome::Partial);
+    assert_eq!(told().await, [open("bad_row"), open("list_unreadable"), ("list_refused".to_owned(), false)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

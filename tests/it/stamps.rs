@@ -185,6 +185,29 @@ fn time(text: &str) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap()
 }
 
+/// A stamp that cannot be read is none: it is no change of content either, and what was stored stands.
+async fn a_stamp_turned_malformed_is_no_change(stage: &Stage) {
+    stage.show(&[("before", stage.stamp(OLD))]);
+    stage.case.complete().await;
+    let (key, _) = stage.stamp(None);
+    for malformed in [json!("31/05/2022"), json!("soon"), json!({"seconds": 5})] {
+        stage.show(&[("before", (key, malformed))]);
+        let run = stage.case.complete().await;
+        assert_eq!((run.updated, stage.stored(0).await.stamp), (0, Some(time(STORED))));
+    }
+    assert!(findings(&stage.pool).await.iter().any(|(kind, _)| kind == "bad_time"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_stamp_over_a_stored_one_changes_nothing_in_capillary() {
+    a_stamp_turned_malformed_is_no_change(&Stage::capillary(1).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_stamp_over_a_stored_one_changes_nothing_in_leadsquared() {
+    a_stamp_turned_malformed_is_no_change(&Stage::leadsquared(1).await).await;
+}
+
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap()
 }
@@ -292,9 +315,9 @@ async fn a_malformed_stamp_is_kept_and_told(stage: &Stage, extra: &'static str) 
     stage.case.quiet(&stage.pool).await;
     assert_eq!(places(&stage.pool).await, before);
 
-    // Well again: an update, since what was kept of it goes.
+    // Well again: the time is written, and what was kept of the other goes.
     stage.show(&[("new", (key, good.clone())), ("known", (key, good))]);
-    assert_eq!(stage.case.complete().await.updated, 1);
+    assert_eq!(stage.case.complete().await.updated, 0);
     assert_eq!((stage.stored(0).await.stamp, findings(&stage.pool).await), (Some(time(STORED)), vec![]));
     assert_eq!(row(&stage.pool, extra).await, Value::Null);
     stage.case.quiet(&stage.pool).await;
