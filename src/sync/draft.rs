@@ -108,7 +108,8 @@ impl<R: Node + Clone> Draft<R> {
         let is_counted = work.expected == Some(i64::from(progress.shown() + page.fresh));
         let has_ended = work.expected.is_none() && (self.whole || page.received() <= 1);
         let has_moved = progress.sure || self.known.iter().any(|known| !known.linked);
-        is_empty || has_ended || if page.received() < place.limit { has_moved } else { is_counted }
+        // The beginning that is read once more is the last page.
+        is_empty || has_ended || progress.sweep.is_some() || if page.received() < place.limit { has_moved } else { is_counted }
     }
 
     /// The lists that follow from the rows.

@@ -46,7 +46,9 @@ pub async fn at_the_end<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> 
     // Few rows of lists that move tell nothing. Lists of children that are taken for those of everybody below leave something open,
     // but the other way round they would give everybody a manager more for each level above.
     if has_moved && !reach::is_firm(among_roots, all_rows) {
-        return Ok((Some(last.unwrap_or(Reading::Subtree)), 0));
+        let reading = last.unwrap_or(Reading::Subtree);
+        run::set_reach(&mut step.conn(), &context.open, Some(reading.word())).await?;
+        return Ok((Some(reading), 0));
     }
     let Some(reading) = reach::from_lower_lists(among_roots, all_rows, true) else {
         // Nobody is below those below the roots, and children and everybody below are the same; unless they have left since the
