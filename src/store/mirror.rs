@@ -188,6 +188,11 @@ pub trait Mirror: Send + Sync + 'static {
     /// What is odd about the tree as it stands.
     fn oddities(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<Oddity>>> + Send;
 
+    /// Nodes so many levels below a root that have others below them, where one list holds everybody and shows no levels.
+    fn too_deep(_: &mut Conn<'_>, _: At, _max_depth: i32) -> impl Future<Output = sqlx::Result<Vec<NodeKey>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
     /// Live nodes of the source.
     fn live(conn: &mut Conn<'_>, source_id: i32) -> impl Future<Output = sqlx::Result<i64>> + Send;
 }

@@ -220,6 +220,11 @@ impl Mirror for Users {
         Ok(rows.into_iter().map(|row| Oddity { kind: row.kind, key: NodeKey(row.key), parents: row.parents }).collect())
     }
 
+    async fn too_deep(conn: &mut Conn<'_>, at: At, max_depth: i32) -> sqlx::Result<Vec<NodeKey>> {
+        let keys = sqlx::query_file_scalar!("src/store/sql/user_too_deep.sql", at.source_id, at.walk_id, max_depth).fetch_all(conn).await?;
+        Ok(keys.into_iter().map(NodeKey).collect())
+    }
+
     async fn live(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<i64> {
         retire::live_users(conn, source_id).await
     }

@@ -15,7 +15,7 @@ use tracing::{debug, warn};
 use super::{
     Interrupted,
     progress::Progress,
-    retry::{self, ATTEMPTS, Next, Tried},
+    retry::{self, ATTEMPTS, Next, PATIENCE, Tried},
     terms::Terms,
 };
 use crate::{
@@ -34,6 +34,10 @@ pub const PATIENCE_FOR_PERMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Time that a request under way gets when a stop is asked for.
 const GRACE: Duration = Duration::from_secs(4);
+
+/// Time that a call gets by which it is only found out whether the vendor answers at all: a sync whose vendor has gone down still
+/// ends within a minute.
+const LIGHT: Duration = Duration::from_secs(6);
 
 /// Tokens that end before their call gets its permit: after so many the call goes with what is left of the last.
 const OUTWAITED: u32 = 3;
@@ -93,19 +97,19 @@ impl<V: Vendor> Caller<V> {
     /// # Errors
     /// See [`CallError`].
     pub async fn call<'r, T>(&self, request: &Request<'r, T>) -> Result<T, CallError> {
-        self.call_after(0, request).await
+        self.call_after(Tried::default(), request).await
     }
 
-    /// The same, but what fails once has failed.
+    /// The same, but what fails once, or takes more than a few seconds, has failed.
     ///
     /// # Errors
     /// See [`CallError`].
     pub async fn call_once<'r, T>(&self, request: &Request<'r, T>) -> Result<T, CallError> {
-        self.call_after(ATTEMPTS - 1, request).await
+        self.call_after(Tried { attempts: ATTEMPTS - 1, took: PATIENCE - LIGHT, ..Tried::default() }, request).await
     }
 
-    async fn call_after<'r, T>(&self, attempts: u32, request: &Request<'r, T>) -> Result<T, CallError> {
-        let mut tried = Tried { attempts, shortest_window: self.shortest_window, ..Tried::default() };
+    async fn call_after<'r, T>(&self, tried: Tried, request: &Request<'r, T>) -> Result<T, CallError> {
+        let mut tried = Tried { shortest_window: self.shortest_window, ..tried };
         let others = self.successes.load(Ordering::Relaxed);
         let mut outwaited = 0;
         loop {
@@ -149,7 +153,7 @@ impl<V: Vendor> Caller<V> {
         tried: &mut Tried,
         request: &Request<'r, T>,
     ) -> Result<Result<T, VendorError>, CallError> {
-        let within = self.timeout.min(retry::PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1)));
+        let within = self.timeout.min(PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1)));
         permit.used();
         Progress::add(&self.progress.calls, 1);
         let begun = clock::instant();

@@ -118,6 +118,12 @@ where
         write_gone::<Tables<V>>(&mut step, at, gone).await?;
     }
     tell_oddities::<Tables<V>>(&mut step, at).await?;
+    if reading != Reading::Direct {
+        // Lists of children are not read below that level; here it shows only now, when all are linked.
+        let deep = Tables::<V>::too_deep(&mut step.conn(), at, context.max_depth()).await?;
+        is_complete &= deep.is_empty();
+        finding::open(&mut step.conn(), at, &deep.iter().map(|key| too_deep(key, context.max_depth())).collect::<Vec<_>>()).await?;
+    }
     tell_stated_limits(context, &mut step).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     counters.write_ms = millis(begun.elapsed());
@@ -158,6 +164,11 @@ fn unsettled(key: NodeKey) -> Finding {
     let say = "the lists around this user moved faster than they could be read, so that it is not sure who the manager is; \
                the last known line is kept, and the next walk reads them again; `columns = [\"ManagerUserId\"]` may tell at once";
     Finding::new("list_moved", key.0, say)
+}
+
+fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
+    let say = format!("those below this user are deeper than max_depth = {max_depth}; they are mirrored all the same, but raise max_depth");
+    Finding::new("too_deep", key.0.clone(), say)
 }
 
 /// Cycles and second parents are mirrored as the vendor shows them; a person should know.

@@ -268,6 +268,26 @@ async fn a_user_whose_manager_is_stated_and_changes_during_a_walk_never_ends_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_deeper_than_wanted_is_told_however_the_lists_are_read() {
+    let with_managers = format!("reach = \"subtree\"\n{WITH_MANAGERS}");
+    for (more, is_mirrored) in [
+        ("reach = \"subtree\"", true),
+        (with_managers.as_str(), true),
+        ("edges = \"advanced_search\"", true),
+        ("reach = \"direct\"", false),
+    ] {
+        let reach = if more.contains("direct") { Reach::Direct } else { Reach::Subtree };
+        let account = Account::open(&Shape::even(1, 4), reaching(reach), &format!("max_depth = 2\n{more}")).await;
+        let second = account.report(account.report(account.root, 0), 0);
+        for _ in 0..2 {
+            assert_eq!(account.case.sync_with(WANTED).await.outcome, Outcome::Partial, "{more}");
+            assert_eq!(findings(&account.pool).await, [("too_deep".into(), second.to_string())], "{more}");
+        }
+        assert_eq!(users(&account.pool).await.1 == account.below_the_root().links, is_mirrored, "{more}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stated_manager_outside_the_list_takes_the_place_of_the_one_within() {
     let more = format!("reach = \"subtree\"\n{WITH_MANAGERS}");
     let account = Account::open(&Shape::even(2, 2), reaching(Reach::Subtree), &more).await;
