@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// Reads RFC 3339, what psql prints, or a date with or without a time of day in `zone`; a date alone is its first moment. The error says what is
-/// expected.
+/// Reads RFC 3339, what psql prints, or a date with or without a time of day in `zone`; a date alone is its first moment. The
+/// error says what is expected.
 ///
 /// # Errors
 /// When it is none of them.

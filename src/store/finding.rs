@@ -100,8 +100,8 @@ pub async fn resolve(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// About a node's list.
-const OF_LISTS: [&str; 11] = [
+/// About a node's list, of which something could not be reached or proven: each leaves its walk partial.
+pub const OF_LISTS: [&str; 11] = [
     "answer_too_large",
     "bad_answer",
     "bad_row",
@@ -125,9 +125,16 @@ const OF_ENDS: [&str; 5] = ["cycle", "limit_learned", "root_unknown", "second_pa
 /// # Errors
 /// When the database fails.
 pub async fn resolve_seen(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
-    let (lists, rows, ends) = (OF_LISTS.map(str::to_owned), OF_ROWS.map(str::to_owned), OF_ENDS.map(str::to_owned));
-    let resolved = sqlx::query_file!("src/store/sql/finding_resolve_seen.sql", run.lease.source_id, run.walk_id, &lists, &rows, &ends);
-    resolved.execute(conn).await?;
+    sqlx::query_file!(
+        "src/store/sql/finding_resolve_seen.sql",
+        run.lease.source_id,
+        run.walk_id,
+        &OF_LISTS as &[&str],
+        &OF_ROWS as &[&str],
+        &OF_ENDS as &[&str]
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -115,12 +115,6 @@ impl<V: Hierarchy> Context<V> {
         self.slots.acquire().await.map_err(|_| Interrupted::Stopped)
     }
 
-    /// Rows to ask for in one call, as far as the vendor gives so many.
-    pub fn page_size(&self) -> u32 {
-        let size = self.caller.vendor.page_size();
-        self.paging().cap.map_or(size, |cap| cap.min(size))
-    }
-
     /// Levels below a root.
     pub fn max_depth(&self) -> i32 {
         i32::try_from(self.source.max_depth).unwrap_or(i32::MAX)

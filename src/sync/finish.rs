@@ -20,21 +20,6 @@ use crate::{
     vendor::hierarchy::Hierarchy,
 };
 
-/// Findings that leave a walk partial: something could not be reached or proven.
-const PARTIAL: [&str; 11] = [
-    "answer_too_large",
-    "bad_answer",
-    "bad_row",
-    "cannot_ask",
-    "count_mismatch",
-    "list_moved",
-    "list_refused",
-    "list_repeats",
-    "list_unavailable",
-    "list_unreadable",
-    "too_deep",
-];
-
 type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
 /// What is gone.
@@ -91,7 +76,7 @@ where
     let mut counters = Counters::default();
     let before = Tables::<V>::live(&mut step.conn(), at.source_id).await?;
     let unread = frontier::unproven(&mut step.conn(), &context.open).await?;
-    let mut is_complete = unread == 0 && !finding::any_of(&mut step.conn(), &context.open, &PARTIAL).await?;
+    let mut is_complete = unread == 0 && !finding::any_of(&mut step.conn(), &context.open, &finding::OF_LISTS).await?;
     if reading == Reading::Subtree {
         let unsure = reread::unsure(&mut step.conn(), &context.open).await?;
         is_complete &= unsure.is_empty();

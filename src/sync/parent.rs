@@ -79,8 +79,8 @@ where
     Ok(course)
 }
 
-/// Whether a list that the vendor refuses is gone with its parent, or has nobody in it. If the parent stands where it stood, but is now asked for
-/// in another way, that way is kept in `work`, and the list may be asked for again.
+/// Whether a list that the vendor refuses is gone with its parent, or has nobody in it. If the parent stands where it stood, but is
+/// now asked for in another way, that way is kept in `work`, and the list may be asked for again.
 ///
 /// # Errors
 /// When the run must end.

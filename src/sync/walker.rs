@@ -55,7 +55,7 @@ where
     V::Row: Mirrored,
 {
     let mut progress = Progress::from_stored(&work.progress);
-    let limit = progress.limit.unwrap_or_else(|| context.page_size());
+    let limit = progress.limit.unwrap_or_else(|| context.caller.vendor.page_size());
     let mut was_refused = false;
     loop {
         let list = match context.caller.vendor.list(&work.parent, work.ask.as_ref()) {

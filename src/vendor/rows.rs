@@ -78,6 +78,7 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
     let mut rows: Vec<R> = Vec::with_capacity(texts.len());
     let mut keys = Vec::with_capacity(texts.len());
     let mut met: HashMap<NodeKey, usize> = HashMap::with_capacity(texts.len());
+    let mut bad: HashMap<NodeKey, usize> = HashMap::new();
     let mut remarks = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         let mut notes = Notes::default();
@@ -94,8 +95,9 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
             }
             Err(reason) => {
                 let key = NodeKey::unreadable(text.get());
-                let same = keys.iter().filter(|other| **other == key).count();
-                remarks.push(bad_row(&key, same, before as usize + index + 1, reason));
+                let same = bad.entry(key.clone()).or_default();
+                remarks.push(bad_row(&key, *same, before as usize + index + 1, reason));
+                *same += 1;
                 keys.push(key);
             }
         }
