@@ -321,6 +321,20 @@ mod tests {
     }
 
     #[test]
+    fn a_full_page_is_asked_for_what_follows_where_somebody_has_come_or_another_count_stands_beside_it() {
+        let rows = keys(&["a", "b", "c"]);
+        let goes_on = |stated, terms| {
+            let (next, course) = Progress::default().take(Shown { stated, ..page(0, 3, &rows) }, Terms { expected: Some(3), ..terms });
+            (course, next.next(3, Some(3), &[]))
+        };
+        let is_total = Terms { count_is_total: true, ..Terms::default() };
+        assert_eq!(goes_on(Some(3), is_total).0, Course::Proven);
+        assert_eq!(goes_on(Some(4), is_total), (Course::On, Some(2)));
+        assert_eq!(goes_on(Some(4), Terms::default()).0, Course::Proven, "what the count means is not known");
+        assert_eq!(goes_on(None, Terms { has_come: true, ..Terms::default() }), (Course::On, Some(2)));
+    }
+
+    #[test]
     fn pages_ahead_join_when_their_seams_hold() {
         let terms = |under_way| Terms { expected: Some(7), under_way, ..Terms::default() };
         let (progress, course) = at(2, "c").take(page(4, 3, &keys(&["e", "f", "g"])), terms(1));

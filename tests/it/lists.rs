@@ -8,17 +8,14 @@ use hiersync::{
         capillary::{
             CapillarySim,
             make::Flavour,
-            settings::{CapillarySettings, CountMeans, Order, UnknownParent},
+            settings::{CapillarySettings, CountMeans},
             world::CapillaryWorld,
         },
-        change::Stamp,
         door::Latency,
         forest::Place,
         shape::{Shape, Tree},
     },
 };
-
-use sqlx::PgPool;
 
 use crate::harness::{
     case::{self, Case, WANTED},
@@ -238,110 +235,4 @@ async fn two_roots_of_one_source_are_one_mirror() {
     assert!(vendor.door().calls() <= promised(&vendor, 100));
     assert_customers(&pool, &customers_now(&vendor)).await;
     case.quiet(&pool).await;
-}
-
-/// Two parents below the root, each with so many children: the root, the parents and the first one's first child.
-fn two_parents(children: usize) -> (CapillaryWorld, [i64; 2], i64) {
-    let mut world = CapillaryWorld::new(57, Flavour::PLAIN);
-    let root = world.plant(&Shape::list(2));
-    let parents = [world.children(root)[0], world.children(root)[1]];
-    for parent in parents {
-        for _ in 0..children {
-            world.insert(parent, Place::Last);
-        }
-    }
-    let child = world.children(parents[0])[0];
-    (world, parents, child)
-}
-
-/// Who of a customer's parents are live, and what the latest run has done to its links.
-async fn links_of(pool: &PgPool, child: i64) -> (Vec<i64>, Vec<(String, String)>) {
-    let parents = "select parent_id from hiersync.customer_link where child_id = $1 and retired_at is null";
-    let changes = "select op, key from hiersync.change where entity = 'customer_link' and key like '%/' || $1
-                   and run_id = (select max(run_id) from hiersync.sync_run) order by op";
-    let parents = sqlx::query_scalar(parents).bind(child).fetch_all(pool).await.unwrap();
-    (parents, sqlx::query_as(changes).bind(child.to_string()).fetch_all(pool).await.unwrap())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_child_that_moves_from_a_list_that_was_read_to_one_that_was_not_has_one_parent_after_that_run() {
-    let (world, [from, to], child) = two_parents(3);
-    let settings = CapillarySettings { default_order: Order::Asc, ..CapillarySettings::default() };
-    let vendor = CapillarySim::start(world, settings).await.unwrap();
-    let case = Case::new().await.customers(&vendor, "concurrency = 1\nsort_order = \"ASC\"");
-    let pool = case.pool().await;
-    case.complete().await;
-    // The lookup, the root's list and its end; then the first parent's list, and before the second one's the child moves.
-    let mut calls = 0;
-    vendor.before_each(move |world| {
-        calls += 1;
-        if calls == 5 {
-            world.move_to(child, to, Place::Last, Stamp::Bump);
-        }
-    });
-    case.complete().await;
-    vendor.rest();
-    let link = |op: &str, parent: i64| (op.to_owned(), format!("{parent}/{child}"));
-    assert_eq!(links_of(&pool, child).await, (vec![to], vec![link("insert", to), link("retire", from)]));
-    assert!(findings(&pool).await.iter().all(|(kind, _)| kind != "second_parent"), "{:?}", findings(&pool).await);
-    assert_customers(&pool, &customers_now(&vendor)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_parent_that_goes_before_its_list_is_read_takes_the_list_along_and_the_walk_is_complete() {
-    for unknown_parent in [UnknownParent::Error(200), UnknownParent::EmptyList] {
-        let (world, [gone, stays], _) = two_parents(3);
-        let settings = CapillarySettings { default_order: Order::Asc, unknown_parent, ..CapillarySettings::default() };
-        let vendor = CapillarySim::start(world, settings).await.unwrap();
-        let case = Case::new().await.customers(&vendor, "concurrency = 1\nretire_guard = 1.0\nsort_order = \"ASC\"");
-        let pool = case.pool().await;
-        case.complete().await;
-        let mut calls = 0;
-        vendor.before_each(move |world| {
-            calls += 1;
-            if calls == 4 {
-                world.delete(gone);
-            }
-        });
-        let run = case.complete().await;
-        vendor.rest();
-        assert_eq!(run.retired, 3, "its children; itself was still seen");
-        case.complete().await;
-        let live: Vec<i64> =
-            sqlx::query_scalar("select parent_id from hiersync.customer_link where retired_at is null group by 1 order by 1")
-                .fetch_all(&pool)
-                .await
-                .unwrap();
-        assert!(live.contains(&stays) && !live.contains(&gone));
-        assert_customers(&pool, &customers_now(&vendor)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_parent_that_goes_with_the_one_above_takes_the_list_along_too() {
-    // Whichever of the lists of the chain have been read by then.
-    for request in 1..7 {
-        let settings = CapillarySettings { unknown_parent: UnknownParent::Error(200), ..CapillarySettings::default() };
-        let mut world = CapillaryWorld::new(47, Flavour::PLAIN);
-        world.plant(&Shape::of(vec![None, None, Some(0), Some(2), Some(3)]));
-        let (root, gone) = {
-            let root = world.roots()[0];
-            (root, *world.children(root).iter().find(|id| !world.children(**id).is_empty()).unwrap())
-        };
-        let vendor = CapillarySim::start(world, settings).await.unwrap();
-        let case = Case::new().await.customers(&vendor, "concurrency = 1\nretire_guard = 1.0");
-        let pool = case.pool().await;
-        case.complete().await;
-        let mut so_far = 0;
-        vendor.before_each(move |world| {
-            if so_far == request && world.children(root).contains(&gone) {
-                world.delete(gone);
-            }
-            so_far += 1;
-        });
-        case.complete().await;
-        vendor.rest();
-        case.complete().await;
-        assert_customers(&pool, &customers_now(&vendor)).await;
-    }
 }

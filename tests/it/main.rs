@@ -15,6 +15,7 @@ mod lies;
 mod lists;
 mod mirror;
 mod model;
+mod moves;
 mod own_postgres;
 mod plan;
 mod pooling;
