@@ -410,7 +410,8 @@ impl Dice {
         };
         let nodes = rng.usize(nodes);
         let tree = Tree { nodes, levels: rng.usize(1..5).min(nodes), seed };
-        let keys = format!("concurrency = {}\nretire_guard = 1.0\n", rng.u8(1..5));
+        // Some trees grow deeper, change by change, than the default allows.
+        let keys = format!("concurrency = {}\nmax_depth = 200\nretire_guard = 1.0\n", rng.u8(1..5));
         let (changes, spoilt, at_rest_first) = ([0.03, 0.1, 0.2, 0.4][rng.usize(..4)], rng.u8(..4) == 0, rng.bool());
         let is_wild = matches!(pace, Pace::Wild);
         Self {
