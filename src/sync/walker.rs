@@ -24,6 +24,9 @@ use crate::{
     walk::{progress::Progress, verdict::Course},
 };
 
+/// Rows in the smallest page: consecutive ones share a row.
+const FEWEST: u32 = 2;
+
 /// How the reading of some pages has ended.
 enum Read {
     /// As the last page said.
@@ -55,7 +58,7 @@ where
     V::Row: Mirrored,
 {
     let mut progress = Progress::from_stored(&work.progress);
-    let limit = progress.limit.unwrap_or_else(|| context.caller.vendor.page_size());
+    let mut limit = progress.limit.unwrap_or_else(|| context.caller.vendor.page_size());
     let mut was_refused = false;
     loop {
         let list = match context.caller.vendor.list(&work.parent, work.ask.as_ref()) {
@@ -66,6 +69,12 @@ where
         let course = match read {
             Read::Went(Course::Check) => parent::check(context, work, &mut progress, limit).await?,
             Read::Went(course) => course,
+            // A few rows of many megabytes must not keep out the others.
+            Read::Refused(VendorError::TooLarge(_)) if list.is_paged() && limit > FEWEST => {
+                limit = (limit / 4).max(FEWEST);
+                progress.limit = Some(limit);
+                Course::On
+            }
             Read::Refused(error) => {
                 let asked = work.ask.clone();
                 let may_have_left = matches!(error, VendorError::Rejected(_)) && work.found.is_some();
@@ -167,7 +176,7 @@ pub fn refused(work: &Work, error: &VendorError) -> Finding {
         VendorError::Rejected(_) | VendorError::Throttled { .. } | VendorError::Unauthorised(_) => "list_refused",
     };
     let todo = match kind {
-        "answer_too_large" => "raise the source's `max_response`, or lower its `page_size`",
+        "answer_too_large" => "raise the source's `max_response`",
         "list_unavailable" => "if that stays, ask the vendor about it",
         _ => "if that stays, look at the node with the vendor",
     };

@@ -68,6 +68,15 @@ pub enum List {
     Roster,
 }
 
+impl List {
+    /// Whether so many of its rows can be asked for as are wanted, wherever they stand: others are sent in one piece, or by numbered
+    /// pages of one size.
+    #[must_use]
+    pub fn is_paged(&self) -> bool {
+        matches!(self, Self::ChildrenOf(_))
+    }
+}
+
 /// One answer, row by row: what could be read, and what could not.
 #[derive(Debug, Clone)]
 pub struct Page<R> {

@@ -405,6 +405,29 @@ async fn a_list_that_comes_in_short_pages_is_read_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_large_rows_that_is_too_large_is_asked_for_in_smaller_ones() {
+    for concurrency in [1, 4] {
+        let (vendor, case, pool) = customers(&Shape::list(30), &format!("max_response = \"1MiB\"\nconcurrency = {concurrency}")).await;
+        let root = vendor.world_root();
+        let rows = vendor.world().children(root).to_vec();
+        for row in [3, 4, 5, 21] {
+            vendor.world().rename(rows[row], &"x".repeat(300 << 10), Stamp::Bump);
+        }
+        case.complete().await;
+        assert_customers(&pool, &customers_now(&vendor)).await;
+        case.quiet(&pool).await;
+        assert_eq!(findings(&pool).await, []);
+        // Where even the smallest page is too large, the rows before it land, and nobody is gone.
+        vendor.world().rename(rows[0], "Ann", Stamp::Bump);
+        vendor.world().rename(rows[20], &"x".repeat(2 << 20), Stamp::Bump);
+        let report = case.sync_with(WANTED).await;
+        let run = report.row.unwrap();
+        assert_eq!((report.outcome, run.updated, run.retired), (Outcome::Partial, 1, 0), "{run:?}");
+        assert_eq!(findings(&pool).await, [("answer_too_large".into(), root.to_string())]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_unpacks_to_too_much_is_left_alone() {
     let (spoilt, outcome, run) = Spoilt::by(Answer::gzip_bomb(20 << 20), "max_response = \"1MiB\"").await;
     assert_eq!(outcome, Outcome::Partial);
