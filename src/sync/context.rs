@@ -54,6 +54,8 @@ pub struct Context<V> {
     pub reading: Mutex<Option<Reading>>,
     /// How those of the last complete walk were, where that had to be found out.
     pub last_reading: OnceLock<Reading>,
+    /// A walk of this source was complete before: the mirror knows who was there.
+    pub complete_before: AtomicBool,
     /// What the vendor's pages have taught.
     pub paging: Mutex<Paging>,
     /// Something was seen to move since the walk began.
@@ -118,6 +120,11 @@ impl<V: Hierarchy> Context<V> {
     /// Levels below a root.
     pub fn max_depth(&self) -> i32 {
         i32::try_from(self.source.max_depth).unwrap_or(i32::MAX)
+    }
+
+    /// Whether a walk of this source was complete before: the mirror knows who was there.
+    pub fn any_complete(&self) -> bool {
+        self.complete_before.load(Ordering::Relaxed)
     }
 
     /// Something was seen to move.

@@ -12,7 +12,7 @@ use crate::{
         finding::{self, Finding},
         frontier::{self, State, Work},
         mirror::{At, Edge, Linked, Mirror, Mirrored},
-        reread, run,
+        reread,
         session::Step,
         source::{self, Paging},
     },
@@ -74,7 +74,7 @@ where
         && Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &draft.rows, holds_all).await?;
     let paging = context.paging();
     let received = draft.shown(place).received();
-    let has_come = draft.known.iter().any(|known| !known.linked) && run::any_complete(&mut step.conn(), &context.open).await?;
+    let has_come = draft.known.iter().any(|known| !known.linked) && context.any_complete();
     let terms =
         Terms { would_lose, has_come, under_way: place.under_way, count_is_total: paging.count_is_total == Some(true), ..terms(work) };
     let (next, course) = progress.clone().take(draft.shown(place), terms);
@@ -159,8 +159,7 @@ where
     let shown = reread::unite(&mut step.conn(), &context.open, &work.parent).await?;
     // Somebody who was there before is missed, rather than somebody who has come.
     let misses = shown < i64::from(progress.length())
-        && (!run::any_complete(&mut step.conn(), &context.open).await?
-            || Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &[], false).await?);
+        && (!context.any_complete() || Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &[], false).await?);
     if misses {
         frontier::save(&mut step.conn(), &context.open, &work.parent, &stored, State::Unproven, &[]).await?;
     }

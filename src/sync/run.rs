@@ -1,6 +1,9 @@
 //! One run, from the lease to the closed row.
 
-use std::sync::{Arc, Mutex, OnceLock, atomic::AtomicBool};
+use std::sync::{
+    Arc, Mutex, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -91,6 +94,7 @@ where
     let context = Context {
         reading: Mutex::new(vendor.reading()),
         last_reading: OnceLock::default(),
+        complete_before: AtomicBool::default(),
         paging: Mutex::default(),
         moved: AtomicBool::default(),
         misread: AtomicBool::default(),
@@ -161,7 +165,8 @@ impl<V: Hierarchy> Context<V> {
         let last = run::last_reach(&mut step.conn(), &self.open).await?;
         self.set_paging(source::paging(&mut step.conn(), self.open.lease.source_id).await?);
         let has_moved = run::has_moved(&mut step.conn(), &self.open).await?;
-        self.moved.fetch_or(has_moved, std::sync::atomic::Ordering::Relaxed);
+        self.moved.fetch_or(has_moved, Ordering::Relaxed);
+        self.complete_before.store(run::any_complete(&mut step.conn(), &self.open).await?, Ordering::Relaxed);
         step.commit().await?;
         if let Some(reading) = last.as_deref().and_then(Reading::from_word) {
             self.last_reading.get_or_init(|| reading);
