@@ -122,6 +122,19 @@ impl<P: Play> Simulation<P> {
         *open(&self.stage.before_each) = Some(Box::new(change));
     }
 
+    /// The same, once: right before the true answer of this number, counted from 0 at the next one.
+    pub fn before_request(&self, request: usize, change: impl FnOnce(&mut P::World) + Send + 'static) {
+        let (mut so_far, mut change) = (0, Some(change));
+        self.before_each(move |world| {
+            if so_far == request
+                && let Some(change) = change.take()
+            {
+                change(world);
+            }
+            so_far += 1;
+        });
+    }
+
     /// The world is at rest again.
     pub fn rest(&self) {
         *open(&self.stage.before_each) = None;

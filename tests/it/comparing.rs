@@ -62,19 +62,6 @@ impl Account {
         self.vendor.world().reports(of).to_vec()
     }
 
-    /// Changes the account right before a request, counted from the next one.
-    fn before(&self, request: usize, change: impl FnOnce(&mut LeadSquaredWorld) + Send + 'static) {
-        let (mut so_far, mut change) = (0, Some(change));
-        self.vendor.before_each(move |world| {
-            if so_far == request
-                && let Some(change) = change.take()
-            {
-                change(world);
-            }
-            so_far += 1;
-        });
-    }
-
     /// All lines that the mirror has ever had of a user, and whether they are live.
     async fn lines(&self, user: Uuid) -> Vec<(Uuid, bool)> {
         sqlx::query_as(
@@ -113,7 +100,7 @@ async fn who_comes_during_the_first_walk_does_not_make_lists_look_like_those_of_
         let manager = account.reports(account.root)[0];
         let report = account.reports(manager)[0];
         let last = account.reports(report)[0];
-        account.before(request, move |world| {
+        account.vendor.before_request(request, move |world| {
             for _ in 0..8 {
                 world.insert(manager, Place::Last);
             }
@@ -133,7 +120,7 @@ async fn who_leaves_during_a_walk_with_everybody_below_does_not_either() {
         let manager = account.reports(account.root)[0];
         let report = account.reports(manager)[0];
         let last = account.reports(report)[0];
-        account.before(request, move |world| {
+        account.vendor.before_request(request, move |world| {
             world.delete(report);
         });
         account.case.complete().await;
@@ -199,7 +186,7 @@ async fn two_who_change_places_in_a_first_walk_give_no_third_another_manager() {
         let (root, above) = (account.root, account.reports(account.root)[0]);
         let manager = account.reports(above)[0];
         let third = account.reports(manager)[0];
-        account.before(request, move |world| {
+        account.vendor.before_request(request, move |world| {
             world.change_manager(manager, root, Place::Last, Stamp::Bump);
             world.change_manager(above, manager, Place::Last, Stamp::Bump);
         });
@@ -218,7 +205,7 @@ async fn who_comes_to_somebody_new_is_not_given_to_the_next_one_above() {
         let mover = account.reports(from)[0];
         let manager = account.reports(above)[0];
         let new = Arc::new(Mutex::new(None));
-        account.before(request, {
+        account.vendor.before_request(request, {
             let new = Arc::clone(&new);
             move |world| {
                 let id = world.insert(manager, Place::Last);

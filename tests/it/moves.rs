@@ -55,13 +55,7 @@ async fn a_child_that_moves_from_a_list_that_was_read_to_one_that_was_not_has_on
         let pool = case.pool().await;
         case.complete().await;
         // The lookup, the root's list and its end; then the first parent's list, and before the second one's the child moves.
-        let mut calls = 0;
-        vendor.before_each(move |world| {
-            calls += 1;
-            if calls == 3 + pages + 1 {
-                world.move_to(child, to, Place::Last, Stamp::Bump);
-            }
-        });
+        vendor.before_request(3 + pages, move |world| world.move_to(child, to, Place::Last, Stamp::Bump));
         case.complete().await;
         vendor.rest();
         let link = |op: &str, parent: i64| (op.to_owned(), format!("{parent}/{child}"));
@@ -125,12 +119,8 @@ async fn who_comes_in_before_a_full_page_hides_nobody_who_had_come_before_the_wa
     let pool = case.pool().await;
     case.complete().await;
     let stays = vendor.world().insert(parent, Place::Last);
-    let mut calls = 0;
-    vendor.before_each(move |world| {
-        calls += 1;
-        if calls == 4 {
-            world.insert(parent, Place::First);
-        }
+    vendor.before_request(3, move |world| {
+        world.insert(parent, Place::First);
     });
     case.complete().await;
     vendor.rest();
@@ -147,12 +137,8 @@ async fn a_parent_that_goes_before_its_list_is_read_takes_the_list_along_and_the
         let case = Case::new().await.customers(&vendor, "concurrency = 1\nretire_guard = 1.0\nsort_order = \"ASC\"");
         let pool = case.pool().await;
         case.complete().await;
-        let mut calls = 0;
-        vendor.before_each(move |world| {
-            calls += 1;
-            if calls == 4 {
-                world.delete(gone);
-            }
+        vendor.before_request(3, move |world| {
+            world.delete(gone);
         });
         let run = case.complete().await;
         vendor.rest();
@@ -175,20 +161,14 @@ async fn a_parent_that_goes_with_the_one_above_takes_the_list_along_too() {
         let settings = CapillarySettings { unknown_parent: UnknownParent::Error(200), ..CapillarySettings::default() };
         let mut world = CapillaryWorld::new(47, Flavour::PLAIN);
         world.plant(&Shape::of(vec![None, None, Some(0), Some(2), Some(3)]));
-        let (root, gone) = {
-            let root = world.roots()[0];
-            (root, *world.children(root).iter().find(|id| !world.children(**id).is_empty()).unwrap())
-        };
+        let root = world.roots()[0];
+        let gone = *world.children(root).iter().find(|id| !world.children(**id).is_empty()).unwrap();
         let vendor = CapillarySim::start(world, settings).await.unwrap();
         let case = Case::new().await.customers(&vendor, "concurrency = 1\nretire_guard = 1.0");
         let pool = case.pool().await;
         case.complete().await;
-        let mut so_far = 0;
-        vendor.before_each(move |world| {
-            if so_far == request && world.children(root).contains(&gone) {
-                world.delete(gone);
-            }
-            so_far += 1;
+        vendor.before_request(request, move |world| {
+            world.delete(gone);
         });
         case.complete().await;
         vendor.rest();

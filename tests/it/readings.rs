@@ -253,13 +253,7 @@ async fn a_user_whose_manager_is_stated_and_changes_during_a_walk_never_ends_it_
     for request in 0..5 {
         let before = account.vendor.world().user(user).unwrap().manager.unwrap();
         let to = managers[usize::from(before == managers[0])];
-        let mut calls = 0;
-        account.vendor.before_each(move |world: &mut LeadSquaredWorld| {
-            if calls == request {
-                world.change_manager(user, to, Place::First, Stamp::Bump);
-            }
-            calls += 1;
-        });
+        account.vendor.before_request(request, move |world| world.change_manager(user, to, Place::First, Stamp::Bump));
         account.case.complete().await;
         account.vendor.rest();
         assert!(account.managers(user).await.len() <= 1, "two managers when it moved before call {request}");
@@ -309,16 +303,12 @@ async fn who_slips_over_a_seam_of_a_roster_is_not_taken_for_gone() {
     let account = Account::open(&Shape::list(119), settings, "edges = \"advanced_search\"").await;
     account.case.complete().await;
     let root = account.root;
-    let mut calls = 0;
-    account.vendor.before_each(move |world: &mut LeadSquaredWorld| {
-        calls += 1;
-        // After the first page: three of its users go, and those after the page are moved up.
-        if calls == 2 {
-            let mut first: Vec<Uuid> = world.reports(root).to_vec();
-            first.sort_unstable();
-            for user in first.into_iter().take(3) {
-                world.delete(user);
-            }
+    // After the first page: three of its users go, and those after the page are moved up.
+    account.vendor.before_request(1, move |world| {
+        let mut first: Vec<Uuid> = world.reports(root).to_vec();
+        first.sort_unstable();
+        for user in first.into_iter().take(3) {
+            world.delete(user);
         }
     });
     let run = account.case.complete().await;

@@ -501,12 +501,8 @@ async fn a_walk_in_runs_too_small_for_a_look_at_a_parent_comes_to_its_end() {
     let root = vendor.world_root();
     let parent = vendor.world().children(root)[1];
     // Told apart from one that has left only by a look, which takes several calls.
-    let mut calls = 0;
-    vendor.before_each(move |world| {
-        if calls == 2 {
-            world.delete(parent);
-        }
-        calls += 1;
+    vendor.before_request(2, move |world| {
+        world.delete(parent);
     });
     let mut ends = Vec::new();
     for _ in 0..40 {
