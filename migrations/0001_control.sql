@@ -3,68 +3,84 @@
 create schema if not exists hiersync;
 comment on schema hiersync is 'Hierarchies mirrored by hiersync: customers and their children, users and who reports to them.';
 
+create schema hiersync_internal;
+comment on schema hiersync_internal is 'Machinery of hiersync: nobody''s to read, and no promises.';
+
 -- One vendor account and the roots below which it is mirrored.
 create table hiersync.source (
     source_id int generated always as identity primary key,
     name text not null unique,
-    vendor text not null check (vendor in ('capillary', 'leadsquared')),
-    -- Node numbers are dense per source, so that a set of nodes is a few ranges (frontier.seen).
-    next_node_no int not null default 1
-) with (fillfactor = 70);
+    vendor text not null check (vendor in ('capillary', 'leadsquared'))
+);
 comment on table hiersync.source is 'One vendor account and the roots below which it is mirrored.';
 comment on column hiersync.source.source_id is 'Leads every primary key.';
 comment on column hiersync.source.name is 'Its name in the configuration.';
 comment on column hiersync.source.vendor is 'capillary or leadsquared.';
-comment on column hiersync.source.next_node_no is 'The number that the next new node gets.';
+
+-- What a source's walks hand on from one to the next.
+create table hiersync_internal.source_state (
+    source_id int primary key references hiersync.source,
+    -- Dense per source, so that a set of nodes is a few ranges (frontier.seen).
+    next_node_no int not null default 1,
+    count_is_total boolean
+) with (fillfactor = 70);
+comment on table hiersync_internal.source_state is 'What a source''s walks hand on from one to the next.';
+comment on column hiersync_internal.source_state.source_id is 'The source.';
+comment on column hiersync_internal.source_state.next_node_no is 'The number that the next new node gets.';
+comment on column hiersync_internal.source_state.count_is_total is 'Whether the count beside a list is of the whole list, as one of several pages has shown; null: none has.';
 
 -- One hiersync process. Leases and permits name it, so that a dead one on the same machine is known at once.
-create table hiersync.process (
+create table hiersync_internal.process (
     process_id bigint generated always as identity primary key,
     machine text not null,
     pid int not null,
     start_ticks bigint not null,
     started_at timestamptz not null default clock_timestamp()
 );
-comment on table hiersync.process is 'One hiersync process that has written here.';
-comment on column hiersync.process.process_id is 'Named by leases, runs and permits.';
-comment on column hiersync.process.machine is 'Boot id and process namespace: processes with the same text can see each other.';
-comment on column hiersync.process.pid is 'Process id there.';
-comment on column hiersync.process.start_ticks is 'When the kernel started it, in clock ticks since boot: a reused pid differs here.';
-comment on column hiersync.process.started_at is 'When it first wrote.';
+comment on table hiersync_internal.process is 'One hiersync process that has written here.';
+comment on column hiersync_internal.process.process_id is 'Named by leases, runs and permits.';
+comment on column hiersync_internal.process.machine is 'Boot id and process namespace: processes with the same text can see each other.';
+comment on column hiersync_internal.process.pid is 'Process id there.';
+comment on column hiersync_internal.process.start_ticks is 'When the kernel started it, in clock ticks since boot: a reused pid differs here.';
+comment on column hiersync_internal.process.started_at is 'When it first wrote.';
 
 -- Who may write a source's tables. A taker raises the epoch and closes the open run, so that the old holder's
 -- next transaction finds no open run and stops.
-create table hiersync.lease (
+create table hiersync_internal.lease (
     source_id int primary key references hiersync.source,
-    process_id bigint not null references hiersync.process,
+    process_id bigint not null references hiersync_internal.process,
     epoch bigint not null,
     until timestamptz not null
 ) with (fillfactor = 50);
-comment on table hiersync.lease is 'Who may write a source''s tables, and until when.';
-comment on column hiersync.lease.source_id is 'The source.';
-comment on column hiersync.lease.process_id is 'The holder.';
-comment on column hiersync.lease.epoch is 'Raised by every taker; a writer with an older one is refused.';
-comment on column hiersync.lease.until is 'By the database''s clock; renewed while the holder lives.';
+comment on table hiersync_internal.lease is 'Who may write a source''s tables, and until when.';
+comment on column hiersync_internal.lease.source_id is 'The source.';
+comment on column hiersync_internal.lease.process_id is 'The holder.';
+comment on column hiersync_internal.lease.epoch is 'Raised by every taker; a writer with an older one is refused.';
+comment on column hiersync_internal.lease.until is 'By the database''s clock; renewed while the holder lives.';
 
 -- One generation: reading everything below the roots once.
-create table hiersync.walk (
+create table hiersync_internal.walk (
     source_id int not null references hiersync.source,
     walk_id bigint generated always as identity,
     shape text not null,
-    reach text check (reach in ('direct', 'subtree', 'stated', 'roster')),
+    reach text check (reach in ('direct', 'subtree', 'stated', 'compared', 'directory')),
+    has_moved boolean not null default false,
+    longest_page int not null default 0,
     started_at timestamptz not null default clock_timestamp(),
     finished_at timestamptz,
     verdict text check (verdict in ('complete', 'partial', 'superseded')),
     primary key (source_id, walk_id)
 );
-comment on table hiersync.walk is 'One generation: reading everything below the roots once. A walk can span several runs.';
-comment on column hiersync.walk.source_id is 'The source.';
-comment on column hiersync.walk.walk_id is 'Marks what was seen: never a clock.';
-comment on column hiersync.walk.shape is 'Digest of the settings that decide what is read; a walk of another shape is not gone on with.';
-comment on column hiersync.walk.reach is 'How LeadSquared''s answers are read in this walk, once that is known: direct (reports), subtree (everybody below), stated (everybody below, with their managers), roster (all users, with their managers).';
-comment on column hiersync.walk.started_at is 'When it was opened.';
-comment on column hiersync.walk.finished_at is 'When it was closed; null while it is open.';
-comment on column hiersync.walk.verdict is 'complete: everything was proven; partial: something was not; superseded: the settings changed on the way.';
+comment on table hiersync_internal.walk is 'One generation: reading everything below the roots once. A walk can span several runs.';
+comment on column hiersync_internal.walk.source_id is 'The source.';
+comment on column hiersync_internal.walk.walk_id is 'Marks what was seen: never a clock.';
+comment on column hiersync_internal.walk.shape is 'Digest of the settings that decide what is read; a walk of another shape is not gone on with.';
+comment on column hiersync_internal.walk.reach is 'How LeadSquared''s lists are read, once that is known. direct: they hold reports. subtree: everybody below, with managers from the search. stated: everybody below, with their managers. compared: everybody below, and managers follow from comparing lists. directory: no lists, all users come from the search.';
+comment on column hiersync_internal.walk.has_moved is 'Something was seen to move in this walk.';
+comment on column hiersync_internal.walk.longest_page is 'Rows of the longest page of this walk: a shorter one was not cut off by a silent cap.';
+comment on column hiersync_internal.walk.started_at is 'When it was opened.';
+comment on column hiersync_internal.walk.finished_at is 'When it was closed; null while it is open.';
+comment on column hiersync_internal.walk.verdict is 'complete: everything was proven; partial: something was not; superseded: the settings changed on the way.';
 
 -- One attempt to bring a walk forward. The counters that every page moves stand together, for small WAL records.
 create table hiersync.sync_run (
@@ -126,82 +142,135 @@ create unique index sync_run_open on hiersync.sync_run (source_id) where outcome
 comment on index hiersync.sync_run_open is 'At most one open run per source.';
 
 -- The customers or users below whom a source is mirrored, as last resolved.
-create table hiersync.root (
+create table hiersync_internal.root (
     source_id int not null,
     asked_by text not null,
     node_key text not null,
     walk_id bigint not null,
+    row_walk_id bigint,
     primary key (source_id, asked_by)
 );
-comment on table hiersync.root is 'The nodes below which a source is mirrored.';
-comment on column hiersync.root.source_id is 'The source.';
-comment on column hiersync.root.asked_by is 'The root as configured: type and value of an identifier, or a UserId.';
-comment on column hiersync.root.node_key is 'The node''s id as text.';
-comment on column hiersync.root.walk_id is 'The walk that last resolved it.';
+comment on table hiersync_internal.root is 'The nodes below which a source is mirrored.';
+comment on column hiersync_internal.root.source_id is 'The source.';
+comment on column hiersync_internal.root.asked_by is 'The root as configured: type and value of an identifier, or a UserId.';
+comment on column hiersync_internal.root.node_key is 'The node''s id as text.';
+comment on column hiersync_internal.root.walk_id is 'The walk that last resolved it.';
+comment on column hiersync_internal.root.row_walk_id is 'The walk that last read its own row and queued its list.';
 
 -- One row per list to read. The rows stay from walk to walk; the state belongs to the walk named.
-create table hiersync.frontier (
+create table hiersync_internal.frontier (
     source_id int not null,
     parent_key text not null,
     list_no bigint generated always as identity,
     walk_id bigint not null,
+    node_no int,
     depth int not null,
-    state text not null check (state in ('queued', 'read', 'unproven', 'given_up')),
+    state text not null check (state in ('queued', 'doubtful', 'read', 'unproven', 'given_up')),
     attempts int not null default 0,
+    recounts int not null default 0,
+    is_recounted boolean not null default false,
+    refusal text,
+    shown_by text,
     ask_kind text,
     ask_value text,
     expected bigint,
-    progress jsonb not null default '{}',
+    pass jsonb not null default '{}',
+    last_page int,
     seen int4multirange not null default '{}',
+    seen_earlier int4multirange not null default '{}',
     primary key (source_id, parent_key)
 ) with (fillfactor = 70);
-comment on table hiersync.frontier is 'One row per list to read: whose, how far, and what it has shown.';
-comment on column hiersync.frontier.source_id is 'The source.';
-comment on column hiersync.frontier.parent_key is 'Whose list: the node''s id as text; * for a roster of all users.';
-comment on column hiersync.frontier.list_no is 'Order among lists of one depth.';
-comment on column hiersync.frontier.walk_id is 'The walk that the state belongs to.';
-comment on column hiersync.frontier.depth is 'Levels below the root: 0 for a root''s own list.';
-comment on column hiersync.frontier.state is 'queued: to be read; read: to its end and proven; unproven: to its end, a finding says why that proves nothing; given_up: a finding says why.';
-comment on column hiersync.frontier.attempts is 'Calls for this list that failed in this walk.';
-comment on column hiersync.frontier.ask_kind is 'Identifier type by which a customer''s children are asked for.';
-comment on column hiersync.frontier.ask_value is 'That identifier''s value.';
-comment on column hiersync.frontier.expected is 'How many children the vendor said there are (noOfChildren); null when it did not say.';
-comment on column hiersync.frontier.progress is 'What was read, by row offsets, with the ids at the edges.';
-comment on column hiersync.frontier.seen is 'Numbers (node_no) of the nodes that the list has shown in this walk.';
+comment on table hiersync_internal.frontier is 'One row per list to read: whose, how far, and what it has shown.';
+comment on column hiersync_internal.frontier.source_id is 'The source.';
+comment on column hiersync_internal.frontier.parent_key is 'Whose list: the node''s id as text; * for the directory of all users.';
+comment on column hiersync_internal.frontier.list_no is 'Order among lists of one depth.';
+comment on column hiersync_internal.frontier.walk_id is 'The walk that the state belongs to.';
+comment on column hiersync_internal.frontier.node_no is 'The number of the node whose list it is; null for the directory.';
+comment on column hiersync_internal.frontier.depth is 'Levels below the root, by the shortest way: 0 for a root''s own list.';
+comment on column hiersync_internal.frontier.state is 'queued: to be read. doubtful: its count disagrees, or the vendor refuses it. read: to its end and proven. unproven: to its end, and it proves nothing. given_up: it cannot be read.';
+comment on column hiersync_internal.frontier.attempts is 'How often it was begun anew in this walk.';
+comment on column hiersync_internal.frontier.recounts is 'How often the list above was read again for its count.';
+comment on column hiersync_internal.frontier.is_recounted is 'The list above was read again since the doubt arose.';
+comment on column hiersync_internal.frontier.refusal is 'Why the vendor refuses it.';
+comment on column hiersync_internal.frontier.shown_by is 'The list that last showed the node whose list it is; null for a root.';
+comment on column hiersync_internal.frontier.ask_kind is 'Identifier type by which a customer''s children are asked for.';
+comment on column hiersync_internal.frontier.ask_value is 'That identifier''s value. Personal data.';
+comment on column hiersync_internal.frontier.expected is 'How many children the vendor said there are (noOfChildren); null when it did not say.';
+comment on column hiersync_internal.frontier.pass is 'How far the last pass over it has come.';
+comment on column hiersync_internal.frontier.last_page is 'Rows of its last page, where the vendor''s count alone has ended it and the page may have been cut off.';
+comment on column hiersync_internal.frontier.seen is 'Numbers (node_no) of the nodes that the last pass has shown in this walk.';
+comment on column hiersync_internal.frontier.seen_earlier is 'Numbers of those that earlier passes have shown in this walk.';
 
 -- A vendor's budget: sources that name the same one share it.
-create table hiersync.budget (
+create table hiersync_internal.budget (
     budget_id int generated always as identity primary key,
     name text not null unique,
-    limits text[] not null default '{}',
     headroom double precision not null default 0,
+    pace double precision not null default 1 check (pace > 0 and pace <= 1),
+    paced_at timestamptz not null default clock_timestamp(),
     paused_until timestamptz,
-    paused_why text,
-    learned_limit text
+    paused_why text
 ) with (fillfactor = 50);
-comment on table hiersync.budget is 'What a vendor allows: windows that hold all at once.';
-comment on column hiersync.budget.budget_id is 'Named by the ledger.';
-comment on column hiersync.budget.name is 'Its name in the configuration.';
-comment on column hiersync.budget.limits is 'Calls and window of each limit, such as 25/5s, as last configured.';
-comment on column hiersync.budget.headroom is 'Share of the limits left to other users of the account.';
-comment on column hiersync.budget.paused_until is 'No call before this time: the vendor refused.';
-comment on column hiersync.budget.paused_why is 'Why it is paused.';
-comment on column hiersync.budget.learned_limit is 'A limit that the vendor stated in a refusal and that is lower than configured.';
+comment on table hiersync_internal.budget is 'What a vendor allows: windows that hold all at once.';
+comment on column hiersync_internal.budget.budget_id is 'Named by the ledger.';
+comment on column hiersync_internal.budget.name is 'Its name in the configuration.';
+comment on column hiersync_internal.budget.headroom is 'Share of the limits left to other users of the account.';
+comment on column hiersync_internal.budget.pace is 'Share of the shortest window that was used at paced_at: falls when the vendor refuses calls that the limits allow.';
+comment on column hiersync_internal.budget.paced_at is 'When the pace last fell; it comes back by a sixtieth with every window, or minute if that is shorter.';
+comment on column hiersync_internal.budget.paused_until is 'No call before this time: the vendor refused.';
+comment on column hiersync_internal.budget.paused_why is 'Why it is paused.';
 
 -- The calls that a budget's windows still hold. A row is bought before its calls and its end lowered after them.
-create table hiersync.budget_ledger (
+create table hiersync_internal.budget_ledger (
     budget_id int not null,
     batch_id bigint generated always as identity,
     process_id bigint not null,
     calls int not null,
     bought_at timestamptz not null,
     ended_at timestamptz not null,
+    buyer_boot bigint,
+    buyer_uptime_s double precision,
     primary key (budget_id, batch_id)
 ) with (fillfactor = 50);
-comment on table hiersync.budget_ledger is 'Calls that count against a budget''s windows.';
-comment on column hiersync.budget_ledger.budget_id is 'The budget.';
-comment on column hiersync.budget_ledger.batch_id is 'Permits bought together.';
-comment on column hiersync.budget_ledger.process_id is 'Who bought them.';
-comment on column hiersync.budget_ledger.calls is 'How many.';
-comment on column hiersync.budget_ledger.bought_at is 'Before this time none of the calls was sent.';
-comment on column hiersync.budget_ledger.ended_at is 'After this time none of the calls reaches the vendor; at first the latest possible, then when the last one was answered.';
+comment on table hiersync_internal.budget_ledger is 'Calls that count against a budget''s windows.';
+comment on column hiersync_internal.budget_ledger.budget_id is 'The budget.';
+comment on column hiersync_internal.budget_ledger.batch_id is 'Permits bought together.';
+comment on column hiersync_internal.budget_ledger.process_id is 'Who bought them.';
+comment on column hiersync_internal.budget_ledger.calls is 'How many.';
+comment on column hiersync_internal.budget_ledger.bought_at is 'Before this time none of the calls was sent.';
+comment on column hiersync_internal.budget_ledger.ended_at is 'After this time none of the calls reaches the vendor; at first the latest possible, then when the last one was answered.';
+comment on column hiersync_internal.budget_ledger.buyer_boot is 'Digest of the buyer''s boot id: uptimes with the same one can be compared.';
+comment on column hiersync_internal.budget_ledger.buyer_uptime_s is 'Seconds since the buyer''s machine was started, at bought_at: tells a database clock that has jumped.';
+
+-- Limits, configured and learned. All of a budget's limits hold at once.
+create table hiersync_internal.budget_limit (
+    budget_id int not null references hiersync_internal.budget,
+    origin text not null check (origin in ('configured', 'learned')),
+    window_ms bigint not null check (window_ms > 0),
+    calls int not null check (calls > 0),
+    stated_at timestamptz not null default clock_timestamp(),
+    primary key (budget_id, origin, window_ms)
+);
+comment on table hiersync_internal.budget_limit is 'What a budget allows: at most so many calls in any span of a window. All of them hold at once.';
+comment on column hiersync_internal.budget_limit.budget_id is 'The budget.';
+comment on column hiersync_internal.budget_limit.origin is 'configured, or learned: the vendor stated it in a refusal and it is lower than configured.';
+comment on column hiersync_internal.budget_limit.window_ms is 'Length of the window, in milliseconds.';
+comment on column hiersync_internal.budget_limit.calls is 'Calls allowed in one window, before headroom.';
+comment on column hiersync_internal.budget_limit.stated_at is 'When it was last configured or stated; a learned limit is forgotten a week later.';
+
+-- Processes that wait for permits are served in order. What is lost with a crash of the server is only the order, so
+-- the table needs no WAL.
+create unlogged table hiersync_internal.budget_waiter (
+    budget_id int not null,
+    process_id bigint not null,
+    since timestamptz not null,
+    wants int not null,
+    asks_again_by timestamptz not null,
+    primary key (budget_id, process_id)
+) with (fillfactor = 50);
+comment on table hiersync_internal.budget_waiter is 'Processes that wait for permits, in the order in which they are served.';
+comment on column hiersync_internal.budget_waiter.budget_id is 'The budget.';
+comment on column hiersync_internal.budget_waiter.process_id is 'Who waits.';
+comment on column hiersync_internal.budget_waiter.since is 'Since when: the earliest is served first.';
+comment on column hiersync_internal.budget_waiter.wants is 'How many permits it waits for.';
+comment on column hiersync_internal.budget_waiter.asks_again_by is 'If it has not asked again by this time, others are served meanwhile.';

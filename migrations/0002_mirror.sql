@@ -25,6 +25,7 @@ create table hiersync.customer (
     changed_at timestamptz not null,
     retired_at timestamptz,
     retired_walk_id bigint,
+    valid_from timestamptz not null,
     primary key (source_id, customer_id)
 );
 comment on table hiersync.customer is 'One Capillary customer; gone ones are kept with retired_at.';
@@ -51,6 +52,7 @@ comment on column hiersync.customer.first_seen_at is 'When we first saw it.';
 comment on column hiersync.customer.changed_at is 'When we last saw it change.';
 comment on column hiersync.customer.retired_at is 'When the vendor was found to show it no longer; null while it lives.';
 comment on column hiersync.customer.retired_walk_id is 'The walk that found so.';
+comment on column hiersync.customer.valid_from is 'Since when this version stands.';
 
 -- One entry of a customer's profiles[].
 create table hiersync.customer_profile (
@@ -94,6 +96,10 @@ comment on column hiersync.customer_identifier.identifier_no is 'Its place in id
 comment on column hiersync.customer_identifier.type is 'mobile, email, externalId, …';
 comment on column hiersync.customer_identifier.value is 'Its value, as sent.';
 
+-- Finds customers who share an identifier. Hashed: a value may be longer than an index can hold.
+create index customer_identifier_value on hiersync.customer_identifier (source_id, hashtextextended(value, 0));
+comment on index hiersync.customer_identifier_value is 'Finds customers who share an identifier.';
+
 -- One entry of a profile's commChannels[].
 create table hiersync.customer_channel (
     source_id int not null,
@@ -127,6 +133,7 @@ create table hiersync.customer_link (
     child_id bigint not null,
     first_seen_at timestamptz not null,
     retired_at timestamptz,
+    valid_from timestamptz not null,
     primary key (source_id, parent_id, child_id)
 );
 comment on table hiersync.customer_link is 'Parent and child; gone ones are kept with retired_at.';
@@ -135,6 +142,7 @@ comment on column hiersync.customer_link.parent_id is 'The parent customer.';
 comment on column hiersync.customer_link.child_id is 'The child customer.';
 comment on column hiersync.customer_link.first_seen_at is 'When we first saw it.';
 comment on column hiersync.customer_link.retired_at is 'When the parent''s list was proven not to hold it any more; null while it lives.';
+comment on column hiersync.customer_link.valid_from is 'Since when this version stands.';
 
 -- Finds a child's parents.
 create index customer_link_child on hiersync.customer_link (source_id, child_id);
@@ -158,6 +166,7 @@ create table hiersync.reporting_user (
     changed_at timestamptz not null,
     retired_at timestamptz,
     retired_walk_id bigint,
+    valid_from timestamptz not null,
     primary key (source_id, user_id)
 );
 comment on table hiersync.reporting_user is 'One LeadSquared user; gone ones are kept with retired_at.';
@@ -177,6 +186,7 @@ comment on column hiersync.reporting_user.first_seen_at is 'When we first saw it
 comment on column hiersync.reporting_user.changed_at is 'When we last saw it change.';
 comment on column hiersync.reporting_user.retired_at is 'When the vendor was found to show it no longer; null while it lives.';
 comment on column hiersync.reporting_user.retired_walk_id is 'The walk that found so.';
+comment on column hiersync.reporting_user.valid_from is 'Since when this version stands.';
 
 -- Manager → report.
 create table hiersync.reporting_line (
@@ -185,6 +195,7 @@ create table hiersync.reporting_line (
     user_id uuid not null,
     first_seen_at timestamptz not null,
     retired_at timestamptz,
+    valid_from timestamptz not null,
     primary key (source_id, manager_id, user_id)
 );
 comment on table hiersync.reporting_line is 'Manager and report; gone ones are kept with retired_at.';
@@ -193,27 +204,28 @@ comment on column hiersync.reporting_line.manager_id is 'The manager.';
 comment on column hiersync.reporting_line.user_id is 'The user who reports to the manager.';
 comment on column hiersync.reporting_line.first_seen_at is 'When we first saw it.';
 comment on column hiersync.reporting_line.retired_at is 'When it was found to be gone; null while it lives.';
+comment on column hiersync.reporting_line.valid_from is 'Since when this version stands.';
 
 -- Finds a user's managers.
 create index reporting_line_user on hiersync.reporting_line (source_id, user_id);
 comment on index hiersync.reporting_line_user is 'Finds a user''s managers.';
 
 -- Users that User Advanced Search showed in an open walk and that are not as the mirror has them. Who lies below
--- the roots is known only when the whole roster is read; then the rows are taken in and removed.
-create table hiersync.roster_row (
+-- the roots is known only when all of it is read; then the rows are taken in and removed.
+create table hiersync_internal.staged_user (
     source_id int not null,
     user_id uuid not null,
     manager_id uuid,
     walk_id bigint not null,
-    content jsonb not null,
+    content jsonb,
     primary key (source_id, user_id)
 );
-comment on table hiersync.roster_row is 'Users read from a roster in an open walk that differ from the mirror; empty between walks.';
-comment on column hiersync.roster_row.source_id is 'The source.';
-comment on column hiersync.roster_row.user_id is 'The user.';
-comment on column hiersync.roster_row.manager_id is 'The manager that the row states; null for nobody.';
-comment on column hiersync.roster_row.walk_id is 'The walk.';
-comment on column hiersync.roster_row.content is 'The user as read.';
+comment on table hiersync_internal.staged_user is 'Users whom the search has shown in an open walk and who differ from the mirror; empty between walks. Personal data.';
+comment on column hiersync_internal.staged_user.source_id is 'The source.';
+comment on column hiersync_internal.staged_user.user_id is 'The user.';
+comment on column hiersync_internal.staged_user.manager_id is 'The manager whom the row states; null for nobody.';
+comment on column hiersync_internal.staged_user.walk_id is 'The walk.';
+comment on column hiersync_internal.staged_user.content is 'The user as read; null where only the manager is taken from it. Personal data.';
 
 -- What changed, row by row.
 create table hiersync.change (
@@ -271,38 +283,90 @@ comment on column hiersync.finding.resolved_at is 'When a later walk no longer s
 create unique index finding_open on hiersync.finding (source_id, kind, key) where resolved_at is null;
 comment on index hiersync.finding_open is 'The same finding is open once.';
 
--- How fresh each source is, for a dashboard's corner.
-create view hiersync.source_health as
-select
-    s.source_id,
-    s.name,
-    s.vendor,
-    complete.finished_at as last_complete_at,
-    clock_timestamp() - complete.finished_at as staleness,
-    latest.run_id as last_run_id,
-    latest.started_at as last_started_at,
-    latest.finished_at as last_finished_at,
-    latest.outcome as last_outcome,
-    latest.error as last_error,
-    latest.resume_at,
-    (select count(*) from hiersync.finding f where f.source_id = s.source_id and f.resolved_at is null) as open_findings
-from hiersync.source s
-left join lateral (
-    select max(w.finished_at) as finished_at from hiersync.walk w where w.source_id = s.source_id and w.verdict = 'complete'
-) complete on true
-left join lateral (
-    select r.* from hiersync.sync_run r where r.source_id = s.source_id order by r.run_id desc limit 1
-) latest on true;
-comment on view hiersync.source_health is 'How fresh each source is.';
-comment on column hiersync.source_health.source_id is 'The source.';
-comment on column hiersync.source_health.name is 'Its name in the configuration.';
-comment on column hiersync.source_health.vendor is 'capillary or leadsquared.';
-comment on column hiersync.source_health.last_complete_at is 'When a walk was last completed.';
-comment on column hiersync.source_health.staleness is 'Time since then.';
-comment on column hiersync.source_health.last_run_id is 'The latest run.';
-comment on column hiersync.source_health.last_started_at is 'When it began.';
-comment on column hiersync.source_health.last_finished_at is 'When it ended; null while it runs.';
-comment on column hiersync.source_health.last_outcome is 'How it ended; null while it runs.';
-comment on column hiersync.source_health.last_error is 'What a person must see.';
-comment on column hiersync.source_health.resume_at is 'When the budget lets it go on.';
-comment on column hiersync.source_health.open_findings is 'Findings that nobody and nothing has resolved.';
+-- History: every replaced version with the time for which it stood.
+--
+-- A version begins at the time of the page that brought it (`valid_from`) and ends where the next one begins (`valid_to`). Each
+-- begins at least a microsecond after the one before, and after its retirement, whatever the clock says: periods never overlap.
+-- Retiring makes no version: it only sets `retired_at`, from which the time before can be told. A version of a customer is kept
+-- whole, whatever of it was replaced.
+
+create table hiersync.customer_history (
+    like hiersync.customer including comments,
+    valid_to timestamptz not null,
+    primary key (source_id, customer_id, valid_from),
+    check (valid_from < valid_to)
+);
+comment on table hiersync.customer_history is 'A replaced version of a customer: before an update, before a newer stamp alone, and before it came back (then retired_at says since when it was gone).';
+comment on column hiersync.customer_history.valid_from is 'Since when it stood.';
+comment on column hiersync.customer_history.valid_to is 'When it was replaced: it stood until just before.';
+
+create table hiersync.customer_profile_history (
+    like hiersync.customer_profile including comments,
+    valid_from timestamptz not null,
+    valid_to timestamptz not null,
+    primary key (source_id, customer_id, valid_from, profile_no),
+    check (valid_from < valid_to)
+);
+comment on table hiersync.customer_profile_history is 'The profiles of a replaced version of a customer.';
+comment on column hiersync.customer_profile_history.valid_from is 'Since when it stood.';
+comment on column hiersync.customer_profile_history.valid_to is 'When it was replaced: it stood until just before.';
+
+create table hiersync.customer_identifier_history (
+    like hiersync.customer_identifier including comments,
+    valid_from timestamptz not null,
+    valid_to timestamptz not null,
+    primary key (source_id, customer_id, valid_from, profile_no, identifier_no),
+    check (valid_from < valid_to)
+);
+comment on table hiersync.customer_identifier_history is 'The identifiers of a replaced version of a customer.';
+comment on column hiersync.customer_identifier_history.valid_from is 'Since when it stood.';
+comment on column hiersync.customer_identifier_history.valid_to is 'When it was replaced: it stood until just before.';
+
+create table hiersync.customer_channel_history (
+    like hiersync.customer_channel including comments,
+    valid_from timestamptz not null,
+    valid_to timestamptz not null,
+    primary key (source_id, customer_id, valid_from, profile_no, channel_no),
+    check (valid_from < valid_to)
+);
+comment on table hiersync.customer_channel_history is 'The communication channels of a replaced version of a customer.';
+comment on column hiersync.customer_channel_history.valid_from is 'Since when it stood.';
+comment on column hiersync.customer_channel_history.valid_to is 'When it was replaced: it stood until just before.';
+
+create table hiersync.customer_link_history (
+    like hiersync.customer_link including comments,
+    valid_to timestamptz not null,
+    primary key (source_id, parent_id, child_id, valid_from),
+    check (valid_from < valid_to)
+);
+comment on table hiersync.customer_link_history is 'What a link of customers was before it came back: retired_at says since when it was gone.';
+comment on column hiersync.customer_link_history.valid_from is 'Since when it stood.';
+comment on column hiersync.customer_link_history.valid_to is 'When it was replaced: it stood until just before.';
+
+-- Finds a child's former parents.
+create index customer_link_history_child on hiersync.customer_link_history (source_id, child_id);
+comment on index hiersync.customer_link_history_child is 'Finds a child''s former parents.';
+
+create table hiersync.reporting_user_history (
+    like hiersync.reporting_user including comments,
+    valid_to timestamptz not null,
+    primary key (source_id, user_id, valid_from),
+    check (valid_from < valid_to)
+);
+comment on table hiersync.reporting_user_history is 'A replaced version of a user: before an update, before a newer stamp alone, and before it came back (then retired_at says since when it was gone).';
+comment on column hiersync.reporting_user_history.valid_from is 'Since when it stood.';
+comment on column hiersync.reporting_user_history.valid_to is 'When it was replaced: it stood until just before.';
+
+create table hiersync.reporting_line_history (
+    like hiersync.reporting_line including comments,
+    valid_to timestamptz not null,
+    primary key (source_id, manager_id, user_id, valid_from),
+    check (valid_from < valid_to)
+);
+comment on table hiersync.reporting_line_history is 'What a reporting line was before it came back: retired_at says since when it was gone.';
+comment on column hiersync.reporting_line_history.valid_from is 'Since when it stood.';
+comment on column hiersync.reporting_line_history.valid_to is 'When it was replaced: it stood until just before.';
+
+-- Finds a user's former managers.
+create index reporting_line_history_user on hiersync.reporting_line_history (source_id, user_id);
+comment on index hiersync.reporting_line_history_user is 'Finds a user''s former managers.';

@@ -25,7 +25,7 @@ use crate::{
         session::{self, Step},
     },
     sync::{
-        progress::Progress,
+        gauges::Gauges,
         report::{NoRun, Report},
         run::{self, Shared, Wanted},
     },
@@ -121,7 +121,7 @@ impl App {
         source: &Source,
         wanted: Wanted,
         stop: &CancellationToken,
-        progress: Arc<Progress>,
+        progress: Arc<Gauges>,
     ) -> Result<Report, SourceError> {
         if let Some(embedded) = &self.embedded {
             embedded.ensure().await?;

@@ -20,7 +20,7 @@ use crate::{
     model::run::{Outcome, Trigger},
     store::report,
     sync::{
-        progress::Progress,
+        gauges::Gauges,
         report::{NoRun, Report},
         run::Wanted,
     },
@@ -45,7 +45,7 @@ pub enum Doing {
     /// Nothing.
     Idle,
     /// A run.
-    Running(Arc<Progress>),
+    Running(Arc<Gauges>),
     /// Waiting for the budget to go on with a walk.
     Resting(DateTime<Utc>),
 }
@@ -84,7 +84,7 @@ impl Runner {
 fn told(doing: &Doing) -> String {
     match doing {
         Doing::Idle => "idle".into(),
-        Doing::Running(progress) => format!("{} pages, {} rows", Progress::read(&progress.pages), Progress::read(&progress.rows)),
+        Doing::Running(progress) => format!("{} pages, {} rows", Gauges::read(&progress.pages), Gauges::read(&progress.rows)),
         Doing::Resting(until) => format!("budget spent, goes on at {}", until.format("%H:%M:%S UTC")),
     }
 }
@@ -119,7 +119,7 @@ impl One {
     /// Runs the source; while somebody else does, looks after them.
     async fn run(&self, trigger: Trigger) -> Option<Report> {
         loop {
-            let progress = Arc::new(Progress::default());
+            let progress = Arc::new(Gauges::default());
             self.tell(Doing::Running(Arc::clone(&progress)));
             let wanted = Wanted { trigger, max_calls: None, dry_run: false, accept_retire: false };
             let busy = match self.app.run(&self.source, wanted, &self.stop, progress).await {

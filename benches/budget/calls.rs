@@ -10,7 +10,7 @@ use hiersync::{
         capillary::{CapillarySim, make::Flavour, settings::CapillarySettings, world::CapillaryWorld},
         shape::Shape,
     },
-    sync::{progress::Progress, run::Wanted},
+    sync::{gauges::Gauges, run::Wanted},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,7 @@ async fn walk(name: &str, shape: &Shape) {
     for _ in 0..2 {
         let (before, written) = (vendor.door().calls(), lsn(&app).await);
         let wanted = Wanted { trigger: Trigger::Manual, max_calls: None, dry_run: false, accept_retire: false };
-        let report = app.run(&app.config.sources[0], wanted, &CancellationToken::new(), Arc::new(Progress::default())).await.unwrap();
+        let report = app.run(&app.config.sources[0], wanted, &CancellationToken::new(), Arc::new(Gauges::default())).await.unwrap();
         assert_eq!(report.outcome, Outcome::Complete, "{report:?}");
         calls.push(vendor.door().calls() - before);
         wal = lsn(&app).await - written;

@@ -55,8 +55,8 @@ async fn cost(texts: &[&str], callers: f64) {
     if texts.len() > 1 {
         // A day of it went before.
         sqlx::query(
-            "insert into hiersync.budget_ledger (budget_id, process_id, calls, bought_at, ended_at)
-             select budget_id, 0, 1000, t, t from hiersync.budget,
+            "insert into hiersync_internal.budget_ledger (budget_id, process_id, calls, bought_at, ended_at)
+             select budget_id, 0, 1000, t, t from hiersync_internal.budget,
                  generate_series(clock_timestamp() - interval '12 hours', clock_timestamp() - interval '6 s', interval '1 s') t",
         )
         .execute(&app.pool)
@@ -66,15 +66,16 @@ async fn cost(texts: &[&str], callers: f64) {
     let purse = Purse::new(ledger);
     // The first trade merges the whole day; those after it find it merged, without the rows that went.
     drop(purse.permit(Duration::from_secs(60), &CancellationToken::new()).await.unwrap_or_else(|why| panic!("{why}")));
-    sqlx::raw_sql("vacuum hiersync.budget_ledger").execute(&app.pool).await.unwrap();
+    sqlx::raw_sql("vacuum hiersync_internal.budget_ledger").execute(&app.pool).await.unwrap();
     let (begun, here, there) = (clock::instant(), cpu_here(), cpu_of_postgres(home.path()));
     let permits = spend(&purse, begun).await;
     let span = begun.elapsed().as_secs_f64();
     let (here, there) = (cpu_here() - here - callers * span, cpu_of_postgres(home.path()) - there);
-    let purchases: f64 = sqlx::query_scalar("select count(distinct bought_at)::float8 from hiersync.budget_ledger where process_id <> 0")
-        .fetch_one(&app.pool)
-        .await
-        .unwrap();
+    let purchases: f64 =
+        sqlx::query_scalar("select count(distinct bought_at)::float8 from hiersync_internal.budget_ledger where process_id <> 0")
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
     let share = |cpu: f64| format!("{:.2} %", cpu / span * 100.0);
     println!(
         "{:>28} {:>10.0} {:>12.0} {:>10} {:>10} {:>10}",

@@ -12,7 +12,7 @@ use hiersync::{
         leadsquared::{LeadSquaredSim, make::Flavour, settings::LeadSquaredSettings, world::LeadSquaredWorld},
         shape::Shape,
     },
-    sync::{progress::Progress, run::Wanted},
+    sync::{gauges::Gauges, run::Wanted},
     vendor::{Ask, Vendor, hierarchy::Hierarchy},
 };
 use tokio_util::sync::CancellationToken;
@@ -91,7 +91,7 @@ async fn walk(latency: Duration) -> Seen {
     let app = home.app().await;
     let wanted = Wanted { trigger: Trigger::Manual, max_calls: None, dry_run: false, accept_retire: false };
     let begun = clock::instant();
-    let report = app.run(&app.config.sources[0], wanted, &CancellationToken::new(), Arc::new(Progress::default())).await.unwrap();
+    let report = app.run(&app.config.sources[0], wanted, &CancellationToken::new(), Arc::new(Gauges::default())).await.unwrap();
     let took = begun.elapsed();
     assert_eq!(vendor.door().calls(), CALLS, "{report:?}");
     app.close().await;

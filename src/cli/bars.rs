@@ -4,19 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::sync::progress::Progress;
+use crate::sync::gauges::Gauges;
 
 /// One line per source, on stderr; nothing where stderr is no terminal.
 #[derive(Default)]
 pub struct Bars {
     all: MultiProgress,
-    lines: Vec<(ProgressBar, Arc<Progress>)>,
+    lines: Vec<(ProgressBar, Arc<Gauges>)>,
 }
 
 impl Bars {
     /// Adds a source's line, and gives the numbers that it shows.
-    pub fn add(&mut self, source: &str) -> Arc<Progress> {
-        let progress = Arc::new(Progress::default());
+    pub fn add(&mut self, source: &str) -> Arc<Gauges> {
+        let progress = Arc::new(Gauges::default());
         let style = ProgressStyle::with_template("{spinner} {prefix:.bold} {msg} [{elapsed_precise}]").expect("the template is one");
         let bar = self.all.add(ProgressBar::new_spinner().with_style(style).with_prefix(source.to_owned()));
         self.lines.push((bar, Arc::clone(&progress)));
@@ -43,11 +43,11 @@ impl Bars {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a pace for people")]
-fn line(progress: &Progress, elapsed: Duration) -> String {
+fn line(progress: &Gauges, elapsed: Duration) -> String {
     let (calls, pages, rows) = (&progress.calls, &progress.pages, &progress.rows);
-    let (calls, pages, rows) = (Progress::read(calls), Progress::read(pages), Progress::read(rows));
+    let (calls, pages, rows) = (Gauges::read(calls), Gauges::read(pages), Gauges::read(rows));
     let seconds = elapsed.as_secs_f64().max(0.001);
-    let waited = Duration::from_millis(Progress::read(&progress.waited_ms));
+    let waited = Duration::from_millis(Gauges::read(&progress.waited_ms));
     let waiting = if progress.is_waiting.load(std::sync::atomic::Ordering::Relaxed) { ", waiting for the budget" } else { "" };
     format!(
         "{pages} pages, {rows} rows, {:.0} rows/s, {:.1} calls/s, waited {:.0} s{waiting}",
@@ -63,11 +63,11 @@ mod tests {
 
     #[test]
     fn the_line_tells_pages_rows_pace_and_waiting() {
-        let progress = Progress::default();
-        Progress::add(&progress.calls, 50);
-        Progress::add(&progress.pages, 48);
-        Progress::add(&progress.rows, 4800);
-        Progress::add(&progress.waited_ms, 7_000);
+        let progress = Gauges::default();
+        Gauges::add(&progress.calls, 50);
+        Gauges::add(&progress.pages, 48);
+        Gauges::add(&progress.rows, 4800);
+        Gauges::add(&progress.waited_ms, 7_000);
         let told = line(&progress, Duration::from_secs(10));
         assert_eq!(told, "48 pages, 4800 rows, 480 rows/s, 5.0 calls/s, waited 7 s");
     }

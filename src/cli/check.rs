@@ -15,7 +15,7 @@ use crate::{
     sync::{
         Interrupted,
         caller::{CallError, Caller},
-        progress::Progress,
+        gauges::Gauges,
         terms::Terms,
     },
     vendor::{Ask, List, error::VendorError, hierarchy::Hierarchy},
@@ -95,7 +95,7 @@ async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: 
     let list = first_list(&vendor).map_err(|why| (Exit::Config, why))?;
     let purse =
         app.purse(source).await.map_err(|error| (Exit::Unavailable, format!("{:#}", anyhow::Error::new(SourceError::Database(error)))))?;
-    let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Progress::default()), &Terms::of(source, None));
+    let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Gauges::default()), &Terms::of(source, None));
     let ask = Ask { list, offset: 0, limit };
     let answer = caller.call(&|within| caller.vendor.page(&ask, within).boxed()).await;
     if let Err(error) = caller.settle().await {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     difference,
     node::{Node, NodeKey},
+    reach::Stated,
 };
 
 /// One customer with all its profiles.
@@ -14,6 +15,8 @@ use super::{
 pub struct Customer {
     /// The vendor's `userId`; negative for a root whose id could not be learned.
     pub id: i64,
+    /// Whom the row states as its parent (`parentCustomer`), if it does. Not stored.
+    pub parent: Option<i64>,
     /// One per source or account, in the vendor's order. Never empty for a customer that was read.
     pub profiles: Vec<Profile>,
     /// `extendedFields`.
@@ -197,6 +200,10 @@ impl Node for Customer {
             told.extend(difference::between(&old.beside_columns(), &self.beside_columns()));
         }
         told
+    }
+
+    fn stated_parent(&self) -> Stated {
+        self.parent.map_or(Stated::Nothing, |id| Stated::Parent(NodeKey(id.to_string())))
     }
 
     fn stamp(&self) -> Option<DateTime<Utc>> {

@@ -5,6 +5,6 @@ pub mod difference;
 pub mod digest;
 pub mod limit;
 pub mod node;
-pub mod reading;
+pub mod reach;
 pub mod run;
 pub mod user;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{difference, digest::Digest, reading::Stated};
+use super::{difference, digest::Digest, reach::Stated};
 
 /// A node's id as text: as it stands in `change.key`, `finding.key` and the frontier.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

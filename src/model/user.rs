@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     node::{Node, NodeKey},
-    reading::Stated,
+    reach::Stated,
 };
 
 /// Where a change stamp that could not be read stands in `extra`: it is no content, as a stamp is none.

@@ -67,7 +67,7 @@ pub async fn write_limits(conn: &mut Conn<'_>, name: &str, limits: &[Limit], hea
     let windows: Vec<i64> = limits.iter().map(|limit| i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX)).collect();
     let calls: Vec<i32> = limits.iter().map(|limit| whole(limit.calls)).collect();
     let budget_id = sqlx::query_scalar!(
-        "insert into hiersync.budget as b (name, headroom) values ($1, $2)
+        "insert into hiersync_internal.budget as b (name, headroom) values ($1, $2)
          on conflict (name) do update set headroom = excluded.headroom returning budget_id",
         name,
         headroom
@@ -126,13 +126,13 @@ async fn follow_clock(conn: &mut Conn<'_>, budget: &Budget, jump: TimeDelta) -> 
     let seconds = jump.as_seconds_f64();
     warn!(budget = budget.name, seconds, "the database's clock jumped: the ledger follows");
     sqlx::query!(
-        "with waiters as (delete from hiersync.budget_waiter where budget_id = $1),
+        "with waiters as (delete from hiersync_internal.budget_waiter where budget_id = $1),
               moved as (
-                  update hiersync.budget set paused_until = paused_until + make_interval(secs => $2),
+                  update hiersync_internal.budget set paused_until = paused_until + make_interval(secs => $2),
                       paced_at = paced_at + make_interval(secs => $2)
                   where budget_id = $1
               )
-         update hiersync.budget_ledger
+         update hiersync_internal.budget_ledger
          set bought_at = bought_at + make_interval(secs => $2), ended_at = ended_at + make_interval(secs => $2)
          where budget_id = $1",
         budget.budget_id,
@@ -184,7 +184,7 @@ fn in_batches(calls: u32) -> Vec<i32> {
 async fn write_place(conn: &mut Conn<'_>, budget: &Budget, changes: &Changes) -> sqlx::Result<()> {
     if let Some(place) = changes.waits {
         sqlx::query!(
-            "insert into hiersync.budget_waiter (budget_id, process_id, since, wants, asks_again_by) values ($1, $2, $3, $4, $5)
+            "insert into hiersync_internal.budget_waiter (budget_id, process_id, since, wants, asks_again_by) values ($1, $2, $3, $4, $5)
              on conflict (budget_id, process_id) do update set wants = excluded.wants, asks_again_by = excluded.asks_again_by",
             budget.budget_id,
             place.process_id,
@@ -196,7 +196,7 @@ async fn write_place(conn: &mut Conn<'_>, budget: &Budget, changes: &Changes) ->
         .await?;
     } else if changes.waits_no_more {
         sqlx::query!(
-            "delete from hiersync.budget_waiter
+            "delete from hiersync_internal.budget_waiter
              where budget_id = $1 and (process_id = $2 or asks_again_by < clock_timestamp() - interval '1 minute')",
             budget.budget_id,
             budget.process_id
@@ -215,9 +215,9 @@ pub async fn learn(conn: &mut Conn<'_>, budget: &Budget, limit: Limit, is_news: 
     let millis = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX);
     sqlx::query!(
         "with taken_back as (
-             delete from hiersync.budget_limit where budget_id = $1 and window_ms = $2 and origin = 'learned' and not $4
+             delete from hiersync_internal.budget_limit where budget_id = $1 and window_ms = $2 and origin = 'learned' and not $4
          )
-         insert into hiersync.budget_limit (budget_id, origin, window_ms, calls) select $1, 'learned', $2, $3 where $4
+         insert into hiersync_internal.budget_limit (budget_id, origin, window_ms, calls) select $1, 'learned', $2, $3 where $4
          on conflict (budget_id, origin, window_ms) do update set calls = excluded.calls, stated_at = excluded.stated_at",
         budget.budget_id,
         millis,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     conn::Conn,
-    mirror::{At, Edge},
+    facts::{At, Edge},
 };
 
 /// One row of `change`.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 
-use super::{conn::Conn, mirror::At, run::OpenRun};
+use super::{conn::Conn, facts::At, run::OpenRun};
 
 /// Something a person should know.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +74,7 @@ pub async fn stale_before(conn: &mut Conn<'_>, at: At, keys: &[&str], digests: &
         r#"select n.key as "key!"
            from unnest($3::text[], $4::text[]) as n (key, digest)
            join hiersync.finding f on f.source_id = $1 and f.kind = 'stale_read' and f.key = n.key and f.resolved_at is null
-           join hiersync.walk w on w.source_id = $1 and w.walk_id = f.walk_id and w.verdict = 'complete'
+           join hiersync_internal.walk w on w.source_id = $1 and w.walk_id = f.walk_id and w.verdict = 'complete'
            where f.walk_id <> $2 and f.detail ->> 'digest' = coalesce(n.digest, f.detail ->> 'digest')"#,
         at.source_id,
         at.walk_id,
@@ -118,7 +118,8 @@ pub const OF_LISTS: [&str; 11] = [
 const OF_ROWS: [&str; 8] =
     ["bad_manager", "bad_time", "kept_as_text", "key_twice", "mixed_ids", "shown_twice", "silent_change", "text_replaced"];
 /// Looked for at the end of every walk.
-const OF_ENDS: [&str; 5] = ["cycle", "limit_learned", "root_unknown", "second_parent", "self_parent"];
+const OF_ENDS: [&str; 8] =
+    ["columns_refused", "cycle", "limit_learned", "manager_not_listed", "managers_unknown", "root_unknown", "second_parent", "self_parent"];
 
 /// Resolves what the walk, now ended without being complete, would have seen again.
 ///

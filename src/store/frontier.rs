@@ -6,45 +6,42 @@ use sqlx::types::Json;
 use super::{conn::Conn, run::OpenRun};
 use crate::{config::Identifier, model::node::NodeKey};
 
+/// Stands for the directory of all users in place of a parent.
+pub const DIRECTORY: &str = "*";
+
 /// A list to be read, as the store holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Work {
     /// Whose list.
     pub parent: NodeKey,
+    /// That node's number; `None` for the directory.
+    pub node_no: Option<i32>,
+    /// Order among lists of one depth.
+    pub list_no: i64,
     /// Levels below the root; 0 for a root's own list.
     pub depth: i32,
-    /// Calls for it that failed in this walk.
+    /// How often it was begun anew in this walk.
     pub attempts: i32,
     /// By what a customer's children are asked for.
     pub ask: Option<Identifier>,
     /// How many children the vendor said there are.
     pub expected: Option<i64>,
-    /// Where the parent was found; `None` for a root.
-    pub found: Option<Found>,
-    /// What was read, as the walk keeps it.
-    pub progress: Value,
-}
-
-impl Found {
-    pub(super) fn from_row(list_of: Option<String>, place: Option<i32>) -> Option<Self> {
-        Some(Self { list_of: NodeKey(list_of?), place: place?.unsigned_abs() })
-    }
+    /// The list that showed the parent; `None` for a root.
+    pub shown_by: Option<NodeKey>,
+    /// How far it was read, as the walk keeps it.
+    pub pass: Value,
 }
 
 impl Work {
     /// A list of which nothing but its place in the tree is known.
-    pub fn new(parent: NodeKey, depth: i32) -> Self {
-        Self { parent, depth, attempts: 0, ask: None, expected: None, found: None, progress: Value::Null }
+    pub fn new(parent: NodeKey, node_no: Option<i32>, depth: i32) -> Self {
+        Self { parent, node_no, list_no: 0, depth, attempts: 0, ask: None, expected: None, shown_by: None, pass: Value::Null }
     }
-}
 
-/// Where a node was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// In whose list.
-    pub list_of: NodeKey,
-    /// Its place there, from 0.
-    pub place: u32,
+    /// It is the directory of all users.
+    pub fn is_directory(&self) -> bool {
+        self.parent.0 == DIRECTORY
+    }
 }
 
 /// What has become of a list.
@@ -52,6 +49,8 @@ pub struct Found {
 pub enum State {
     /// To be read (on).
     Queued,
+    /// Its count disagrees, or the vendor refuses it.
+    Doubtful,
     /// Read to its end and proven.
     Read,
     /// Read to its end; what it does not show proves nothing.
@@ -64,6 +63,7 @@ impl State {
     fn word(self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Doubtful => "doubtful",
             Self::Read => "read",
             Self::Unproven => "unproven",
             Self::GivenUp => "given_up",
@@ -71,16 +71,40 @@ impl State {
     }
 }
 
-/// The next lists to read, upper levels first and those that are read once more last, without those already in hand.
-///
-/// # Errors
-/// When the database fails.
+/// What counts as shown by a list from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Whom the pass has shown so far.
+    ByPass,
+    /// Nobody yet: the next pass begins. Whom earlier ones have shown is kept beside it.
+    ByNextPass,
+    /// The same, and only whom this pass has shown is kept.
+    ByNextPassAlone,
+    /// Whom any pass has shown.
+    Together,
+    /// Nobody at all.
+    Nobody,
+}
+
+impl Shown {
+    fn word(self) -> &'static str {
+        match self {
+            Self::ByPass => "pass",
+            Self::ByNextPass => "next",
+            Self::ByNextPassAlone => "alone",
+            Self::Together => "together",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+/// The next lists to read: deepest first, oldest of equals, those that are read again last. Without those in hand.
 pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit: i64) -> sqlx::Result<Vec<Work>> {
     let rows = sqlx::query!(
-        "select parent_key, depth, attempts, ask_kind, ask_value, expected, progress, found_in, found_at
-         from hiersync.frontier
+        "select parent_key, node_no, list_no, depth, attempts, ask_kind, ask_value, expected, shown_by, pass
+         from hiersync_internal.frontier
          where source_id = $1 and walk_id = $2 and state = 'queued' and parent_key <> all($3)
-         order by attempts, depth, list_no limit $4",
+         order by attempts, depth desc, list_no limit $4",
         run.lease.source_id,
         run.walk_id,
         in_hand,
@@ -90,144 +114,145 @@ pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit:
     .await?;
     let work = rows.into_iter().map(|row| Work {
         parent: NodeKey(row.parent_key),
+        node_no: row.node_no,
+        list_no: row.list_no,
         depth: row.depth,
         attempts: row.attempts,
         ask: row.ask_kind.zip(row.ask_value).map(|(kind, value)| Identifier { kind, value }),
         expected: row.expected,
-        found: Found::from_row(row.found_in, row.found_at),
-        progress: row.progress,
+        shown_by: row.shown_by.map(NodeKey),
+        pass: row.pass,
     });
     Ok(work.collect())
 }
 
-/// What the lists of those below the roots have shown of others.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Telling {
-    /// Rows that the roots' lists have too, at each of their readings.
-    pub among_roots: i64,
-    /// Those, and the rows that the roots' lists never have.
-    pub all_rows: i64,
-    /// A root's list was another at its second reading.
-    pub has_moved: bool,
+/// Where a list stands after a page.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// How far it was read.
+    pub pass: &'a Value,
+    /// What has become of it.
+    pub state: State,
+    /// Numbers of the nodes on the page.
+    pub page: &'a [i32],
+    /// What counts as shown.
+    pub shown: Shown,
+    /// Rows of its last page, where the vendor's count alone has ended it.
+    pub last_page: Option<u32>,
 }
 
-/// What the lists of those below the roots have shown of others. `None`: the roots' lists are not read.
-///
-/// # Errors
-/// When the database fails.
-pub async fn telling_rows(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<Telling>> {
-    sqlx::query_file_as!(Telling, "src/store/sql/frontier_telling.sql", run.lease.source_id, run.walk_id).fetch_optional(conn).await
-}
-
-/// Queues lists that this walk has not met yet, and gives how many those were.
-///
-/// # Errors
-/// When the database fails.
-pub async fn queue(conn: &mut Conn<'_>, run: &OpenRun, lists: &[Work]) -> sqlx::Result<u64> {
-    if lists.is_empty() {
-        return Ok(0);
-    }
-    let keys: Vec<&str> = lists.iter().map(|list| list.parent.0.as_str()).collect();
-    let depths: Vec<i32> = lists.iter().map(|list| list.depth).collect();
-    let kinds: Vec<Option<&str>> = lists.iter().map(|list| list.ask.as_ref().map(|ask| ask.kind.as_str())).collect();
-    let values: Vec<Option<&str>> = lists.iter().map(|list| list.ask.as_ref().map(|ask| ask.value.as_str())).collect();
-    let expected: Vec<Option<i64>> = lists.iter().map(|list| list.expected).collect();
-    let found_in: Vec<Option<&str>> = lists.iter().map(|list| list.found.as_ref().map(|found| found.list_of.0.as_str())).collect();
-    let found_at: Vec<Option<i32>> = lists.iter().map(|list| list.found.as_ref().map(|found| found.place.cast_signed())).collect();
-    let queued = sqlx::query_file!(
-        "src/store/sql/frontier_queue.sql",
+/// Writes where a list stands. `false`: it is asked for in another way by now, and what was read is another node's.
+pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, work: &Work, standing: Standing<'_>) -> sqlx::Result<bool> {
+    let saved = sqlx::query_file!(
+        "src/store/sql/frontier_save.sql",
         run.lease.source_id,
         run.walk_id,
-        &keys as &[&str],
-        &depths,
-        &kinds as _,
-        &values as _,
-        &expected as _,
-        &found_in as _,
-        &found_at as _
+        work.parent.0,
+        Json(standing.pass) as _,
+        standing.state.word(),
+        standing.page,
+        standing.shown.word(),
+        standing.last_page.map(u32::cast_signed),
+        work.ask.as_ref().map(|ask| ask.value.as_str())
     )
     .execute(conn)
     .await?;
-    Ok(queued.rows_affected())
+    Ok(saved.rows_affected() == 1)
 }
 
-/// Writes what a page has added to a list: how far it is, what it has become, and which nodes it has shown.
-///
-/// # Errors
-/// When the database fails.
-pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, progress: &Value, state: State, shown: &[i32]) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update hiersync.frontier
-         set progress = $4, state = $5,
-             seen = seen + coalesce((select range_agg(int4range(n, n, '[]')) from unnest($6::int[]) n), '{}')
-         where source_id = $1 and walk_id = $2 and parent_key = $3",
-        run.lease.source_id,
-        run.walk_id,
-        parent.0,
-        Json(progress) as _,
-        state.word(),
-        shown
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Counts a failed call against a list. What an earlier reading of it has shown still counts.
-///
-/// # Errors
-/// When the database fails.
-pub async fn failed(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, state: State) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update hiersync.frontier set attempts = attempts + 1, state = $4, seen = seen + met
-         where source_id = $1 and walk_id = $2 and parent_key = $3",
-        run.lease.source_id,
-        run.walk_id,
-        parent.0,
-        state.word()
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// How many lists of the walk could not be read or prove nothing.
-///
-/// # Errors
-/// When the database fails.
-pub async fn unproven(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<i64> {
+/// How many different nodes all passes over a list have shown in this walk.
+pub async fn shown_together(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
-        r#"select count(*) as "count!" from hiersync.frontier
-           where source_id = $1 and walk_id = $2 and state in ('queued', 'unproven', 'given_up')"#,
+        r#"select coalesce(sum(upper(r.numbers) - lower(r.numbers)), 0)::bigint as "rows!"
+           from hiersync_internal.frontier f cross join lateral unnest(f.seen + f.seen_earlier) as r (numbers)
+           where f.source_id = $1 and f.walk_id = $2 and f.parent_key = $3"#,
         run.lease.source_id,
-        run.walk_id
+        run.walk_id,
+        parent.0
     )
     .fetch_one(conn)
     .await
 }
 
-/// Drops what is still queued below the roots: everybody below is known from the roots' own lists.
-///
-/// # Errors
-/// When the database fails.
-pub async fn drop_queued(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
+/// Writes that a list cannot be read. Whom an earlier pass has shown still counts.
+pub async fn give_up(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<()> {
     sqlx::query!(
-        "update hiersync.frontier set state = 'read' where source_id = $1 and walk_id = $2 and state = 'queued' and depth > 0",
+        "update hiersync_internal.frontier set state = 'given_up', seen = seen + seen_earlier
+         where source_id = $1 and walk_id = $2 and parent_key = $3",
         run.lease.source_id,
-        run.walk_id
+        run.walk_id,
+        parent.0
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Removes the rows of lists that the walk, now ended, did not meet.
-///
-/// # Errors
-/// When the database fails.
-pub async fn forget_unmet(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
-    sqlx::query!("delete from hiersync.frontier where source_id = $1 and walk_id <> $2", run.lease.source_id, run.walk_id)
-        .execute(conn)
-        .await?;
+/// Writes that the vendor refuses a list, and why, in our words.
+pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, why: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.frontier set state = 'doubtful', refusal = $4, is_recounted = false
+         where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        parent.0,
+        why
+    )
+    .execute(conn)
+    .await?;
     Ok(())
+}
+
+/// Asks for a list in another way from now on. What it has shown so far may be another node's.
+pub async fn ask_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, ask: &Identifier) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.frontier
+         set ask_kind = $4, ask_value = $5, state = 'queued', attempts = attempts + 1, pass = '{}', refusal = null, last_page = null,
+             seen = '{}', seen_earlier = '{}'
+         where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        parent.0,
+        ask.kind,
+        ask.value
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// By what a list of this walk is asked for.
+pub async fn asked_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<Option<Identifier>> {
+    let row = sqlx::query!(
+        "select ask_kind, ask_value from hiersync_internal.frontier where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        parent.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.and_then(|row| row.ask_kind.zip(row.ask_value)).map(|(kind, value)| Identifier { kind, value }))
+}
+
+/// What has become of a list of this walk; `None`: the walk has not met it.
+pub async fn state_of(conn: &mut Conn<'_>, run: &OpenRun, parent: &str) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        "select state from hiersync_internal.frontier where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        parent
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// How many lists of the walk could not be read or prove nothing.
+pub async fn unproven(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from hiersync_internal.frontier where source_id = $1 and walk_id = $2 and state <> 'read' and not (depth < 0 and state = 'given_up')"#,
+        run.lease.source_id,
+        run.walk_id
+    )
+    .fetch_one(conn)
+    .await
 }

@@ -6,7 +6,7 @@ use std::{collections::HashMap, hash::Hash};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{conn::Conn, mirror::At};
+use super::{conn::Conn, facts::At};
 
 /// Keeps customers as they stand, with their profiles, identifiers and channels. Each must be written over next: since when its
 /// next version stands is given, in the ids' order.

@@ -57,7 +57,7 @@ pub async fn take(conn: &mut Conn<'_>, source_id: i32, process_id: i64, own: &Id
         return Ok(Err(holder));
     }
     let epoch = sqlx::query_scalar!(
-        "update hiersync.lease
+        "update hiersync_internal.lease
          set process_id = $2, epoch = epoch + 1, until = clock_timestamp() + make_interval(secs => $3)
          where source_id = $1 returning epoch",
         source_id,
@@ -72,7 +72,7 @@ pub async fn take(conn: &mut Conn<'_>, source_id: i32, process_id: i64, own: &Id
 /// The first lease of a source: there is always a row to lock.
 async fn first(conn: &mut Conn<'_>, source_id: i32, process_id: i64) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into hiersync.lease (source_id, process_id, epoch, until) values ($1, $2, 0, '-infinity')
+        "insert into hiersync_internal.lease (source_id, process_id, epoch, until) values ($1, $2, 0, '-infinity')
          on conflict (source_id) do nothing",
         source_id,
         process_id
@@ -87,7 +87,7 @@ async fn holder(conn: &mut Conn<'_>, source_id: i32, own: &Identity) -> sqlx::Re
     let row = sqlx::query!(
         r#"select p.machine, p.pid, p.start_ticks, l.until as "until!",
                extract(epoch from l.until - clock_timestamp())::float8 as "remaining!"
-           from hiersync.lease l join hiersync.process p using (process_id)
+           from hiersync_internal.lease l join hiersync_internal.process p using (process_id)
            where l.source_id = $1 and l.until > clock_timestamp()
            for update of l"#,
         source_id
@@ -108,7 +108,7 @@ async fn holder(conn: &mut Conn<'_>, source_id: i32, own: &Identity) -> sqlx::Re
 /// When the database fails.
 pub async fn renew(conn: &mut Conn<'_>, lease: Lease) -> sqlx::Result<bool> {
     let renewed = sqlx::query!(
-        "update hiersync.lease set until = clock_timestamp() + make_interval(secs => $3)
+        "update hiersync_internal.lease set until = clock_timestamp() + make_interval(secs => $3)
          where source_id = $1 and epoch = $2 and until > '-infinity'",
         lease.source_id,
         lease.epoch,
@@ -124,8 +124,12 @@ pub async fn renew(conn: &mut Conn<'_>, lease: Lease) -> sqlx::Result<bool> {
 /// # Errors
 /// When the database fails; it runs out then.
 pub async fn release(conn: &mut Conn<'_>, lease: Lease) -> sqlx::Result<()> {
-    sqlx::query!("update hiersync.lease set until = '-infinity' where source_id = $1 and epoch = $2", lease.source_id, lease.epoch)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "update hiersync_internal.lease set until = '-infinity' where source_id = $1 and epoch = $2",
+        lease.source_id,
+        lease.epoch
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -93,7 +93,7 @@ impl PgLedger {
         let shortest = pace::shortest(&self.budget.configured).filter(|_| is_first && news.is_none());
         let pace = shortest.map_or(loaded.pace, |shortest| loaded.pace.refused(now, shortest));
         sqlx::query!(
-            "update hiersync.budget
+            "update hiersync_internal.budget
              set paused_until = greatest(paused_until, $2), paused_why = $3, pace = $4, paced_at = $5 where budget_id = $1",
             self.budget.budget_id,
             now + TimeDelta::from_std(pause.wait).unwrap_or(TimeDelta::MAX / 2),

@@ -1,99 +1,20 @@
 //! What the sync asks of a vendor's mirror tables: one implementation for customers, one for users.
 
-use chrono::{DateTime, Utc};
+use std::collections::HashSet;
 
-use super::conn::Conn;
-use crate::model::{
-    digest::Digest,
-    node::{Node, NodeKey},
-    reading::Reading,
+use serde_json::Value;
+
+use super::{
+    conn::Conn,
+    facts::{At, DirectoryExisting, Edge, Ensured, Existing, Hidden, Linked, Named, Naming, Oddity, ReachTold},
 };
-
-/// Where and when something is written.
-#[derive(Debug, Clone, Copy)]
-pub struct At {
-    /// The source.
-    pub source_id: i32,
-    /// The walk.
-    pub walk_id: i64,
-    /// The run.
-    pub run_id: i64,
-    /// The page's time, by the database's clock.
-    pub now: DateTime<Utc>,
-}
-
-/// What the store knows of a row that came in.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Known {
-    /// Its number; `None`: a new node.
-    pub node_no: Option<i32>,
-    /// Digest of its content; `None` for a placeholder.
-    pub digest: Option<Digest>,
-    /// The vendor's stamp.
-    pub stamp: Option<DateTime<Utc>>,
-    /// It was retired.
-    pub retired: bool,
-    /// It is linked to the list's parent, live.
-    pub linked: bool,
-    /// The list has shown it in this walk already.
-    pub shown: bool,
-    /// A root's own list has shown it in this walk already.
-    pub in_roots_list: bool,
-    /// It was counted in this walk already.
-    pub counted: bool,
-    /// It has live children or reports.
-    pub has_children: bool,
-}
-
-/// A parent and a child by their ids as text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Edge {
-    /// Parent or manager.
-    pub parent: NodeKey,
-    /// Child or report.
-    pub child: NodeKey,
-}
-
-/// The links that a statement has changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Linked {
-    /// New ones.
-    pub inserted: Vec<Edge>,
-    /// Retired ones that are back.
-    pub restored: Vec<Edge>,
-    /// Ones that are gone.
-    pub retired: Vec<Edge>,
-}
-
-/// A node that does not hang in the tree as a tree's nodes do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Oddity {
-    /// `self_parent`, `second_parent` or `cycle`.
-    pub kind: String,
-    /// Which node.
-    pub key: NodeKey,
-    /// How many live parents it has.
-    pub parents: i64,
-}
-
-/// What the store knows of a roster's row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RosterKnown {
-    /// Its number; `None`: not in the mirror.
-    pub node_no: Option<i32>,
-    /// Digest of its content.
-    pub digest: Option<Digest>,
-    /// The vendor's stamp.
-    pub stamp: Option<DateTime<Utc>>,
-    /// It is live.
-    pub live: bool,
-    /// It is a root of this walk.
-    pub is_root: bool,
-    /// The roster has shown it in this walk already.
-    pub shown: bool,
-    /// Its live parents.
-    pub parents: Vec<NodeKey>,
-}
+use crate::{
+    config::Identifier,
+    model::{
+        node::{Node, NodeKey},
+        reach::Reach,
+    },
+};
 
 /// One vendor's mirror tables.
 pub trait Mirror: Send + Sync + 'static {
@@ -105,10 +26,15 @@ pub trait Mirror: Send + Sync + 'static {
     const LINK: &'static str;
 
     /// What is known of these rows, in their order. `parent` is the list they came in.
-    fn ask(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<Known>>> + Send;
+    fn existing(
+        conn: &mut Conn<'_>,
+        at: At,
+        parent: &NodeKey,
+        rows: &[Self::Row],
+    ) -> impl Future<Output = sqlx::Result<Vec<Existing>>> + Send;
 
     /// The nodes as they stand, for those of the ids that are there, in any order.
-    fn load(conn: &mut Conn<'_>, source_id: i32, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+    fn load(conn: &mut Conn<'_>, source_id: i32, keys: &[NodeKey]) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
 
     /// Writes new nodes; the first gets the number `first_no`.
     fn insert(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row], first_no: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
@@ -120,17 +46,20 @@ pub trait Mirror: Send + Sync + 'static {
     fn touch(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Makes retired nodes live that are otherwise as known.
-    fn restore(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn restore(conn: &mut Conn<'_>, at: At, keys: &[NodeKey]) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Makes sure that a root has a live row; a new one is a placeholder.
-    fn root(conn: &mut Conn<'_>, at: At, root: &NodeKey) -> impl Future<Output = sqlx::Result<RootRow>> + Send;
+    /// Makes sure that a node of which only the id is known has a live row; a new one is a placeholder. Gives its number, too.
+    fn ensure(conn: &mut Conn<'_>, at: At, key: &NodeKey) -> impl Future<Output = sqlx::Result<(Ensured, i32)>> + Send;
+
+    /// Whether a live link leads to this node.
+    fn has_parent(conn: &mut Conn<'_>, source_id: i32, key: &NodeKey) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
     /// Makes sure that these links live.
     fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
 
-    /// Whether the list's parent has live links that neither this pass nor these rows of its page have shown; of a root's list
-    /// that `holds_all` below, whether anybody has.
-    fn would_lose(
+    /// Whether the list's parent has live links that neither a pass of this walk nor these rows of its page have shown; of a root's
+    /// list that `holds_all` below, whether anybody has.
+    fn loses(
         conn: &mut Conn<'_>,
         at: At,
         parent: &NodeKey,
@@ -138,52 +67,109 @@ pub trait Mirror: Send + Sync + 'static {
         holds_all: bool,
     ) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
-    /// Queues once more the lists, shorter than `rows`, that were read in this walk and hold one of these new links' children
-    /// too: it has moved, or it has two parents. Gives how many lists there are.
-    fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32) -> impl Future<Output = sqlx::Result<u64>> + Send;
+    /// Queues once more, with this pass, the lists shorter than `rows` that were read in this walk and hold one of these new links'
+    /// children too: it has moved, or it has two parents. Gives how many lists there are.
+    fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32, pass: &Value) -> impl Future<Output = sqlx::Result<u64>> + Send;
 
-    /// Retires every other live link to these links' children: their rows state who their parent is. `spare_roots`: but for those of
-    /// the roots, each of which may say so of its own.
-    fn unlink_others(
-        conn: &mut Conn<'_>,
-        at: At,
-        edges: &[Edge],
-        spare_roots: bool,
-    ) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+    /// Of these identifiers, each with the node that has it, those that another live node has too.
+    fn shared(_: &mut Conn<'_>, _: At, _: &[(NodeKey, Identifier)]) -> impl Future<Output = sqlx::Result<HashSet<Identifier>>> + Send {
+        std::future::ready(Ok(HashSet::new()))
+    }
 
-    /// The links that the walk's lists, read in this way, lead to and that may not be written yet. `is_complete`: all are proven.
-    fn shown_links(
-        conn: &mut Conn<'_>,
-        at: At,
-        reading: Reading,
-        is_complete: bool,
-    ) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+    /// Lists of this walk that are asked for by an identifier that one of these nodes, just taken in, has too.
+    fn twins(_: &mut Conn<'_>, _: At, _: &[NodeKey]) -> impl Future<Output = sqlx::Result<Vec<NodeKey>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Retires the links that this walk's reading of a node's list has made: it was another node's list.
+    fn unlink_new(_: &mut Conn<'_>, _: At, _parent: &NodeKey) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Retires every other live link to these links' children: somebody says who their parent is.
+    fn unlink_others(_: &mut Conn<'_>, _: At, _: &[Edge]) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Queues the lists of all whom the roots' lists have shown.
+    fn queue_below_roots(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<u64>> + Send {
+        std::future::ready(Ok(0))
+    }
+
+    /// The links to whom the walk's lists have shown, list by list, that are not live.
+    fn shown_links(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// The links that follow from comparing the walk's lists, each of which holds everybody below.
+    fn compared_links(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Queues once more, with this pass, the lists that show somebody to whom comparing gives another parent than is known, if they
+    /// were read once only. Gives how many there are.
+    fn reread_compared(_: &mut Conn<'_>, _: At, _pass: &Value) -> impl Future<Output = sqlx::Result<u64>> + Send {
+        std::future::ready(Ok(0))
+    }
+
+    /// What the search tells of the roots' lists.
+    fn reach_told(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<ReachTold>> + Send {
+        std::future::ready(Ok(ReachTold { below: 0, below_shown: 0, named: 0, shown: 0 }))
+    }
+
+    /// How many rows of the lists below the roots there are, and how many of them the roots' lists have too.
+    fn overlap(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<(i64, i64)>> + Send {
+        std::future::ready(Ok((0, 0)))
+    }
 
     /// Retires the links that the walk, now at its end, has shown to be gone.
-    fn retire_links(
-        conn: &mut Conn<'_>,
-        at: At,
-        reading: Reading,
-        is_complete: bool,
-    ) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+    fn retire_links(conn: &mut Conn<'_>, at: At, reach: Reach, is_complete: bool) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
 
-    /// Retires the nodes that no live link holds, roots excepted.
-    fn retire_nodes(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<NodeKey>>> + Send;
+    /// Retires the links below these nodes, which were retired.
+    fn retire_links_below(conn: &mut Conn<'_>, at: At, keys: &[NodeKey]) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
 
-    /// What is known of a roster's rows, in their order.
-    fn ask_roster(conn: &mut Conn<'_>, at: At, rows: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<RosterKnown>>> + Send;
+    /// Retires the nodes that no live link holds, roots excepted; and whom the vendor shows without a parent.
+    fn retire_nodes(conn: &mut Conn<'_>, at: At, reach: Reach) -> impl Future<Output = sqlx::Result<Vec<NodeKey>>> + Send;
 
-    /// Whether a live link leads to a node that the roster has not shown in this walk.
-    fn roster_loses(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<bool>> + Send;
+    /// What is known of rows of the directory, in their order.
+    fn directory_existing(_: &mut Conn<'_>, _: At, _: &[Self::Row]) -> impl Future<Output = sqlx::Result<Vec<DirectoryExisting>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
 
-    /// Holds rows back until the whole roster is read.
-    fn hold(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Whether a live link leads to a node that the directory has not shown in this walk.
+    fn directory_loses(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<bool>> + Send {
+        std::future::ready(Ok(false))
+    }
 
-    /// The rows held back that lie below the roots.
-    fn held(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+    /// Keeps rows until the walk's end; of those that are not `whole` only who the parent is.
+    fn stage(_: &mut Conn<'_>, _: At, _: &[&Self::Row], _whole: bool) -> impl Future<Output = sqlx::Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
 
-    /// Forgets the rows held back.
-    fn release(conn: &mut Conn<'_>, source_id: i32) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// The staged rows that lie below the roots.
+    fn staged(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Who is staged as whose parent.
+    fn named(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<Vec<Named>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Parents whom rows name and nobody shows. `of_directory`: also of those who could not be placed for want of them.
+    fn hidden(_: &mut Conn<'_>, _: At, _of_directory: bool) -> impl Future<Output = sqlx::Result<Vec<Hidden>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Whom the roots' lists show and nobody names a parent for.
+    fn unnamed(_: &mut Conn<'_>, _: At, _: Naming) -> impl Future<Output = sqlx::Result<Vec<NodeKey>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Forgets the staged rows.
+    fn unstage(_: &mut Conn<'_>, _source_id: i32) -> impl Future<Output = sqlx::Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// What is odd about the tree as it stands.
     fn oddities(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<Oddity>>> + Send;
@@ -201,15 +187,4 @@ pub trait Mirror: Send + Sync + 'static {
 pub trait Mirrored: Node + Clone + Send + Sync + Sized + 'static {
     /// Its tables.
     type Tables: Mirror<Row = Self>;
-}
-
-/// What became of a root's row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RootRow {
-    /// It is new.
-    Inserted,
-    /// It was retired and lives again.
-    Restored,
-    /// It was there.
-    Known,
 }

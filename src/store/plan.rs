@@ -64,8 +64,8 @@ pub async fn held(conn: &mut Conn<'_>, name: &str) -> sqlx::Result<Held> {
     let rows = sqlx::query!(
         r#"select c.now as "now!", b.paused_until as "paused_until?", l.calls as "calls?", l.ended_at as "ended_at?"
            from (select clock_timestamp() as now) c
-           left join hiersync.budget b on b.name = $1
-           left join hiersync.budget_ledger l on l.budget_id = b.budget_id"#,
+           left join hiersync_internal.budget b on b.name = $1
+           left join hiersync_internal.budget_ledger l on l.budget_id = b.budget_id"#,
         name
     )
     .fetch_all(&mut *conn)

@@ -78,13 +78,13 @@ fn start_ticks(pid: i32) -> Option<i64> {
 pub async fn register(conn: &mut Conn<'_>, own: &Identity) -> sqlx::Result<i64> {
     // Old ones are of no use: what they held has run out.
     sqlx::query!(
-        "delete from hiersync.process p where started_at < clock_timestamp() - interval '30 days'
-           and not exists (select 1 from hiersync.lease l where l.process_id = p.process_id)"
+        "delete from hiersync_internal.process p where started_at < clock_timestamp() - interval '30 days'
+           and not exists (select 1 from hiersync_internal.lease l where l.process_id = p.process_id)"
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query_scalar!(
-        "insert into hiersync.process (machine, pid, start_ticks) values ($1, $2, $3) returning process_id",
+        "insert into hiersync_internal.process (machine, pid, start_ticks) values ($1, $2, $3) returning process_id",
         own.machine,
         own.pid,
         own.start_ticks

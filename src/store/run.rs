@@ -45,18 +45,18 @@ pub async fn abandon(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Option
 /// When the database fails.
 pub async fn open_walk(conn: &mut Conn<'_>, source_id: i32, shape: &str) -> sqlx::Result<i64> {
     sqlx::query!(
-        "update hiersync.walk set finished_at = clock_timestamp(), verdict = 'superseded'
+        "update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = 'superseded'
          where source_id = $1 and finished_at is null and shape <> $2",
         source_id,
         shape
     )
     .execute(&mut *conn)
     .await?;
-    let open = sqlx::query_scalar!("select walk_id from hiersync.walk where source_id = $1 and finished_at is null", source_id);
+    let open = sqlx::query_scalar!("select walk_id from hiersync_internal.walk where source_id = $1 and finished_at is null", source_id);
     if let Some(walk_id) = open.fetch_optional(&mut *conn).await? {
         return Ok(walk_id);
     }
-    sqlx::query_scalar!("insert into hiersync.walk (source_id, shape) values ($1, $2) returning walk_id", source_id, shape)
+    sqlx::query_scalar!("insert into hiersync_internal.walk (source_id, shape) values ($1, $2) returning walk_id", source_id, shape)
         .fetch_one(conn)
         .await
 }
@@ -139,7 +139,7 @@ pub async fn close(
 pub async fn close_walk(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool) -> sqlx::Result<()> {
     let verdict = if is_complete { "complete" } else { "partial" };
     sqlx::query!(
-        "update hiersync.walk set finished_at = clock_timestamp(), verdict = $3 where source_id = $1 and walk_id = $2",
+        "update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = $3 where source_id = $1 and walk_id = $2",
         run.lease.source_id,
         run.walk_id,
         verdict
@@ -149,82 +149,66 @@ pub async fn close_walk(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool) -
     Ok(())
 }
 
-/// How LeadSquared's answers are read in this walk, once that is known.
-///
-/// # Errors
-/// When the database fails.
-pub async fn reach(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar!("select reach from hiersync.walk where source_id = $1 and walk_id = $2", run.lease.source_id, run.walk_id)
-        .fetch_one(conn)
-        .await
+/// What is known of a walk that goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Recalled {
+    /// What its lists hold, once that is known.
+    pub reach: Option<String>,
+    /// What those of the last complete walk of the same settings held.
+    pub last_reach: Option<String>,
+    /// Something was seen to move.
+    pub has_moved: bool,
+    /// Rows of its longest page.
+    pub longest_page: i32,
+    /// An earlier walk of this source has ended: the mirror knows who was there.
+    pub knows: bool,
 }
 
-/// Whether a walk of this source was complete: the mirror knows who was there before.
-///
-/// # Errors
-/// When the database fails.
-pub async fn any_complete(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"select exists (select 1 from hiersync.walk where source_id = $1 and verdict = 'complete') as "any!""#,
-        run.lease.source_id
+/// What is known of a walk that goes on.
+pub async fn recall(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Recalled> {
+    sqlx::query_as!(
+        Recalled,
+        r#"select this.reach, this.has_moved, this.longest_page,
+               (
+                   select last.reach from hiersync_internal.walk last
+                   where last.source_id = $1 and last.shape = this.shape and last.verdict = 'complete' and last.reach is not null
+                   order by last.walk_id desc limit 1
+               ) as last_reach,
+               exists (
+                   select 1 from hiersync_internal.walk w where w.source_id = $1 and w.verdict in ('complete', 'partial')
+               ) as "knows!"
+           from hiersync_internal.walk this where this.source_id = $1 and this.walk_id = $2"#,
+        run.lease.source_id,
+        run.walk_id
     )
     .fetch_one(conn)
     .await
 }
 
-/// Remembers that something was seen to move in this walk.
-///
-/// # Errors
-/// When the database fails.
-pub async fn set_moved(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
+/// Remembers what this walk has shown of itself: something has moved, and how long its longest page is.
+pub async fn remember(conn: &mut Conn<'_>, run: &OpenRun, has_moved: bool, longest_page: u32) -> sqlx::Result<()> {
     sqlx::query!(
-        "update hiersync.walk set has_moved = true where source_id = $1 and walk_id = $2 and has_moved is null",
+        "update hiersync_internal.walk set has_moved = has_moved or $3, longest_page = greatest(longest_page, $4)
+         where source_id = $1 and walk_id = $2",
         run.lease.source_id,
-        run.walk_id
+        run.walk_id,
+        has_moved,
+        longest_page.cast_signed()
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Whether something was seen to move in an earlier run of this walk.
-///
-/// # Errors
-/// When the database fails.
-pub async fn has_moved(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"select coalesce(has_moved, false) as "moved!" from hiersync.walk where source_id = $1 and walk_id = $2"#,
+/// Remembers what the lists of this walk hold.
+pub async fn set_reach(conn: &mut Conn<'_>, run: &OpenRun, reach: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.walk set reach = $3 where source_id = $1 and walk_id = $2",
         run.lease.source_id,
-        run.walk_id
+        run.walk_id,
+        reach
     )
-    .fetch_one(conn)
-    .await
-}
-
-/// How LeadSquared's answers were read in the last complete walk that read the same as this one and had to know.
-///
-/// # Errors
-/// When the database fails.
-pub async fn last_reach(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<String>> {
-    let last = sqlx::query_scalar!(
-        r#"select last.reach as "reach!"
-           from hiersync.walk last
-           join hiersync.walk this on this.source_id = last.source_id and this.shape = last.shape
-           where this.source_id = $1 and this.walk_id = $2 and last.verdict = 'complete' and last.reach is not null
-           order by last.walk_id desc limit 1"#,
-        run.lease.source_id,
-        run.walk_id
-    );
-    last.fetch_optional(conn).await
-}
-
-/// Remembers how LeadSquared's answers are read in this walk; `None`: it is to be found out anew.
-///
-/// # Errors
-/// When the database fails.
-pub async fn set_reach(conn: &mut Conn<'_>, run: &OpenRun, reach: Option<&str>) -> sqlx::Result<()> {
-    sqlx::query!("update hiersync.walk set reach = $3 where source_id = $1 and walk_id = $2", run.lease.source_id, run.walk_id, reach)
-        .execute(conn)
-        .await?;
+    .execute(conn)
+    .await?;
     Ok(())
 }

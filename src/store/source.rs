@@ -11,7 +11,10 @@ pub async fn id_of(conn: &mut Conn<'_>, name: &str, vendor: &str) -> sqlx::Resul
     sqlx::query!("insert into hiersync.source (name, vendor) values ($1, $2) on conflict (name) do nothing", name, vendor)
         .execute(&mut *conn)
         .await?;
-    let row = sqlx::query!("select source_id, vendor from hiersync.source where name = $1", name).fetch_one(conn).await?;
+    let row = sqlx::query!("select source_id, vendor from hiersync.source where name = $1", name).fetch_one(&mut *conn).await?;
+    sqlx::query!("insert into hiersync_internal.source_state (source_id) values ($1) on conflict do nothing", row.source_id)
+        .execute(conn)
+        .await?;
     Ok((row.vendor == vendor).then_some(row.source_id))
 }
 
@@ -21,7 +24,8 @@ pub async fn id_of(conn: &mut Conn<'_>, name: &str, vendor: &str) -> sqlx::Resul
 /// When the database fails.
 pub async fn take_numbers(conn: &mut Conn<'_>, source_id: i32, count: i32) -> sqlx::Result<i32> {
     sqlx::query_scalar!(
-        r#"update hiersync.source set next_node_no = next_node_no + $2 where source_id = $1 returning next_node_no - $2 as "first!""#,
+        r#"update hiersync_internal.source_state set next_node_no = next_node_no + $2 where source_id = $1
+           returning next_node_no - $2 as "first!""#,
         source_id,
         count
     )
@@ -32,38 +36,21 @@ pub async fn take_numbers(conn: &mut Conn<'_>, source_id: i32, count: i32) -> sq
 /// What a vendor's pages have taught, from walk to walk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Paging {
-    /// Rows that the vendor gives at most, though more are asked for.
-    pub cap: Option<u32>,
-    /// Digest of the ids on a page that looked cut short and after which there was nothing.
-    pub whole: Option<i64>,
     /// Whether the count beside a page is that of the whole list.
     pub count_is_total: Option<bool>,
 }
 
 /// What is remembered of a source's pages.
-///
-/// # Errors
-/// When the database fails.
 pub async fn paging(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Paging> {
-    let row = sqlx::query!("select page_cap, whole_page, count_is_total from hiersync.source where source_id = $1", source_id)
-        .fetch_one(conn)
-        .await?;
-    Ok(Paging { cap: row.page_cap.map(i32::unsigned_abs), whole: row.whole_page, count_is_total: row.count_is_total })
+    let row =
+        sqlx::query!("select count_is_total from hiersync_internal.source_state where source_id = $1", source_id).fetch_one(conn).await?;
+    Ok(Paging { count_is_total: row.count_is_total })
 }
 
 /// Remembers it.
-///
-/// # Errors
-/// When the database fails.
 pub async fn remember_paging(conn: &mut Conn<'_>, source_id: i32, paging: Paging) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update hiersync.source set page_cap = $2, whole_page = $3, count_is_total = $4 where source_id = $1",
-        source_id,
-        paging.cap.map(u32::cast_signed),
-        paging.whole,
-        paging.count_is_total
-    )
-    .execute(conn)
-    .await?;
+    sqlx::query!("update hiersync_internal.source_state set count_is_total = $2 where source_id = $1", source_id, paging.count_is_total)
+        .execute(conn)
+        .await?;
     Ok(())
 }

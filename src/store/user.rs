@@ -7,14 +7,16 @@ use uuid::Uuid;
 
 use super::{
     conn::Conn,
+    facts::{At, DirectoryExisting, Edge, Ensured, Existing, Hidden, Linked, Named, Naming, Oddity, ReachTold},
     history,
-    mirror::{At, Edge, Known, Linked, Mirror, Mirrored, Oddity, RootRow, RosterKnown},
-    reread, retire, root, roster,
+    mirror::{Mirror, Mirrored},
+    placeholder, retire, staged,
+    user_columns::Columns,
 };
 use crate::model::{
     digest::Digest,
     node::{Node, NodeKey},
-    reading::Reading,
+    reach::Reach,
     user::{Manager, User},
 };
 
@@ -26,29 +28,29 @@ impl Mirror for Users {
     const NODE: &'static str = "reporting_user";
     const LINK: &'static str = "reporting_line";
 
-    async fn ask(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[User]) -> sqlx::Result<Vec<Known>> {
-        let found =
-            sqlx::query_file!("src/store/sql/user_ask.sql", at.source_id, at.walk_id, id(parent), &ids(rows)).fetch_all(conn).await?;
-        let known = found.into_iter().map(|row| Known {
+    async fn existing(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[User]) -> sqlx::Result<Vec<Existing>> {
+        let found = sqlx::query_file!("src/store/sql/user_existing.sql", at.source_id, at.walk_id, id(parent), &ids(rows));
+        let existing = found.fetch_all(conn).await?.into_iter().map(|row| Existing {
             node_no: row.node_no,
             digest: row.digest.map(Digest),
             stamp: row.auto_update_time,
             retired: row.retired,
             linked: row.linked,
             shown: row.shown,
+            shown_earlier: row.shown_earlier,
             in_roots_list: row.in_roots_list,
             counted: row.counted,
             has_children: row.has_children,
         });
-        Ok(known.collect())
+        Ok(existing.collect())
     }
 
-    async fn load(conn: &mut Conn<'_>, source_id: i32, rows: &[&User]) -> sqlx::Result<Vec<User>> {
+    async fn load(conn: &mut Conn<'_>, source_id: i32, keys: &[NodeKey]) -> sqlx::Result<Vec<User>> {
         let found = sqlx::query!(
             r#"select user_id, name, email, mobile, is_active, checked_in, auto_update_time, extra as "extra: Json<Map<String, Value>>"
                from hiersync.reporting_user where source_id = $1 and user_id = any($2)"#,
             source_id,
-            &ids(rows)
+            &keys.iter().map(id).collect::<Vec<Uuid>>()
         )
         .fetch_all(conn)
         .await?;
@@ -130,28 +132,32 @@ impl Mirror for Users {
         Ok(())
     }
 
-    async fn restore(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
-        restore_ids(conn, at, &ids(rows)).await
+    async fn restore(conn: &mut Conn<'_>, at: At, keys: &[NodeKey]) -> sqlx::Result<()> {
+        let ids: Vec<Uuid> = keys.iter().map(id).collect();
+        let since = history::keep_users(&mut *conn, at, &ids).await?;
+        sqlx::query!(
+            "update hiersync.reporting_user u set retired_at = null, retired_walk_id = null, changed_at = $2, valid_from = n.since
+             from unnest($3::uuid[], $4::timestamptz[]) as n (id, since) where u.source_id = $1 and u.user_id = n.id",
+            at.source_id,
+            at.now,
+            &ids,
+            &since
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
     }
 
-    async fn root(conn: &mut Conn<'_>, at: At, root: &NodeKey) -> sqlx::Result<RootRow> {
-        let before = sqlx::query_scalar!(
-            r#"select retired_at is not null as "retired!" from hiersync.reporting_user where source_id = $1 and user_id = $2"#,
-            at.source_id,
-            id(root)
-        )
-        .fetch_optional(&mut *conn)
-        .await?;
-        match before {
-            None => root::insert_user(conn, at, id(root)).await.map(|()| RootRow::Inserted),
-            Some(true) => restore_ids(conn, at, &[id(root)]).await.map(|()| RootRow::Restored),
-            Some(false) => Ok(RootRow::Known),
-        }
+    async fn ensure(conn: &mut Conn<'_>, at: At, key: &NodeKey) -> sqlx::Result<(Ensured, i32)> {
+        placeholder::user(conn, at, key).await
+    }
+
+    async fn has_parent(conn: &mut Conn<'_>, source_id: i32, key: &NodeKey) -> sqlx::Result<bool> {
+        placeholder::user_has_parent(conn, source_id, id(key)).await
     }
 
     async fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> sqlx::Result<Linked> {
-        let managers: Vec<Uuid> = edges.iter().map(|edge| id(&edge.parent)).collect();
-        let users: Vec<Uuid> = edges.iter().map(|edge| id(&edge.child)).collect();
+        let (managers, users) = ids_of(edges);
         let rows = sqlx::query_file!("src/store/sql/user_link.sql", at.source_id, at.now, &managers, &users).fetch_all(conn).await?;
         let mut linked = Linked::default();
         for row in rows {
@@ -161,58 +167,101 @@ impl Mirror for Users {
         Ok(linked)
     }
 
-    async fn would_lose(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[User], holds_all: bool) -> sqlx::Result<bool> {
-        reread::loses_users(conn, at, id(parent), &ids(rows), holds_all).await
+    async fn loses(conn: &mut Conn<'_>, at: At, parent: &NodeKey, rows: &[User], holds_all: bool) -> sqlx::Result<bool> {
+        sqlx::query_file_scalar!("src/store/sql/user_loses.sql", at.source_id, at.walk_id, id(parent), &ids(rows), holds_all)
+            .fetch_one(conn)
+            .await
     }
 
-    async fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32) -> sqlx::Result<u64> {
-        reread::users(conn, at, edges, rows).await
+    async fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32, pass: &Value) -> sqlx::Result<u64> {
+        let (managers, users) = ids_of(edges);
+        let lists = sqlx::query_file!("src/store/sql/user_reread.sql", at.source_id, at.walk_id, &managers, &users, i64::from(rows), pass);
+        Ok(lists.execute(conn).await?.rows_affected())
     }
 
-    async fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge], spare_roots: bool) -> sqlx::Result<Vec<Edge>> {
-        let managers: Vec<Uuid> = edges.iter().map(|edge| id(&edge.parent)).collect();
-        let users: Vec<Uuid> = edges.iter().map(|edge| id(&edge.child)).collect();
-        let rows =
-            sqlx::query_file!("src/store/sql/user_unlink_others.sql", at.source_id, at.now, &managers, &users, spare_roots, at.walk_id)
-                .fetch_all(conn)
-                .await?;
+    async fn unlink_others(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> sqlx::Result<Vec<Edge>> {
+        let (managers, users) = ids_of(edges);
+        let rows = sqlx::query_file!("src/store/sql/user_unlink_others.sql", at.source_id, at.now, &managers, &users);
+        Ok(rows.fetch_all(conn).await?.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
+    }
+
+    async fn queue_below_roots(conn: &mut Conn<'_>, at: At) -> sqlx::Result<u64> {
+        let queued = sqlx::query_file!("src/store/sql/user_queue_below_roots.sql", at.source_id, at.walk_id).execute(conn).await?;
+        Ok(queued.rows_affected())
+    }
+
+    async fn shown_links(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
+        let rows = sqlx::query_file!("src/store/sql/user_shown_lines.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
         Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
     }
 
-    async fn shown_links(conn: &mut Conn<'_>, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
-        match reading {
-            Reading::Direct => shown_lines(conn, at).await,
-            Reading::Subtree => derived_lines(conn, at, is_complete).await,
-            Reading::Stated | Reading::Roster => Ok(Vec::new()),
-        }
+    async fn compared_links(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
+        let rows = sqlx::query!(
+            r#"select manager_id as "manager_id!", user_id as "user_id!" from hiersync_internal.compared_lines($1, $2)"#,
+            at.source_id,
+            at.walk_id
+        )
+        .fetch_all(conn)
+        .await?;
+        Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
     }
 
-    async fn retire_links(conn: &mut Conn<'_>, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
-        retire::reporting_lines(conn, at, reading, is_complete).await
+    async fn reread_compared(conn: &mut Conn<'_>, at: At, pass: &Value) -> sqlx::Result<u64> {
+        let lists = sqlx::query_file!("src/store/sql/user_reread_compared.sql", at.source_id, at.walk_id, pass).execute(conn).await?;
+        Ok(lists.rows_affected())
     }
 
-    async fn retire_nodes(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<NodeKey>> {
-        retire::users(conn, at).await
+    async fn reach_told(conn: &mut Conn<'_>, at: At) -> sqlx::Result<ReachTold> {
+        sqlx::query_file_as!(ReachTold, "src/store/sql/user_reach.sql", at.source_id, at.walk_id).fetch_one(conn).await
     }
 
-    async fn ask_roster(conn: &mut Conn<'_>, at: At, rows: &[User]) -> sqlx::Result<Vec<RosterKnown>> {
-        roster::ask(conn, at, rows).await
+    async fn overlap(conn: &mut Conn<'_>, at: At) -> sqlx::Result<(i64, i64)> {
+        let row = sqlx::query_file!("src/store/sql/user_overlap.sql", at.source_id, at.walk_id).fetch_one(conn).await?;
+        Ok((row.among_roots, row.all_rows))
     }
 
-    async fn roster_loses(conn: &mut Conn<'_>, at: At) -> sqlx::Result<bool> {
-        roster::loses(conn, at).await
+    async fn retire_links(conn: &mut Conn<'_>, at: At, reach: Reach, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
+        retire::reporting_lines(conn, at, reach, is_complete).await
     }
 
-    async fn hold(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
-        roster::stage(conn, at, rows).await
+    async fn retire_links_below(conn: &mut Conn<'_>, at: At, keys: &[NodeKey]) -> sqlx::Result<Vec<Edge>> {
+        retire::reporting_lines_below(conn, at, &keys.iter().map(id).collect::<Vec<Uuid>>()).await
     }
 
-    async fn held(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<User>> {
-        roster::below_roots(conn, at).await
+    async fn retire_nodes(conn: &mut Conn<'_>, at: At, reach: Reach) -> sqlx::Result<Vec<NodeKey>> {
+        retire::users(conn, at, reach).await
     }
 
-    async fn release(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<()> {
-        roster::clear(conn, source_id).await
+    async fn directory_existing(conn: &mut Conn<'_>, at: At, rows: &[User]) -> sqlx::Result<Vec<DirectoryExisting>> {
+        staged::existing(conn, at, rows).await
+    }
+
+    async fn directory_loses(conn: &mut Conn<'_>, at: At) -> sqlx::Result<bool> {
+        staged::loses(conn, at).await
+    }
+
+    async fn stage(conn: &mut Conn<'_>, at: At, rows: &[&User], whole: bool) -> sqlx::Result<()> {
+        staged::stage(conn, at, rows, whole).await
+    }
+
+    async fn staged(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<User>> {
+        staged::below_roots(conn, at).await
+    }
+
+    async fn named(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Named>> {
+        staged::named(conn, at).await
+    }
+
+    async fn hidden(conn: &mut Conn<'_>, at: At, of_directory: bool) -> sqlx::Result<Vec<Hidden>> {
+        staged::hidden(conn, at, of_directory).await
+    }
+
+    async fn unnamed(conn: &mut Conn<'_>, at: At, naming: Naming) -> sqlx::Result<Vec<NodeKey>> {
+        staged::unnamed(conn, at, naming).await
+    }
+
+    async fn unstage(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<()> {
+        staged::clear(conn, source_id).await
     }
 
     async fn oddities(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Oddity>> {
@@ -234,33 +283,6 @@ impl Mirrored for User {
     type Tables = Users;
 }
 
-/// Makes retired nodes live that are otherwise as known.
-async fn restore_ids(conn: &mut Conn<'_>, at: At, ids: &[Uuid]) -> sqlx::Result<()> {
-    let since = history::keep_users(&mut *conn, at, ids).await?;
-    sqlx::query!(
-        "update hiersync.reporting_user u set retired_at = null, retired_walk_id = null, changed_at = $2, valid_from = n.since
-         from unnest($3::uuid[], $4::timestamptz[]) as n (id, since) where u.source_id = $1 and u.user_id = n.id",
-        at.source_id,
-        at.now,
-        ids,
-        &since
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Manager and report for everybody whom the walk's lists have shown, list by list.
-async fn shown_lines(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Edge>> {
-    let rows = sqlx::query_file!("src/store/sql/user_shown_lines.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
-}
-
-async fn derived_lines(conn: &mut Conn<'_>, at: At, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
-    let rows = sqlx::query_file!("src/store/sql/user_derived_lines.sql", at.source_id, at.walk_id, is_complete).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|row| edge(row.manager_id, row.user_id)).collect())
-}
-
 /// A line between two users.
 pub fn edge(manager: Uuid, user: Uuid) -> Edge {
     Edge { parent: NodeKey(manager.to_string()), child: NodeKey(user.to_string()) }
@@ -271,35 +293,10 @@ pub fn id(key: &NodeKey) -> Uuid {
     key.0.parse().unwrap_or_default()
 }
 
+fn ids_of(edges: &[Edge]) -> (Vec<Uuid>, Vec<Uuid>) {
+    edges.iter().map(|edge| (id(&edge.parent), id(&edge.child))).unzip()
+}
+
 fn ids<R: std::borrow::Borrow<User>>(rows: &[R]) -> Vec<Uuid> {
     rows.iter().map(|row| row.borrow().id).collect()
-}
-
-/// Users column by column, as arrays for `unnest`.
-struct Columns<'a> {
-    ids: Vec<Uuid>,
-    digests: Vec<Uuid>,
-    names: Vec<Option<&'a str>>,
-    emails: Vec<Option<&'a str>>,
-    mobiles: Vec<Option<&'a str>>,
-    active: Vec<Option<bool>>,
-    checked_in: Vec<Option<bool>>,
-    stamps: Vec<Option<DateTime<Utc>>>,
-    extras: Vec<Json<&'a Map<String, Value>>>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(rows: &[&'a User]) -> Self {
-        Self {
-            ids: ids(rows),
-            digests: rows.iter().map(|row| row.digest().0).collect(),
-            names: rows.iter().map(|row| row.name.as_deref()).collect(),
-            emails: rows.iter().map(|row| row.email.as_deref()).collect(),
-            mobiles: rows.iter().map(|row| row.mobile.as_deref()).collect(),
-            active: rows.iter().map(|row| row.is_active).collect(),
-            checked_in: rows.iter().map(|row| row.checked_in).collect(),
-            stamps: rows.iter().map(|row| row.auto_update_time).collect(),
-            extras: rows.iter().map(|row| Json(&row.extra)).collect(),
-        }
-    }
 }

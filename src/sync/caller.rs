@@ -14,7 +14,7 @@ use tracing::{debug, warn};
 
 use super::{
     Interrupted,
-    progress::Progress,
+    gauges::Gauges,
     retry::{self, ATTEMPTS, Next, PATIENCE, Tried},
     terms::Terms,
 };
@@ -48,7 +48,7 @@ pub struct Caller<V> {
     pub vendor: V,
     purse: Arc<Purse<PgLedger>>,
     stop: CancellationToken,
-    progress: Arc<Progress>,
+    gauges: Arc<Gauges>,
     timeout: Duration,
     shortest_window: Duration,
     calls_left: Option<AtomicU32>,
@@ -74,12 +74,12 @@ pub enum CallError {
 
 impl<V: Vendor> Caller<V> {
     /// A caller for one run.
-    pub fn new(vendor: V, purse: Arc<Purse<PgLedger>>, stop: CancellationToken, progress: Arc<Progress>, terms: &Terms) -> Self {
+    pub fn new(vendor: V, purse: Arc<Purse<PgLedger>>, stop: CancellationToken, gauges: Arc<Gauges>, terms: &Terms) -> Self {
         Self {
             vendor,
             purse,
             stop,
-            progress,
+            gauges,
             timeout: terms.timeout,
             shortest_window: terms.shortest_window,
             calls_left: terms.max_calls.map(AtomicU32::new),
@@ -100,12 +100,10 @@ impl<V: Vendor> Caller<V> {
         self.call_after(Tried::default(), request).await
     }
 
-    /// The same, but what fails once, or takes more than a few seconds, has failed.
-    ///
-    /// # Errors
-    /// See [`CallError`].
-    pub async fn call_once<'r, T>(&self, request: &Request<'r, T>) -> Result<T, CallError> {
-        self.call_after(Tried { attempts: ATTEMPTS - 1, took: PATIENCE - LIGHT, ..Tried::default() }, request).await
+    /// The same, but what fails once, or takes some seconds, has failed; so has what is refused for the credentials.
+    pub async fn call_lightly<'r, T>(&self, request: &Request<'r, T>) -> Result<T, CallError> {
+        let tried = Tried { attempts: ATTEMPTS - 1, took: PATIENCE - LIGHT, token_is_new: true, ..Tried::default() };
+        self.call_after(tried, request).await
     }
 
     async fn call_after<'r, T>(&self, tried: Tried, request: &Request<'r, T>) -> Result<T, CallError> {
@@ -155,7 +153,7 @@ impl<V: Vendor> Caller<V> {
     ) -> Result<Result<T, VendorError>, CallError> {
         let within = self.timeout.min(PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1)));
         permit.used();
-        Progress::add(&self.progress.calls, 1);
+        Gauges::add(&self.gauges.calls, 1);
         let begun = clock::instant();
         tried.sent_at = Some(begun);
         let result = self.unless_stopped(request(within)).await;
@@ -163,7 +161,7 @@ impl<V: Vendor> Caller<V> {
         let took = begun.elapsed();
         self.count(|counters| {
             counters.requests += 1;
-            counters.retried += i64::from(tried.attempts > 0 || tried.again_after_refusal);
+            counters.retried += i64::from(tried.is_repeat);
             counters.fetch_ms += millis(took);
         });
         tried.took += took;
@@ -177,10 +175,10 @@ impl<V: Vendor> Caller<V> {
     /// After a failed call: waits for the next try, or gives up.
     async fn after(&self, error: VendorError, tried: &mut Tried, others: u64) -> Result<(), CallError> {
         tried.attempts += 1;
+        tried.is_repeat = true;
         if matches!(error, VendorError::Throttled { .. }) {
             self.count(|counters| counters.throttled += 1);
             tried.refusals = self.refusals_in_a_row(tried.sent_at);
-            tried.again_after_refusal = true;
             // Refusals cost patience of their own kind, not that for faults.
             tried.attempts -= 1;
         }
@@ -232,14 +230,14 @@ impl<V: Vendor> Caller<V> {
         let begun = clock::instant();
         // Of calls that wait at once only one is counted: the run waits once.
         let is_first = !self.is_waiting.swap(true, Ordering::Relaxed);
-        self.progress.is_waiting.store(true, Ordering::Relaxed);
+        self.gauges.is_waiting.store(true, Ordering::Relaxed);
         let permit = self.purse.permit(PATIENCE_FOR_PERMIT, &self.stop).await;
         if is_first {
             let waited = millis(begun.elapsed());
             self.count(|counters| counters.wait_ms += waited);
-            Progress::add(&self.progress.waited_ms, waited.unsigned_abs());
+            Gauges::add(&self.gauges.waited_ms, waited.unsigned_abs());
             self.is_waiting.store(false, Ordering::Relaxed);
-            self.progress.is_waiting.store(false, Ordering::Relaxed);
+            self.gauges.is_waiting.store(false, Ordering::Relaxed);
         }
         permit.map_err(|none| {
             CallError::Run(match none {

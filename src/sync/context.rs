@@ -1,8 +1,8 @@
 //! What the parts of one run share: its calls, its transactions, its rows.
 
 use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use futures::FutureExt;
@@ -10,21 +10,21 @@ use futures::FutureExt;
 use super::{
     Interrupted,
     caller::{CallError, Caller},
-    progress::Progress,
+    gauges::Gauges,
     queue::Queue,
 };
 use crate::{
     config::Source,
     model::{
-        reading::Reading,
+        reach::Reach,
         run::{Counters, Outcome},
     },
     store::{
+        facts::At,
         lease,
-        mirror::At,
         run::{self, OpenRun},
         session::{Session, Step},
-        source::Paging,
+        source::{self, Paging},
     },
     vendor::{
         Ask, Page,
@@ -49,32 +49,30 @@ pub struct Context<V> {
     /// Whatever `retire_guard` says.
     pub accept_retire: bool,
     /// For whoever looks.
-    pub progress: Arc<Progress>,
-    /// How this walk's lists are read, as far as it is known.
-    pub reading: Mutex<Option<Reading>>,
-    /// How those of the last complete walk were, where that had to be found out.
-    pub last_reading: OnceLock<Reading>,
-    /// A walk of this source was complete before: the mirror knows who was there.
-    pub complete_before: AtomicBool,
-    /// What the vendor's pages have taught.
-    pub paging: Mutex<Paging>,
-    /// Something was seen to move since the walk began.
-    pub moved: AtomicBool,
-    /// A row has said that its list holds more than children, though it was found that lists hold those.
-    pub misread: AtomicBool,
+    pub gauges: Arc<Gauges>,
+    /// What the walk has shown of itself.
+    pub walk: WalkSeen,
     /// One for each request that may be in flight, held until its page is written: so much a crash may cost.
     pub slots: tokio::sync::Semaphore,
 }
 
-impl<V: Hierarchy> Context<V> {
-    /// How this walk's lists are read, as far as it is known.
-    pub fn reading(&self) -> Option<Reading> {
-        *self.reading.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a walk has shown of itself. Kept in the store, too.
+#[derive(Debug, Default)]
+pub struct WalkSeen {
+    reach: Mutex<Option<Reach>>,
+    paging: Mutex<Paging>,
+    /// An earlier walk of the source has ended: the mirror knows who was there.
+    knows: AtomicBool,
+    has_moved: AtomicBool,
+    longest_page: AtomicU32,
+    /// Rounds of this run in which lists in doubt were settled.
+    rounds: AtomicU32,
+}
 
-    /// Now it is known.
-    pub fn set_reading(&self, reading: Option<Reading>) {
-        *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading;
+impl WalkSeen {
+    /// What the lists hold, as far as it is known.
+    pub fn reach(&self) -> Option<Reach> {
+        *self.reach.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the vendor's pages have taught.
@@ -85,6 +83,81 @@ impl<V: Hierarchy> Context<V> {
     /// They taught more.
     pub fn set_paging(&self, paging: Paging) {
         *self.paging.lock().unwrap_or_else(PoisonError::into_inner) = paging;
+    }
+
+    /// An earlier walk of the source has ended: the mirror knows who was there.
+    pub fn knows(&self) -> bool {
+        self.knows.load(Ordering::Relaxed)
+    }
+
+    /// Something was seen to move.
+    pub fn has_moved(&self) -> bool {
+        self.has_moved.load(Ordering::Relaxed)
+    }
+
+    /// One more round of settling begins: its number.
+    pub fn next_round(&self) -> u32 {
+        self.rounds.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Rows of the longest page.
+    pub fn longest_page(&self) -> u32 {
+        self.longest_page.load(Ordering::Relaxed)
+    }
+}
+
+impl<V: Hierarchy> Context<V> {
+    /// A walk that goes on reads its lists as it began to, with what earlier ones have learned.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recall(&self) -> Result<(), Interrupted> {
+        let mut step = self.session.begin().await?;
+        let recalled = run::recall(&mut step.conn(), &self.open).await?;
+        self.walk.set_paging(source::paging(&mut step.conn(), self.open.lease.source_id).await?);
+        self.walk.knows.store(recalled.knows, Ordering::Relaxed);
+        self.walk.has_moved.fetch_or(recalled.has_moved, Ordering::Relaxed);
+        self.walk.longest_page.fetch_max(recalled.longest_page.unsigned_abs(), Ordering::Relaxed);
+        let word = |word: Option<&str>| word.and_then(Reach::from_word);
+        let known = word(recalled.reach.as_deref()).or_else(|| self.caller.vendor.reach());
+        // What the last walk's lists held is only a guess, where rows tell or comparing does.
+        let last = word(recalled.last_reach.as_deref()).filter(|last| matches!(last, Reach::Direct | Reach::Subtree));
+        match (known, last) {
+            (None, Some(last)) => self.set_reach(&mut step, last).await?,
+            _ => *self.walk.reach.lock().unwrap_or_else(PoisonError::into_inner) = known,
+        }
+        Ok(step.commit().await?)
+    }
+
+    /// Writes down what the lists hold, now that it is known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_reach(&self, step: &mut Step, reach: Reach) -> sqlx::Result<()> {
+        if self.walk.reach() != Some(reach) {
+            run::set_reach(&mut step.conn(), &self.open, reach.word()).await?;
+        }
+        *self.walk.reach.lock().unwrap_or_else(PoisonError::into_inner) = Some(reach);
+        Ok(())
+    }
+
+    /// Writes down that something has moved, and how long a page is. Nothing is written that is known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn remember(&self, step: &mut Step, has_moved: bool, page: u32) -> sqlx::Result<()> {
+        let was_moved = has_moved && self.walk.has_moved.swap(true, Ordering::Relaxed);
+        let longest = self.walk.longest_page.fetch_max(page, Ordering::Relaxed);
+        if (has_moved && !was_moved) || page > longest {
+            run::remember(&mut step.conn(), &self.open, has_moved, page).await?;
+        }
+        Ok(())
+    }
+
+    /// The list's length by the count beside its page, where that is known to mean it. It tells where to read ahead and ends nothing:
+    /// an answer that is cut short is cut short with it.
+    pub fn total(&self, stated: Option<u64>) -> Option<i64> {
+        stated.filter(|_| self.walk.paging().count_is_total == Some(true)).and_then(|count| i64::try_from(count).ok())
     }
 
     /// A page of a list. Where the vendor fails for good for this list, but answers for a root's, that is about this list only.
@@ -102,7 +175,7 @@ impl<V: Hierarchy> Context<V> {
             return Err(CallError::Run(Interrupted::Vendor(error)));
         };
         let light = Ask { list, offset: 0, limit: 2 };
-        match self.caller.call_once(&|within| vendor.page(&light, within).boxed()).await {
+        match self.caller.call_lightly(&|within| vendor.page(&light, within).boxed()).await {
             Ok(_) | Err(CallError::ThisOnly(_)) => Err(CallError::ThisOnly(error)),
             Err(CallError::Run(Interrupted::Vendor(_))) => Err(CallError::Run(Interrupted::Vendor(error))),
             Err(CallError::Run(interrupted)) => Err(CallError::Run(interrupted)),
@@ -120,19 +193,6 @@ impl<V: Hierarchy> Context<V> {
     /// Levels below a root.
     pub fn max_depth(&self) -> i32 {
         i32::try_from(self.source.max_depth).unwrap_or(i32::MAX)
-    }
-
-    /// Whether a walk of this source was complete before: the mirror knows who was there.
-    pub fn any_complete(&self) -> bool {
-        self.complete_before.load(Ordering::Relaxed)
-    }
-
-    /// Something was seen to move.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn set_moved(&self, step: &mut Step) -> sqlx::Result<()> {
-        if self.moved.swap(true, Ordering::Relaxed) { Ok(()) } else { run::set_moved(&mut step.conn(), &self.open).await }
     }
 
     /// Where and when a step writes.
@@ -183,7 +243,7 @@ impl<V: Hierarchy> Context<V> {
 
     /// For whoever looks.
     pub fn tell_page(&self, rows: u32) {
-        Progress::add(&self.progress.pages, 1);
-        Progress::add(&self.progress.rows, rows.into());
+        Gauges::add(&self.gauges.pages, 1);
+        Gauges::add(&self.gauges.rows, rows.into());
     }
 }

@@ -1,26 +1,25 @@
 //! The walk is at its end: what was put off is linked, what is gone is retired, walk and run are closed, all in one
 //! transaction.
 
-use super::{Interrupted, caller::millis, context::Context, page, quota, roster};
+use super::{Interrupted, caller::millis, context::Context, directory, links, managers, page::Tables, quota};
 use crate::{
     clock,
     model::{
         node::NodeKey,
-        reading::Reading,
+        reach::Reach,
         run::{Counters, Outcome},
     },
     store::{
         change::{self, Change},
+        facts::{At, Edge, Linked},
         finding::{self, Finding},
         frontier, ledger,
-        mirror::{At, Edge, Linked, Mirror, Mirrored},
-        reread, root, run,
+        mirror::{Mirror, Mirrored},
+        queued, root, run,
         session::Step,
     },
     vendor::hierarchy::Hierarchy,
 };
-
-type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
 /// What is gone.
 struct Gone {
@@ -72,38 +71,34 @@ where
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
-    let reading = context.reading().unwrap_or(Reading::Direct);
-    let mut counters = Counters::default();
+    let reach = context.walk.reach().unwrap_or(Reach::Direct);
     let before = Tables::<V>::live(&mut step.conn(), at.source_id).await?;
     let unread = frontier::unproven(&mut step.conn(), &context.open).await?;
     let mut is_complete = unread == 0 && !finding::any_of(&mut step.conn(), &context.open, &finding::OF_LISTS).await?;
-    if reading == Reading::Subtree {
-        let unsure = reread::unsure(&mut step.conn(), &context.open).await?;
-        is_complete &= unsure.is_empty();
-        finding::open(&mut step.conn(), at, &unsure.into_iter().map(unsettled).collect::<Vec<_>>()).await?;
+    let (mut counters, unknown) = managers::place(context, &mut step, at, unread == 0).await?;
+    is_complete &= unknown.is_none();
+    finding::open(&mut step.conn(), at, unknown.as_slice()).await?;
+    // Where single rows cannot be read, the others are taken in all the same.
+    let is_readable = unread == 1 && finding::any_of(&mut step.conn(), &context.open, &["list_unreadable"]).await?;
+    if reach == Reach::Directory && (is_complete || is_readable) {
+        counters += directory::take_in(context, &mut step, at).await?;
     }
-    if reading == Reading::Roster {
-        // Where single rows cannot be read, the others are taken in all the same.
-        if is_complete || (unread == 1 && finding::any_of(&mut step.conn(), &context.open, &["list_unreadable"]).await?) {
-            counters += roster::take_in(context, &mut step, at).await?;
-        }
-        Tables::<V>::release(&mut step.conn(), at.source_id).await?;
-    }
-    // Nobody gets a new line who must keep the old one.
-    is_complete &= guarded.is_none();
-    link_late::<V>(&mut step, at, reading, is_complete).await?;
     if let Some(guarded) = guarded {
+        is_complete = false;
         finding::open(&mut step.conn(), at, &[guarded.finding(context)]).await?;
     } else {
-        let gone = retire::<V>(&mut step, at, reading, is_complete).await?;
+        let gone = retire::<V>(&mut step, at, reach, is_complete).await?;
         if let Some(example) = gone.nodes.iter().min().filter(|_| is_forbidden(context, gone.nodes.len(), before)) {
             return Ok(Ended::Guarded(Guarded { nodes: gone.nodes.len(), live: before, example: example.clone() }));
         }
         counters.retired = i64::try_from(gone.nodes.len()).unwrap_or(i64::MAX);
         write_gone::<Tables<V>>(&mut step, at, gone).await?;
     }
+    let hidden = managers::hidden(context, &mut step, at).await?;
+    finding::open(&mut step.conn(), at, &hidden).await?;
+    Tables::<V>::unstage(&mut step.conn(), at.source_id).await?;
     tell_oddities::<Tables<V>>(&mut step, at).await?;
-    if reading != Reading::Direct {
+    if reach != Reach::Direct {
         // Lists of children are not read below that level; here it shows only now, when all are linked.
         let deep = Tables::<V>::too_deep(&mut step.conn(), at, context.max_depth()).await?;
         is_complete &= deep.is_empty();
@@ -124,31 +119,10 @@ async fn close<V: Hierarchy>(context: &Context<V>, mut step: Step, outcome: Outc
     } else {
         finding::resolve_seen(&mut step.conn(), &context.open).await?;
     }
-    frontier::forget_unmet(&mut step.conn(), &context.open).await?;
+    queued::forget_unmet(&mut step.conn(), &context.open).await?;
     root::forget_unmet(&mut step.conn(), &context.open).await?;
     run::close_walk(&mut step.conn(), &context.open, outcome == Outcome::Complete).await?;
     context.commit_closed(step, counters, outcome).await
-}
-
-/// Links that could be told only now: how the lists are to be read was not known, or is known only from all of them.
-async fn link_late<V>(step: &mut Step, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<()>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let edges = Tables::<V>::shown_links(&mut step.conn(), at, reading, is_complete).await?;
-    if edges.is_empty() {
-        return Ok(());
-    }
-    let linked = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
-    page::write_link_changes::<Tables<V>>(step, at, &linked).await
-}
-
-/// What a person should know of a user whose manager could not be made sure.
-fn unsettled(key: NodeKey) -> Finding {
-    let say = "the lists around this user moved faster than they could be read, so that it is not sure who the manager is; \
-               the last known line is kept, and the next walk reads them again; `columns = [\"ManagerUserId\"]` may tell at once";
-    Finding::new("list_moved", key.0, say)
 }
 
 fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
@@ -203,21 +177,32 @@ pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut S
     finding::open(&mut step.conn(), at, &[Finding::new("limit_learned", context.source.name.clone(), say)]).await
 }
 
-async fn retire<V>(step: &mut Step, at: At, reading: Reading, is_complete: bool) -> sqlx::Result<Gone>
+/// Retires links, then nodes, then what hung below those.
+async fn retire<V>(step: &mut Step, at: At, reach: Reach, is_complete: bool) -> sqlx::Result<Gone>
 where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let links = Tables::<V>::retire_links(&mut step.conn(), at, reading, is_complete).await?;
-    let nodes = if is_complete { Tables::<V>::retire_nodes(&mut step.conn(), at).await? } else { Vec::new() };
-    Ok(Gone { links, nodes })
+    let links = Tables::<V>::retire_links(&mut step.conn(), at, reach, is_complete).await?;
+    let mut gone = Gone { links, nodes: Vec::new() };
+    if !is_complete {
+        return Ok(gone);
+    }
+    loop {
+        let nodes = Tables::<V>::retire_nodes(&mut step.conn(), at, reach).await?;
+        if nodes.is_empty() {
+            return Ok(gone);
+        }
+        gone.links.extend(Tables::<V>::retire_links_below(&mut step.conn(), at, &nodes).await?);
+        gone.nodes.extend(nodes);
+    }
 }
 
 async fn write_gone<M: Mirror>(step: &mut Step, at: At, gone: Gone) -> sqlx::Result<()> {
     let change = |key: &NodeKey| Change { entity: M::NODE, key: key.0.clone(), op: "retire", fields: None, vendor_time: None };
     let changes: Vec<Change> = gone.nodes.iter().map(change).collect();
     change::write(&mut step.conn(), at, &changes).await?;
-    page::write_link_changes::<M>(step, at, &Linked { retired: gone.links, ..Linked::default() }).await
+    links::write_link_changes::<M>(step, at, &Linked { retired: gone.links, ..Linked::default() }).await
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of node counts far below 2^52")]

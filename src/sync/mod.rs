@@ -1,29 +1,30 @@
 //! Brings one source's walk forward: work from the store, permit from the budget, page from the vendor, one
 //! transaction. Whoever asks for a run comes through here.
 
-mod again;
+mod another_way;
 pub mod caller;
 pub mod context;
-mod draft;
+mod directory;
 pub mod finish;
+pub mod gauges;
+mod links;
+mod managers;
 pub mod need;
 pub mod open;
 pub mod page;
-mod parent;
+mod page_plan;
 pub mod plan;
-pub mod progress;
 pub mod queue;
 pub mod quota;
-mod reach;
+pub mod reader;
 mod remark;
 pub mod report;
 pub mod retry;
 pub mod roots;
-pub mod roster;
 pub mod rows;
 pub mod run;
+mod settle;
 pub mod terms;
-pub mod walker;
 
 use chrono::{DateTime, Utc};
 

@@ -1,54 +1,46 @@
 //! Writes one page: rows, links, changes, findings, the lists that follow, the place to go on from and the counters,
 //! in one transaction.
 
-use std::sync::atomic::Ordering;
+use std::collections::HashSet;
 
-use super::{Interrupted, caller::millis, context::Context, draft::Draft, reach, roster, rows};
+use super::{Interrupted, another_way, caller::millis, context::Context, links, page_plan::PagePlan, remark, rows};
 use crate::{
     clock,
-    model::{node::NodeKey, reading::Reading, run::Counters},
+    model::{node::NodeKey, reach::Reach, run::Counters},
     store::{
-        change::{self, Change},
-        finding::{self, Finding},
-        frontier::{self, State, Work},
-        mirror::{At, Edge, Linked, Mirror, Mirrored},
-        reread,
+        facts::At,
+        finding,
+        frontier::{self, Shown, Standing, State, Work},
+        mirror::{Mirror, Mirrored},
+        queued,
         session::Step,
         source::{self, Paging},
     },
     vendor::{Page, hierarchy::Hierarchy},
     walk::{
-        list::Terms,
-        progress::Progress,
-        verdict::{Course, Doubt, SHORT},
+        page_seen::{Kind, PageSeen},
+        pass::Pass,
+        verdict::{Evidence, Next},
     },
 };
 
 /// The tables of a vendor's rows.
-type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
+pub(super) type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
-/// Where in its list a page stands.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    /// Rows before it, as it was asked for.
-    pub offset: u32,
-    /// Rows that were asked for.
-    pub limit: u32,
-    /// Pages of the same list that are still to come.
-    pub under_way: usize,
+/// What a page has made of its list.
+#[derive(Debug)]
+pub enum Written {
+    /// It goes on so, with this pass.
+    Next(Next, Pass),
+    /// It was another node's list: it is asked for in another way, or not at all.
+    AnotherWay,
 }
 
-/// Writes a page of `work`'s list, brings `progress` forward, and says how the list goes on.
+/// Writes a page of `work`'s list, asked for at a place with a limit.
 ///
 /// # Errors
 /// When the database fails or the lease is lost; nothing is written then.
-pub async fn write<V>(
-    context: &Context<V>,
-    work: &Work,
-    progress: &mut Progress,
-    page: Page<V::Row>,
-    place: Place,
-) -> Result<Course, Interrupted>
+pub async fn write<V>(context: &Context<V>, work: &Work, pass: &Pass, page: Page<V::Row>, asked: (u32, u32)) -> Result<Written, Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,
@@ -57,185 +49,212 @@ where
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
-    let vendor = &context.caller.vendor;
-    let mut draft = Draft::new(work, page, context.max_depth());
-    draft.known = Tables::<V>::ask(&mut step.conn(), at, &work.parent, &draft.rows).await?;
+    let mut plan = PagePlan::new(work, page, context.max_depth());
+    if is_anothers(context, work, &plan) {
+        another_way::take(context, &mut step, at, &work.parent).await?;
+        context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await?;
+        context.queue.forget().await;
+        return Ok(Written::AnotherWay);
+    }
+    plan.existing = Tables::<V>::existing(&mut step.conn(), at, &work.parent, &plan.rows).await?;
+    let shown = plan.shown();
+    let seen = pass.see(asked, &plan.keys, plan.kind, |key| shown.contains(key));
+    let mut pass = pass.clone();
+    pass.take(&seen);
+    let reach = reach_of(context, &mut step, work, &plan).await?;
+    let evidence = evidence::<V>(context, &mut step, at, work, (&pass, &seen), &plan, reach).await?;
+    let next = pass.next(&seen, evidence);
+    let taught = taught(context, &mut step, &plan, &pass, &seen, next).await?;
 
-    let before = context.reading();
-    let (reading, roots) = match before.or_else(|| draft.stated_reading(work)) {
-        None => reach::found(context, &mut step, draft.telling_rows(work)).await?,
-        known => (known, 0),
-    };
-    let says_all = work.depth == 0 && reading == Some(Reading::Subtree) && draft.states_parents();
-    let reading = if says_all { Some(Reading::Stated) } else { reading };
-    let likely = reading.or_else(|| context.last_reading.get().copied());
-    let holds_all = work.depth == 0 && matches!(likely, Some(Reading::Stated | Reading::Subtree));
-    let would_lose = draft.may_lose(progress, work, place)
-        && Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &draft.rows, holds_all).await?;
-    let paging = context.paging();
-    let received = draft.shown(place).received();
-    let has_come = draft.known.iter().any(|known| !known.linked) && context.any_complete();
-    let terms =
-        Terms { would_lose, has_come, under_way: place.under_way, count_is_total: paging.count_is_total == Some(true), ..terms(work) };
-    let (next, course) = progress.clone().take(draft.shown(place), terms);
-    let taught = Paging { count_is_total: next.count_is_total(draft.shown(place), course).or(paging.count_is_total), ..paging };
-    if taught != paging {
-        source::remember_paging(&mut step.conn(), at.source_id, taught).await?;
+    let applied = rows::apply::<Tables<V>>(&mut step.conn(), at, &plan.rows, &plan.existing).await?;
+    plan.findings.extend(applied.findings);
+    plan.findings.extend(remark::doubt(&work.parent, next));
+    if !save(context, &mut step, work, (&pass, next), seen.received(), &applied.numbers).await? {
+        return Ok(Written::AnotherWay);
     }
-    draft.follow(vendor, work, reading, place.offset, context.max_depth());
-
-    let taken = rows::take_in::<Tables<V>>(&mut step.conn(), at, &draft.rows, &draft.known).await?;
-    draft.findings.extend(taken.findings);
-    let course = save(context, &mut step, at, work, (&next, course), &taken.numbers).await?;
-    draft.findings.extend(doubt(&work.parent, course));
-    let queued = frontier::queue(&mut step.conn(), &context.open, &draft.lists).await?;
-    let mut linked = draft.link::<Tables<V>, V>(vendor, &mut step, at, work, reading).await?;
-    if before != reading
-        && let Some(reading) = reading
-    {
-        reach::settle(context, &mut step, at, reading, &mut linked).await?;
-    }
-    let reread = reread::<V>(context, &mut step, at, reading, &linked, &draft).await?;
-    write_link_changes::<Tables<V>>(&mut step, at, &linked).await?;
-    if reread > 0 || !matches!(course, Course::On | Course::Proven) {
-        context.set_moved(&mut step).await?;
-    }
-    finding::open(&mut step.conn(), at, &draft.findings).await?;
-    let counters = Counters { pages: 1, rows_seen: received.into(), write_ms: millis(begun.elapsed()), ..taken.counters };
+    let (queued, restated) = follow(context, &mut step, at, work, &mut plan, (&applied.numbers, &applied.changed), reach).await?;
+    let linked = links::link(context, &mut step, at, work, &plan, reach).await?;
+    let reread = links::reread(context, &mut step, at, reach, &linked, &plan).await?;
+    links::write_link_changes::<Tables<V>>(&mut step, at, &linked).await?;
+    let has_moved = reread > 0 || pass.number > 0 || !matches!(next, Next::ReadOn | Next::Proven { .. });
+    context.remember(&mut step, has_moved, seen.received()).await?;
+    finding::open(&mut step.conn(), at, &plan.findings).await?;
+    let counters = Counters { pages: 1, rows_seen: seen.received().into(), write_ms: millis(begun.elapsed()), ..applied.counters };
     context.commit(step, counters).await?;
 
-    *progress = next;
-    context.set_paging(taught);
-    context.tell_page(received);
-    context.set_reading(reading);
-    if work.depth > 0 && reading == Some(Reading::Direct) && vendor.reading().is_none() && draft.states_others(work) {
-        context.misread.store(true, Ordering::Relaxed);
+    context.walk.set_paging(taught);
+    context.tell_page(seen.received());
+    if reread > 0 || restated {
+        context.queue.forget().await;
     }
-    if before != reading || roots > 0 {
-        context.queue.forget_ahead().await;
-    }
-    if queued + roots + reread > 0 {
-        context.queue.wake();
-    }
-    Ok(course)
+    context.queue.add(queued).await;
+    Ok(Written::Next(next, pass))
 }
 
-/// What is known of a list beside its pages.
-pub fn terms(work: &Work) -> Terms {
-    Terms { expected: work.expected, can_check: work.found.is_some(), ..Terms::default() }
+/// Some row states another parent than the one by whose identifier was asked: the identifier names that one, too.
+fn is_anothers<V: Hierarchy>(context: &Context<V>, work: &Work, plan: &PagePlan<V::Row>) -> bool
+where
+    V::Row: Mirrored,
+{
+    // Of a root whose id could not be learned nothing can be said.
+    work.ask.is_some() && !work.parent.0.starts_with('-') && context.walk.reach() == Some(Reach::Direct) && plan.states_others(work)
 }
 
-/// Writes where a list stands after a page or a look at its parent's row. Gives what has become of it: of one that moved in each of
-/// its passes only all that they have shown tells whether it is whole.
-///
-/// # Errors
-/// When the database fails.
-pub async fn save<V>(
+/// What the lists hold, as far as it is known with this page.
+async fn reach_of<V>(context: &Context<V>, step: &mut Step, work: &Work, plan: &PagePlan<V::Row>) -> sqlx::Result<Option<Reach>>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let before = context.walk.reach();
+    if work.depth != 0 || context.caller.vendor.identifiers_needed() {
+        return Ok(before);
+    }
+    let stated = plan.stated_reach(work);
+    let reach = match (before, stated) {
+        (Some(Reach::Subtree) | None, Some(Reach::Stated)) => Reach::Stated,
+        (Some(Reach::Direct), Some(Reach::Stated)) if context.caller.vendor.reach().is_none() => Reach::Stated,
+        (None, Some(Reach::Direct)) => Reach::Direct,
+        _ => return Ok(before),
+    };
+    context.set_reach(step, reach).await?;
+    if reach == Reach::Stated {
+        queued::drop_queued(&mut step.conn(), &context.open).await?;
+        context.queue.forget().await;
+    }
+    Ok(Some(reach))
+}
+
+/// What is known beside the page, as far as it matters.
+async fn evidence<V>(
     context: &Context<V>,
     step: &mut Step,
     at: At,
     work: &Work,
-    (progress, course): (&Progress, Course),
-    shown: &[i32],
-) -> sqlx::Result<Course>
+    (pass, seen): (&Pass, &PageSeen),
+    plan: &PagePlan<V::Row>,
+    reach: Option<Reach>,
+) -> sqlx::Result<Evidence>
 where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    let state = match course {
-        Course::On | Course::Check | Course::Again => State::Queued,
-        Course::Proven | Course::Repaired => State::Read,
-        Course::Unproven(_) => State::Unproven,
+    if !pass.may_end(seen, work.expected) {
+        return Ok(Evidence { expected: work.expected, ..Evidence::default() });
+    }
+    let holds_all = work.depth == 0 && matches!(reach, Some(Reach::Stated | Reach::Subtree | Reach::Compared));
+    let loses = Tables::<V>::loses(&mut step.conn(), at, &work.parent, &plan.rows, holds_all).await?;
+    let together = if pass.number == 0 {
+        i64::from(pass.shown)
+    } else {
+        frontier::shown_together(&mut step.conn(), &context.open, &work.parent).await? + plan.new_to_list()
     };
-    // Of a list that has ended only that is kept which it may be gone on with.
-    let stored = if state == State::Queued || progress.tight { progress.to_stored() } else { Progress::default().to_stored() };
-    frontier::save(&mut step.conn(), &context.open, &work.parent, &stored, state, shown).await?;
-    if course == Course::Again {
-        reread::again(&mut step.conn(), &context.open, &work.parent, &stored).await?;
-    }
-    if !progress.united {
-        return Ok(course);
-    }
-    let shown = reread::unite(&mut step.conn(), &context.open, &work.parent).await?;
-    // Somebody who was there before is missed, rather than somebody who has come.
-    let misses = shown < i64::from(progress.length())
-        && (!context.any_complete() || Tables::<V>::would_lose(&mut step.conn(), at, &work.parent, &[], false).await?);
-    if misses {
-        frontier::save(&mut step.conn(), &context.open, &work.parent, &stored, State::Unproven, &[]).await?;
-    }
-    Ok(if misses { Course::Unproven(Doubt::Moved) } else { course })
+    let total = context.total(plan.stated_count);
+    // A newcomer may have pushed the last row out of a full page, and a count of another moment may hide it.
+    let may_have_moved = (plan.has_newcomer() && context.walk.knows()) || (total.is_some() && total != work.expected);
+    Ok(Evidence {
+        expected: work.expected,
+        is_root: work.depth == 0,
+        loses,
+        together: u32::try_from(together).unwrap_or(u32::MAX),
+        knows: context.walk.knows(),
+        walk_moved: context.walk.has_moved() || may_have_moved,
+        longest_page: context.walk.longest_page().max(seen.received()),
+    })
 }
 
-/// A child that shows up below another parent than before has moved, or has two: the other parent's list tells, if it is
-/// short and was read already. One that is still to be read tells anyhow.
-async fn reread<V>(
+/// What the page teaches of the count beside it: that of a list of several pages, now proven, is the list's length or it is not.
+async fn taught<V: Hierarchy>(
+    context: &Context<V>,
+    step: &mut Step,
+    plan: &PagePlan<V::Row>,
+    pass: &Pass,
+    seen: &PageSeen,
+    next: Next,
+) -> sqlx::Result<Paging>
+where
+    V::Row: Mirrored,
+{
+    let known = context.walk.paging();
+    let tells = matches!(next, Next::Proven { .. }) && plan.kind == Kind::Paged && seen.received() < pass.length();
+    let is_total = plan.stated_count.filter(|_| tells).map(|count| count == u64::from(pass.length()));
+    let paging = Paging { count_is_total: is_total.or(known.count_is_total) };
+    if paging != known {
+        source::remember_paging(&mut step.conn(), context.open.lease.source_id, paging).await?;
+    }
+    Ok(paging)
+}
+
+/// Writes where a list stands after a page of so many rows. `false`: it is asked for in another way by now.
+async fn save<V: Hierarchy>(
+    context: &Context<V>,
+    step: &mut Step,
+    work: &Work,
+    (pass, next): (&Pass, Next),
+    received: u32,
+    page: &[i32],
+) -> sqlx::Result<bool> {
+    let may_be_cut = received >= context.walk.longest_page().max(2);
+    let (state, shown) = match next {
+        Next::ReadOn => (State::Queued, Shown::ByPass),
+        Next::ReadAgain => (State::Queued, Shown::ByNextPass),
+        Next::Confirm => (State::Queued, Shown::ByNextPassAlone),
+        Next::Proven { .. } => (State::Read, Shown::ByPass),
+        Next::ProvenTogether => (State::Read, Shown::Together),
+        Next::Doubtful => (State::Doubtful, Shown::ByPass),
+        Next::Unproven(_) => (State::Unproven, Shown::Together),
+    };
+    // Of a list that has ended only that is kept which it may be gone on with.
+    let by_count = next == Next::Proven { by_count: true } && may_be_cut;
+    let pass = match next {
+        Next::ReadOn | Next::Doubtful => pass.to_stored(),
+        Next::ReadAgain | Next::Confirm => pass.following().to_stored(),
+        _ if by_count => pass.to_stored(),
+        _ => Pass::default().to_stored(),
+    };
+    let standing = Standing { pass: &pass, state, page, shown, last_page: by_count.then_some(received) };
+    frontier::save(&mut step.conn(), &context.open, work, standing).await
+}
+
+/// Queues the lists that follow from the rows. Those that the walk has met before are told what their parents' rows say now. Gives the
+/// new ones, and whether others were changed.
+async fn follow<V>(
     context: &Context<V>,
     step: &mut Step,
     at: At,
-    reading: Option<Reading>,
-    linked: &Linked,
-    draft: &Draft<V::Row>,
-) -> sqlx::Result<u64>
+    work: &Work,
+    plan: &mut PagePlan<V::Row>,
+    (numbers, changed): (&[i32], &[NodeKey]),
+    reach: Option<Reach>,
+) -> Result<(Vec<Work>, bool), Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,
 {
-    // At rest nothing is linked.
-    if reading != Some(Reading::Direct) || (linked.inserted.is_empty() && linked.restored.is_empty()) {
-        return Ok(0);
+    if !reach.is_some_and(Reach::reads_below_roots) {
+        return Ok((Vec::new(), false));
     }
-    // Who is new has stood nowhere before.
-    let known = draft.known_keys();
-    let edges: Vec<_> = linked.inserted.iter().chain(&linked.restored).filter(|edge| known.contains(&edge.child)).cloned().collect();
-    if edges.is_empty() {
-        return Ok(0);
-    }
-    Tables::<V>::reread(&mut step.conn(), at, &edges, SHORT * context.caller.vendor.page_size()).await
-}
-
-/// Writes what was done to links into `change`.
-///
-/// # Errors
-/// When the database fails.
-pub async fn write_link_changes<M: Mirror>(step: &mut Step, at: At, linked: &Linked) -> sqlx::Result<()> {
-    let of = |op: &'static str| move |edge: &Edge| Change::of_link(M::LINK, op, edge);
-    let changes: Vec<Change> = linked
-        .inserted
-        .iter()
-        .map(of("insert"))
-        .chain(linked.restored.iter().map(of("restore")))
-        .chain(linked.retired.iter().map(of("retire")))
-        .collect();
-    change::write(&mut step.conn(), at, &changes).await
-}
-
-/// What a person should know of a list that proves nothing.
-pub fn doubt(key: &NodeKey, course: Course) -> Option<Finding> {
-    let Course::Unproven(doubt) = course else { return None };
-    let list = if key.0 == roster::KEY { "the roster" } else { "this node's list" };
-    let finding = |kind, say: String| Some(Finding::new(kind, key.0.clone(), say));
-    match doubt {
-        Doubt::Moved => {
-            let say = format!("{list} moved faster than it could be read; nothing was retired by it, and the next walk reads it again");
-            finding("list_moved", say)
-        }
-        Doubt::Repeats => {
-            let say = format!(
-                "the vendor shows the same rows of {list} again, whichever page is asked for; nothing was retired by it; \
-                 tell the vendor, or set `edges = \"hierarchy\"`"
-            );
-            finding("list_repeats", say)
-        }
-        Doubt::Unreadable => {
-            let say = format!("rows of {list} could not be read (see the findings `bad_row`); nothing was retired by it");
-            finding("list_unreadable", say)
-        }
-        Doubt::Count { stated, shown } => {
-            let say = format!(
-                "the vendor says that {list} has {stated} rows and shows {shown}; nothing was retired by it, \
-                 and the next walk reads it again; if that stays, tell the vendor"
-            );
-            finding("count_mismatch", say)
+    let vendor = &context.caller.vendor;
+    let identifiers = plan.identifiers(vendor);
+    let shared = match identifiers.is_empty() {
+        true => HashSet::new(),
+        false => Tables::<V>::shared(&mut step.conn(), at, &identifiers).await?,
+    };
+    let lists = plan.follow(vendor, work, numbers, &shared, context.max_depth());
+    let leaves = plan.leaves(vendor);
+    let (known_leaves, wanted): (Vec<&Work>, Vec<&Work>) = lists.iter().partition(|list| leaves.contains(&list.parent));
+    let queued = queued::queue(&mut step.conn(), &context.open, &wanted).await?;
+    let is_new: HashSet<&NodeKey> = queued.iter().map(|list| &list.parent).collect();
+    let met = wanted.iter().filter(|list| !is_new.contains(&list.parent)).chain(&known_leaves).copied();
+    // At rest each node is shown once.
+    let may_be_met = !leaves.is_empty() && context.walk.has_moved();
+    let met: Vec<&Work> = met.filter(|list| may_be_met || !leaves.contains(&list.parent)).collect();
+    let mut restated = queued::restate(&mut step.conn(), &context.open, &met).await? > 0;
+    if context.caller.vendor.identifiers_needed() && !changed.is_empty() {
+        for twin in Tables::<V>::twins(&mut step.conn(), at, changed).await? {
+            another_way::take(context, step, at, &twin).await?;
+            restated = true;
         }
     }
+    Ok((queued, restated))
 }

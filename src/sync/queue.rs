@@ -1,6 +1,9 @@
-//! Hands lists out to the workers: each once, upper levels first, from what the store holds.
+//! Hands lists out to the readers: each once, deepest first, oldest of equals, from what the store holds.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet},
+};
 
 use tokio::sync::{Mutex, Notify};
 
@@ -10,8 +13,8 @@ use crate::store::{
     session::Session,
 };
 
-/// Lists read ahead from the frontier. They are small; the frontier may not be.
-const AHEAD: i64 = 1024;
+/// Lists held in memory, at most. They are small; the frontier may not be.
+const HELD: usize = 4096;
 
 /// The lists that are to be read.
 #[derive(Default)]
@@ -20,28 +23,55 @@ pub struct Queue {
     news: Notify,
 }
 
+/// The order in which lists are read: begun anew last, else deepest first, so that a node's row is seconds old when its list is read.
+type Order = (i32, Reverse<i32>, i64);
+
 #[derive(Default)]
 struct State {
-    ahead: VecDeque<Work>,
+    held: BTreeMap<Order, Work>,
+    /// All lists that are queued and not in hand are held.
+    is_whole: bool,
     in_hand: HashSet<String>,
 }
 
+impl State {
+    fn hold(&mut self, lists: Vec<Work>) {
+        for list in lists {
+            if !self.in_hand.contains(&list.parent.0) {
+                self.held.insert((list.attempts, Reverse(list.depth), list.list_no), list);
+            }
+        }
+        while self.held.len() > HELD {
+            self.held.pop_last();
+            self.is_whole = false;
+        }
+    }
+
+    fn take(&mut self) -> Option<Work> {
+        let (_, work) = self.held.pop_first()?;
+        self.in_hand.insert(work.parent.0.clone());
+        Some(work)
+    }
+}
+
 impl Queue {
-    /// The next list, or `None` when there is none and none can follow.
+    /// The next list, or `None` when there is none and none can follow. `writing`: held by whoever queues lists, until they are held
+    /// here too.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn next(&self, session: &Session, run: &OpenRun) -> sqlx::Result<Option<Work>> {
+    pub async fn next(&self, session: &Session, run: &OpenRun, writing: &Mutex<()>) -> sqlx::Result<Option<Work>> {
         loop {
             // Made before looking: what is put down after the look wakes it.
             let news = self.news.notified();
             let mut state = self.state.lock().await;
-            if state.ahead.is_empty() {
-                state.ahead = self.read_ahead(session, run, &state.in_hand).await?;
-            }
-            if let Some(work) = state.ahead.pop_front() {
-                state.in_hand.insert(work.parent.0.clone());
+            if let Some(work) = state.take() {
                 return Ok(Some(work));
+            }
+            if !state.is_whole {
+                drop(state);
+                self.read(session, run, writing).await?;
+                continue;
             }
             if state.in_hand.is_empty() {
                 self.news.notify_waiters();
@@ -52,27 +82,48 @@ impl Queue {
         }
     }
 
-    async fn read_ahead(&self, session: &Session, run: &OpenRun, in_hand: &HashSet<String>) -> sqlx::Result<VecDeque<Work>> {
-        let in_hand: Vec<String> = in_hand.iter().cloned().collect();
+    async fn read(&self, session: &Session, run: &OpenRun, writing: &Mutex<()>) -> sqlx::Result<()> {
+        let _one = writing.lock().await;
+        let mut state = self.state.lock().await;
+        if state.is_whole || !state.held.is_empty() {
+            return Ok(());
+        }
+        let in_hand: Vec<String> = state.in_hand.iter().cloned().collect();
+        let limit = HELD / 4;
         let mut step = session.begin().await?;
-        let lists = frontier::next(&mut step.conn(), run, &in_hand, AHEAD).await?;
+        let lists = frontier::next(&mut step.conn(), run, &in_hand, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
         step.commit().await?;
-        Ok(lists.into())
+        state.is_whole = lists.len() < limit;
+        state.hold(lists);
+        Ok(())
     }
 
-    /// A worker is done with a list, or with this run.
-    pub async fn put_down(&self, work: &Work) {
-        self.state.lock().await.in_hand.remove(&work.parent.0);
+    /// Lists were queued, as the store holds them.
+    pub async fn add(&self, lists: Vec<Work>) {
+        if !lists.is_empty() {
+            self.state.lock().await.hold(lists);
+            self.news.notify_waiters();
+        }
+    }
+
+    /// A reader is done with a list for now, or with this run. `again`: it is to be read once more.
+    pub async fn put_down(&self, work: &Work, again: Option<Work>) {
+        let mut state = self.state.lock().await;
+        state.in_hand.remove(&work.parent.0);
+        state.hold(again.into_iter().collect());
         self.news.notify_waiters();
     }
 
-    /// Lists were queued: workers that wait may look again.
+    /// The readers that wait look again.
     pub fn wake(&self) {
         self.news.notify_waiters();
     }
 
-    /// The frontier has changed under what was read ahead.
-    pub async fn forget_ahead(&self) {
-        self.state.lock().await.ahead.clear();
+    /// The frontier has changed beside what is held.
+    pub async fn forget(&self) {
+        let mut state = self.state.lock().await;
+        state.held.clear();
+        state.is_whole = false;
+        self.news.notify_waiters();
     }
 }

@@ -1,6 +1,11 @@
 //! What a vendor's answer leaves to be said, as findings: with what to do about it.
 
-use crate::{model::node::NodeKey, store::finding::Finding, vendor::Remark};
+use crate::{
+    model::node::NodeKey,
+    store::{finding::Finding, frontier},
+    vendor::Remark,
+    walk::verdict::{Next, Reason},
+};
 
 /// The finding for a remark about a row of this list.
 pub(super) fn finding(list: &NodeKey, remark: Remark) -> Finding {
@@ -21,5 +26,36 @@ fn advice(kind: &str) -> Option<&'static str> {
         "mixed_ids" => Some("look at the customer with the vendor, two may have been merged"),
         "bad_manager" => Some("what was sent is kept in `extra`, and no manager is taken from it; correct it at the vendor"),
         _ => None,
+    }
+}
+
+/// What a person should know of a list that proves nothing.
+pub(super) fn doubt(key: &NodeKey, next: Next) -> Option<Finding> {
+    let Next::Unproven(reason) = next else { return None };
+    let list = if key.0 == frontier::DIRECTORY { "the directory of all users" } else { "this node's list" };
+    let finding = |kind, say: String| Some(Finding::new(kind, key.0.clone(), say));
+    match reason {
+        Reason::Moved => {
+            let say = format!("{list} moved faster than it could be read; nothing was retired by it, and the next walk reads it again");
+            finding("list_moved", say)
+        }
+        Reason::Repeats => {
+            let say = format!(
+                "the vendor shows the same rows of {list} again, whichever page is asked for; nothing was retired by it; \
+                 tell the vendor, or set `edges = \"hierarchy\"`"
+            );
+            finding("list_repeats", say)
+        }
+        Reason::Unreadable => {
+            let say = format!("rows of {list} could not be read (see the findings `bad_row`); nothing was retired by it");
+            finding("list_unreadable", say)
+        }
+        Reason::Count { stated, shown } => {
+            let say = format!(
+                "the vendor says that {list} has {stated} rows and shows {shown}; nothing was retired by it, \
+                 and the next walk reads it again; if that stays, tell the vendor"
+            );
+            finding("count_mismatch", say)
+        }
     }
 }

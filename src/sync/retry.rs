@@ -43,8 +43,8 @@ pub struct Tried {
     pub refusals: u32,
     /// When the last of the calls was sent.
     pub sent_at: Option<Instant>,
-    /// One of the calls was refused for the budget's sake.
-    pub again_after_refusal: bool,
+    /// The next call repeats one that failed.
+    pub is_repeat: bool,
     /// A new token was had for this call already, or none can be had.
     pub token_is_new: bool,
     /// The shortest window of the budget: what a refusal without a time is explained by.

@@ -1,4 +1,4 @@
-//! Takes rows into the mirror: asks what is known, decides, and writes only what differs.
+//! Takes rows into the mirror: decides by what is known of them, and writes only what differs.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,9 @@ use crate::{
     store::{
         change::{self, Change},
         conn::Conn,
+        facts::{At, Existing},
         finding::{self, Finding},
-        mirror::{At, Known, Mirror},
+        mirror::Mirror,
         source,
     },
     walk::decide::{Decision, Version, decide},
@@ -20,11 +21,13 @@ use crate::{
 
 /// What became of some rows.
 #[derive(Debug, Default)]
-pub struct Taken {
+pub struct Applied {
     /// Nodes, once each per walk.
     pub counters: Counters,
     /// Numbers of the rows' nodes, in the rows' order.
     pub numbers: Vec<i32>,
+    /// Nodes that are new, changed or back.
+    pub changed: Vec<NodeKey>,
     /// What a person should know.
     pub findings: Vec<Finding>,
 }
@@ -32,20 +35,20 @@ pub struct Taken {
 /// What is to be done with some rows.
 struct Plan<'a, R> {
     new: Vec<&'a R>,
-    changed: Vec<(&'a R, &'a Known)>,
+    changed: Vec<(&'a R, &'a Existing)>,
     touched: Vec<&'a R>,
     back: Vec<&'a R>,
-    stale: Vec<(&'a R, &'a Known)>,
+    stale: Vec<(&'a R, &'a Existing)>,
     counters: Counters,
     findings: Vec<Finding>,
 }
 
-/// Writes rows of which `known` is known, in the same order.
+/// Writes rows of which this is known, in the same order.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_in<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], known: &[Known]) -> sqlx::Result<Taken> {
-    let mut plan = plan(rows, known);
+pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], existing: &[Existing]) -> sqlx::Result<Applied> {
+    let mut plan = plan(rows, existing);
     plan.take_confirmed(conn, at).await?;
     let mut changes = Vec::new();
     let first_no = insert::<M>(conn, at, &plan.new, &mut changes).await?;
@@ -54,14 +57,16 @@ pub async fn take_in<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], kn
         M::touch(conn, at, &plan.touched).await?;
     }
     if !plan.back.is_empty() {
-        M::restore(conn, at, &plan.back).await?;
+        let keys: Vec<NodeKey> = plan.back.iter().map(|row| row.key()).collect();
+        M::restore(conn, at, &keys).await?;
         changes.extend(plan.back.iter().map(|row| change_of::<M>(*row, "restore")));
     }
     change::write(conn, at, &changes).await?;
-    Ok(Taken { counters: plan.counters, numbers: numbers(known, first_no), findings: plan.findings })
+    let changed = changes.into_iter().map(|change| NodeKey(change.key)).collect();
+    Ok(Applied { counters: plan.counters, numbers: numbers(existing, first_no), changed, findings: plan.findings })
 }
 
-fn plan<'a, R: Node>(rows: &'a [R], known: &'a [Known]) -> Plan<'a, R> {
+fn plan<'a, R: Node>(rows: &'a [R], existing: &'a [Existing]) -> Plan<'a, R> {
     let mut plan = Plan {
         new: Vec::new(),
         changed: Vec::new(),
@@ -71,37 +76,37 @@ fn plan<'a, R: Node>(rows: &'a [R], known: &'a [Known]) -> Plan<'a, R> {
         counters: Counters::default(),
         findings: Vec::new(),
     };
-    for (row, known) in rows.iter().zip(known) {
-        plan.add(row, known);
+    for (row, existing) in rows.iter().zip(existing) {
+        plan.add(row, existing);
     }
     plan
 }
 
 impl<'a, R: Node> Plan<'a, R> {
-    fn add(&mut self, row: &'a R, known: &'a Known) {
-        if known.node_no.is_none() {
+    fn add(&mut self, row: &'a R, existing: &'a Existing) {
+        if existing.node_no.is_none() {
             self.counters.inserted += 1;
             return self.new.push(row);
         }
         let incoming = Version { digest: Some(row.digest()), stamp: row.stamp() };
-        let decision = decide(incoming, Version { digest: known.digest, stamp: known.stamp });
+        let decision = decide(incoming, Version { digest: existing.digest, stamp: existing.stamp });
         let counter = match decision {
-            _ if known.retired => &mut self.counters.restored,
+            _ if existing.retired => &mut self.counters.restored,
             Decision::Update | Decision::SilentUpdate => &mut self.counters.updated,
             Decision::Same | Decision::Touch | Decision::Stale => &mut self.counters.unchanged,
         };
-        *counter += i64::from(!known.counted);
+        *counter += i64::from(!existing.counted);
         match decision {
-            Decision::Update => self.changed.push((row, known)),
+            Decision::Update => self.changed.push((row, existing)),
             Decision::SilentUpdate => {
                 self.findings.push(silent_change(&row.key()));
-                self.changed.push((row, known));
+                self.changed.push((row, existing));
             }
-            Decision::Stale => self.stale.push((row, known)),
+            Decision::Stale => self.stale.push((row, existing)),
             // One version, not two: its content is written anew with its stamp.
-            Decision::Touch if known.retired => self.changed.push((row, known)),
+            Decision::Touch if existing.retired => self.changed.push((row, existing)),
             Decision::Touch => self.touched.push(row),
-            Decision::Same => self.back_if_retired(row, known),
+            Decision::Same => self.back_if_retired(row, existing),
         }
     }
 
@@ -113,28 +118,28 @@ impl<'a, R: Node> Plan<'a, R> {
             return Ok(());
         }
         let keys: Vec<NodeKey> = self.stale.iter().map(|(row, _)| row.key()).collect();
-        let digest = |row: &R, known: &Known| (known.stamp <= Some(at.now)).then(|| row.digest().0.to_string());
-        let digests: Vec<Option<String>> = self.stale.iter().map(|(row, known)| digest(row, known)).collect();
+        let digest = |row: &R, existing: &Existing| (existing.stamp <= Some(at.now)).then(|| row.digest().0.to_string());
+        let digests: Vec<Option<String>> = self.stale.iter().map(|(row, existing)| digest(row, existing)).collect();
         let texts: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
         let confirmed = finding::stale_before(conn, at, &texts, &digests).await?;
-        for (row, known) in std::mem::take(&mut self.stale) {
+        for (row, existing) in std::mem::take(&mut self.stale) {
             let key = row.key();
             if confirmed.contains(&key.0) {
-                if !known.counted && !known.retired {
+                if !existing.counted && !existing.retired {
                     self.counters.unchanged -= 1;
                     self.counters.updated += 1;
                 }
-                self.changed.push((row, known));
+                self.changed.push((row, existing));
             } else {
                 self.findings.push(stale_read(&key, &row.digest()));
-                self.back_if_retired(row, known);
+                self.back_if_retired(row, existing);
             }
         }
         Ok(())
     }
 
-    fn back_if_retired(&mut self, row: &'a R, known: &Known) {
-        if known.retired {
+    fn back_if_retired(&mut self, row: &'a R, existing: &Existing) {
+        if existing.retired {
             self.back.push(row);
         }
     }
@@ -170,16 +175,17 @@ async fn insert<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[&M::Row], change
 }
 
 /// Writes changed nodes, and what differs of each.
-async fn update<M: Mirror>(conn: &mut Conn<'_>, at: At, changed: &[(&M::Row, &Known)], changes: &mut Vec<Change>) -> sqlx::Result<()> {
+async fn update<M: Mirror>(conn: &mut Conn<'_>, at: At, changed: &[(&M::Row, &Existing)], changes: &mut Vec<Change>) -> sqlx::Result<()> {
     if changed.is_empty() {
         return Ok(());
     }
     let rows: Vec<&M::Row> = changed.iter().map(|(row, _)| *row).collect();
-    let old = M::load(conn, at.source_id, &rows).await?;
+    let keys: Vec<NodeKey> = rows.iter().map(|row| row.key()).collect();
+    let old = M::load(conn, at.source_id, &keys).await?;
     let old: HashMap<NodeKey, M::Row> = old.into_iter().map(|row| (row.key(), row)).collect();
     M::update(conn, at, &rows).await?;
-    for (row, known) in changed {
-        let op = if known.retired { "restore" } else { "update" };
+    for (row, existing) in changed {
+        let op = if existing.retired { "restore" } else { "update" };
         let fields = old.get(&row.key()).map(|before| row.differences(before)).filter(|fields| !fields.is_empty());
         changes.push(Change { fields, ..change_of::<M>(row, op) });
     }
@@ -187,13 +193,13 @@ async fn update<M: Mirror>(conn: &mut Conn<'_>, at: At, changed: &[(&M::Row, &Kn
 }
 
 /// New nodes were numbered in their order, from the first.
-fn numbers(known: &[Known], first_no: i32) -> Vec<i32> {
+fn numbers(existing: &[Existing], first_no: i32) -> Vec<i32> {
     let mut next = first_no;
-    let mut number = |known: &Known| {
-        known.node_no.unwrap_or_else(|| {
+    let mut number = |existing: &Existing| {
+        existing.node_no.unwrap_or_else(|| {
             next += 1;
             next - 1
         })
     };
-    known.iter().map(&mut number).collect()
+    existing.iter().map(&mut number).collect()
 }

@@ -1,9 +1,6 @@
 //! One run, from the lease to the closed row.
 
-use std::sync::{
-    Arc, Mutex, OnceLock,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -11,24 +8,24 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Interrupted, again,
+    Interrupted,
     caller::Caller,
-    context::Context,
-    finish, open,
-    progress::Progress,
+    context::{Context, WalkSeen},
+    directory, finish,
+    gauges::Gauges,
+    managers, open,
     queue::Queue,
-    quota,
+    quota, reader,
     report::{NoRun, Report, chain, verdict, worst},
-    roots, roster,
+    roots, settle,
     terms::Terms,
-    walker,
 };
 use crate::{
     budget::purse::Purse,
     config::Source,
     model::{
-        reading::Reading,
-        run::{Outcome, Trigger},
+        reach::Reach,
+        run::{Counters, Outcome, Trigger},
     },
     store::{
         lease,
@@ -38,7 +35,6 @@ use crate::{
         report::{self, ChangeRow, RunRow},
         run,
         session::Session,
-        source,
     },
     vendor::hierarchy::Hierarchy,
 };
@@ -81,7 +77,7 @@ pub async fn run<V>(
     purse: Arc<Purse<PgLedger>>,
     wanted: Wanted,
     stop: &CancellationToken,
-    progress: Arc<Progress>,
+    gauges: Arc<Gauges>,
 ) -> Result<Report, NoRun>
 where
     V: Hierarchy,
@@ -92,21 +88,16 @@ where
     info!(source = source.name, run = open.run_id, walk = open.walk_id, trigger = wanted.trigger.word(), "run begins");
     let inner = stop.child_token();
     let context = Context {
-        reading: Mutex::new(vendor.reading()),
-        last_reading: OnceLock::default(),
-        complete_before: AtomicBool::default(),
-        paging: Mutex::default(),
-        moved: AtomicBool::default(),
-        misread: AtomicBool::default(),
-        slots: Semaphore::new(usize::try_from(source.concurrency).unwrap_or(1)),
-        caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&progress), &Terms::of(source, wanted.max_calls)),
+        caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&gauges), &Terms::of(source, wanted.max_calls)),
         session,
         open,
         queue: Queue::default(),
         source: source.clone(),
         writing: tokio::sync::Mutex::new(()),
         accept_retire: wanted.accept_retire,
-        progress,
+        gauges,
+        walk: WalkSeen::default(),
+        slots: Semaphore::new(usize::try_from(source.concurrency).unwrap_or(1)),
     };
     let ended = context.work_under_lease(source.concurrency, &inner).await;
     Ok(context.report(ended, wanted).await)
@@ -131,21 +122,25 @@ where
 
     async fn work(&self, concurrency: u32) -> Result<Outcome, Interrupted> {
         quota::foresee(self).await?;
-        self.recall_reading().await?;
+        self.recall().await?;
         roots::resolve(self).await?;
-        if self.reading() == Some(Reading::Roster) {
-            roster::queue(self).await?;
+        if self.walk.reach() == Some(Reach::Directory) {
+            let mut step = self.session.begin().await?;
+            directory::queue(self, &mut step).await?;
+            self.commit(step, Counters::default()).await?;
+            self.queue.forget().await;
         }
-        self.read_lists(concurrency).await?;
-        while again::queue(self).await? > 0 {
+        loop {
             self.read_lists(concurrency).await?;
+            if !settle::lists(self).await? && !managers::ask(self).await? {
+                return finish::finish(self).await;
+            }
         }
-        finish::finish(self).await
     }
 
     async fn read_lists(&self, concurrency: u32) -> Result<(), Interrupted> {
         let workers = (0..concurrency).map(|_| async {
-            let ended = walker::work(self).await;
+            let ended = reader::work(self).await;
             if ended.is_err() {
                 // The others end at their next page.
                 self.caller.stop();
@@ -158,25 +153,6 @@ where
 }
 
 impl<V: Hierarchy> Context<V> {
-    /// A walk that goes on reads its lists as it began to, with what earlier ones have learned.
-    async fn recall_reading(&self) -> Result<(), Interrupted> {
-        let mut step = self.session.begin().await?;
-        let word = run::reach(&mut step.conn(), &self.open).await?;
-        let last = run::last_reach(&mut step.conn(), &self.open).await?;
-        self.set_paging(source::paging(&mut step.conn(), self.open.lease.source_id).await?);
-        let has_moved = run::has_moved(&mut step.conn(), &self.open).await?;
-        self.moved.fetch_or(has_moved, Ordering::Relaxed);
-        self.complete_before.store(run::any_complete(&mut step.conn(), &self.open).await?, Ordering::Relaxed);
-        step.commit().await?;
-        if let Some(reading) = last.as_deref().and_then(Reading::from_word) {
-            self.last_reading.get_or_init(|| reading);
-        }
-        if let Some(reading) = word.as_deref().and_then(Reading::from_word) {
-            self.set_reading(Some(reading));
-        }
-        Ok(())
-    }
-
     async fn keep_lease(&self, inner: &CancellationToken) -> Result<(), Interrupted> {
         loop {
             tokio::select! {

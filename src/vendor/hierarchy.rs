@@ -3,7 +3,7 @@
 use super::{List, Vendor};
 use crate::{
     config::Identifier,
-    model::{node::NodeKey, reading::Reading},
+    model::{node::NodeKey, reach::Reach},
 };
 
 /// A vendor's tree, as its account and its config make it.
@@ -11,10 +11,10 @@ pub trait Hierarchy: Vendor {
     /// The roots, as configured.
     fn roots(&self) -> Vec<Root>;
 
-    /// How its lists are read; `None`: to be found out from the answers.
-    fn reading(&self) -> Option<Reading>;
+    /// What its lists hold; `None`: to be found out.
+    fn reach(&self) -> Option<Reach>;
 
-    /// The list of a node. `by`: what [`Descent::List`] gave for it.
+    /// The list of a node. `by`: one of its identifiers, where such are needed.
     ///
     /// # Errors
     /// A sentence for a finding, when the node cannot be asked for.
@@ -22,6 +22,12 @@ pub trait Hierarchy: Vendor {
 
     /// Whether a row has a list of its own.
     fn descend(&self, row: &Self::Row) -> Descent;
+
+    /// By what the list of a row's node can be asked for, the best first. `None`: by its key.
+    fn identifiers(&self, row: &Self::Row) -> Option<Vec<Identifier>>;
+
+    /// Whether a node's list is asked for by one of its identifiers.
+    fn identifiers_needed(&self) -> bool;
 
     /// Rows wanted in one call.
     fn page_size(&self) -> u32;
@@ -45,17 +51,23 @@ pub struct Root {
 }
 
 /// Whether a row has a list of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Descent {
-    /// The vendor says that nobody is below it. By what it could be asked, should we know better.
-    Leaf(Option<Identifier>),
+    /// The vendor says that nobody is below it.
+    Leaf,
     /// It may have one.
     List {
-        /// By what it is asked for; `None`: by its key.
-        by: Option<Identifier>,
         /// How long the vendor says it is.
         expected: Option<i64>,
     },
-    /// It has one, but nothing by which it could be asked for.
-    Unaskable,
+}
+
+impl Descent {
+    /// How many the vendor says are below it.
+    pub fn expected(self) -> Option<i64> {
+        match self {
+            Self::Leaf => Some(0),
+            Self::List { expected } => expected,
+        }
+    }
 }

@@ -42,6 +42,14 @@ pub trait Vendor: Send + Sync {
     /// One call: the id of a root that is known by an identifier. `None`: the vendor does not know the identifier.
     fn lookup(&self, root: &Identifier, within: Duration) -> impl Future<Output = Result<Option<NodeKey>, VendorError>> + Send;
 
+    /// One call: a node's own row, which no list needs to show. `None`: the vendor gives none.
+    fn own_row(&self, node: &NodeKey, within: Duration) -> impl Future<Output = Result<Option<Self::Row>, VendorError>> + Send;
+
+    /// After the directory was refused: asks for no optional columns from now on. The columns that are left out; `None`: it is too late.
+    fn ask_only_needed(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// One call: a part of one list.
     fn page(&self, ask: &Ask, within: Duration) -> impl Future<Output = Result<Page<Self::Row>, VendorError>> + Send;
 }
@@ -51,7 +59,7 @@ pub trait Vendor: Send + Sync {
 pub struct Ask {
     /// Whose list.
     pub list: List,
-    /// Rows to skip. For a roster, whose pages are numbered: the first page that begins at or after it.
+    /// Rows to skip. For the directory, whose pages are numbered: the first page that begins at or after it.
     pub offset: u32,
     /// Rows wanted at most; ignored by vendors that do not page this list.
     pub limit: u32,
@@ -65,7 +73,7 @@ pub enum List {
     /// The users reporting to this user.
     ReportsOf(uuid::Uuid),
     /// All users of the account, with their managers (User Advanced Search).
-    Roster,
+    Directory,
 }
 
 impl List {

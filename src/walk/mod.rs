@@ -1,8 +1,8 @@
-//! What the answers mean: lists, seams, decisions. Pure: knows neither SQL nor HTTP.
+//! What the answers mean: passes over lists, what settles them, decisions. Pure: knows neither SQL nor HTTP.
 
 pub mod decide;
-pub mod list;
-pub mod progress;
-pub mod reach;
-pub mod roster;
+pub mod directory;
+pub mod page_seen;
+pub mod pass;
+pub mod settle;
 pub mod verdict;

@@ -138,9 +138,9 @@ async fn who_waits_and_goes_away_holds_nobody_up() {
     must_wait(&here, 4).await;
     tokio::time::sleep(opens.wait + Duration::from_millis(400)).await;
     assert_eq!(bought(&here, 4).await.1, 4);
-    assert_eq!(count(&pool, "select count(*) from hiersync.budget_waiter").await, 1);
+    assert_eq!(count(&pool, "select count(*) from hiersync_internal.budget_waiter").await, 1);
     gone.trade(&[], 0).await.unwrap();
-    assert_eq!(count(&pool, "select count(*) from hiersync.budget_waiter").await, 0);
+    assert_eq!(count(&pool, "select count(*) from hiersync_internal.budget_waiter").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,19 +148,19 @@ async fn a_million_calls_a_day_are_kept_in_a_few_hundred_rows() {
     let pool = connect::open(&postgres::fresh_database().await, None, 2).await.unwrap();
     let ledger = ledger(&pool, &["1000/1s", "1000000/1d"]).await;
     sqlx::raw_sql(
-        "insert into hiersync.budget_ledger (budget_id, process_id, calls, bought_at, ended_at)
-         select budget_id, 0, 100, t, t from hiersync.budget,
+        "insert into hiersync_internal.budget_ledger (budget_id, process_id, calls, bought_at, ended_at)
+         select budget_id, 0, 100, t, t from hiersync_internal.budget,
              generate_series(clock_timestamp() - interval '20 hours', clock_timestamp() - interval '2 s', interval '8 s') t",
     )
     .execute(&pool)
     .await
     .unwrap();
-    let spent = "select sum(calls)::bigint from hiersync.budget_ledger";
+    let spent = "select sum(calls)::bigint from hiersync_internal.budget_ledger";
     let before = count(&pool, spent).await;
     assert!(before > 800_000);
     assert_eq!(bought(&ledger, 64).await.1, 64);
     assert_eq!(count(&pool, spent).await, before + 64);
-    let rows = count(&pool, "select count(*) from hiersync.budget_ledger").await;
+    let rows = count(&pool, "select count(*) from hiersync_internal.budget_ledger").await;
     assert!(rows < 300, "{rows} rows");
     let shown = sqlx::query("select used, free from hiersync.budget_use where span = interval '1 day'").fetch_one(&pool).await.unwrap();
     assert_eq!((shown.get::<i64, _>(0), shown.get::<i64, _>(1)), (before + 64, 1_000_000 - before - 64));
@@ -229,7 +229,7 @@ async fn a_lower_limit_that_the_vendor_states_is_kept_to_and_told() {
     vendor.door().set_limits(&[]);
     vendor.faults().after(1, 1, refusals::throttled(Throttle::Status429, Limit { calls: 1000, ..lower }));
     case.complete().await;
-    assert_eq!(count(&pool, "select count(*) from hiersync.budget_limit where origin = 'learned'").await, 0);
+    assert_eq!(count(&pool, "select count(*) from hiersync_internal.budget_limit where origin = 'learned'").await, 0);
     case.complete().await;
     assert_eq!(findings(&pool).await, []);
 }
@@ -256,6 +256,6 @@ async fn others_who_spend_the_account_slow_us_down_for_a_while() {
     assert!(run.throttled > 0 && run.throttled <= 10, "{run:?}");
     let pace = "select (pace * 100)::bigint from hiersync.budget_use";
     assert!(count(&pool, pace).await < 100);
-    sqlx::query("update hiersync.budget set paced_at = paced_at - interval '2 minutes'").execute(&pool).await.unwrap();
+    sqlx::query("update hiersync_internal.budget set paced_at = paced_at - interval '2 minutes'").execute(&pool).await.unwrap();
     assert_eq!(count(&pool, pace).await, 100);
 }

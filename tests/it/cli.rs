@@ -570,15 +570,15 @@ async fn the_tables_are_told_to_people() {
     customers  capillary  9           0 s ago   2026-01-02 03:04:05Z  complete  0
 
     budget     window  used  free  note
-    customers  100/1m  7     93
+    customers  100/1m  10    90
     "#);
     insta::assert_snapshot!(told(&["runs"]).await, @r#"
     run  source     trigger  started               outcome   calls  rows  new  changed  same  gone  back  waited  note
-    2    customers  manual   2026-01-02 03:04:05Z  complete  4      10    1    1        7     1     0     0.0 s
-    1    customers  manual   2026-01-02 03:04:05Z  complete  3      9     9    0        0     0     0     0.0 s
+    2    customers  manual   2026-01-02 03:04:05Z  complete  6      18    1    1        7     1     0     0.0 s
+    1    customers  manual   2026-01-02 03:04:05Z  complete  4      9     9    0        0     0     0     0.0 s
     "#);
     insta::assert_snapshot!(told(&["runs", "--limit", "1", "--json"]).await, @r#"
-    {"error":null,"fetch_ms":0,"finished_at":"TIME","inserted":1,"outcome":"complete","pages":3,"requests":4,"restored":0,"resume_at":null,"retired":1,"retried":0,"rows_seen":10,"run_id":2,"source":"customers","source_id":1,"started_at":"TIME","throttled":0,"trigger":"manual","unchanged":7,"updated":1,"wait_ms":0,"walk_id":2,"write_ms":0}
+    {"error":null,"fetch_ms":0,"finished_at":"TIME","inserted":1,"outcome":"complete","pages":4,"requests":6,"restored":0,"resume_at":null,"retired":1,"retried":0,"rows_seen":18,"run_id":2,"source":"customers","source_id":1,"started_at":"TIME","throttled":0,"trigger":"manual","unchanged":7,"updated":1,"wait_ms":0,"walk_id":2,"write_ms":0}
     "#);
     insta::assert_snapshot!(told(&["changes", "--run", "2"]).await, @r#"
     2026-01-02 03:04:05Z run 2 customers retire customer_link 1278700919/2994061355
@@ -660,7 +660,7 @@ async fn a_check_costs_one_call_per_source_and_writes_no_mirror() {
     assert_eq!((basic.door().calls(), users.door().calls(), ended.err.as_str()), (1, 1, ""));
     let pool = case.pool().await;
     assert_eq!(count(&pool, "select count(*) from hiersync.customer").await, 0);
-    assert_eq!(count(&pool, "select coalesce(sum(calls), 0)::bigint from hiersync.budget_ledger").await, 2);
+    assert_eq!(count(&pool, "select coalesce(sum(calls), 0)::bigint from hiersync_internal.budget_ledger").await, 2);
 
     let case = Case::new().await.customers(&token, "auth = \"oauth\"");
     ends(&Program::of(&case).run(&["check"]).await, 0);

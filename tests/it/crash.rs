@@ -122,7 +122,7 @@ async fn the_vendor_counts_no_call_too_many_however_often_a_process_dies() {
     vendor.door().set_limits(&["25/1s".parse().unwrap()]);
     vendor.door().set_latency(Latency::Between(millis(10), millis(30)));
     let case = Case::new().await.customers(&vendor, "page_size = 8\nlimits = [\"25/1s\"]");
-    let ended = killed_at(&Program::of(&case), vendor.door(), &[3, 24, 26, 49, 60]).await;
+    let ended = killed_at(&Program::of(&case), vendor.door(), &[3, 22, 32, 45, 60]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     within_limit(vendor.door());
 }
@@ -178,7 +178,7 @@ async fn freeze(running: &Running, pool: &PgPool, in_transaction: bool) {
 
 /// Waits until the frozen process has lost its lease.
 async fn lease_is_over(pool: &PgPool) {
-    let free = "select count(*) from hiersync.lease where until < clock_timestamp()";
+    let free = "select count(*) from hiersync_internal.lease where until < clock_timestamp()";
     until("the lease is over", seconds(12), async || count(pool, free).await == 1).await;
 }
 

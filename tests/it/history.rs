@@ -537,25 +537,6 @@ async fn periods_stay_sane_when_the_clock_steps_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_from_before_history_was_kept_stand_since_they_last_changed() {
-    let org = Org::mirrored().await;
-    let stood = tables_now(&org.pool).await;
-    for (table, ..) in KEPT {
-        sqlx::query(AssertSqlSafe(format!("update hiersync.{table} set valid_from = null"))).execute(&org.pool).await.unwrap();
-    }
-    let before = now(&org.pool).await;
-    let (id, parent) = org.leaf();
-    let other = org.child(parent, 0);
-    org.customers.world().rename(id, "Zoë", Stamp::Bump);
-    org.customers.world().unlink(parent, other);
-    org.settle().await;
-    // A version's beginning is told, though no row had it.
-    assert_eq!(tables_at(&org.pool, before).await[..4], stood[..4]);
-    assert_periods(&org.pool).await;
-    org.app.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_history_has_the_columns_of_its_table() {
     let case = Case::new().await;
     let pool = case.pool().await;

@@ -217,7 +217,7 @@ async fn sources_that_name_the_same_budget_share_its_limit_at_one_door() {
     let app = case.app().await;
     let (north, south) = tokio::join!(case::run(&app, 0, WANTED), case::run(&app, 1, WANTED));
     assert_eq!((north.outcome, south.outcome), (Outcome::Complete, Outcome::Complete));
-    assert_eq!((vendor.door().refused(), vendor.door().calls()), (0, 2 * 15));
+    assert_eq!((vendor.door().refused(), vendor.door().calls()), (0, 2 * 16));
     assert!(vendor.door().most_in_any(limit.window) <= 15, "{}", vendor.door().most_in_any(limit.window));
     app.close().await;
 }

@@ -52,7 +52,7 @@ async fn a_tree_of_5000_users_equals_the_vendor_and_stays_quiet() {
         world.truth(world.roots())
     };
     assert_users(&pool, &truth, &[]).await;
-    assert_eq!((first.inserted, first.requests), (5001, 1));
+    assert_eq!((first.inserted, first.requests), (5001, 2));
     let changes = count(&pool, "select count(*) from hiersync.change").await;
 
     let second = case.complete().await;

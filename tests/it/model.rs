@@ -382,6 +382,10 @@ enum Pace {
 struct Played {
     ends: Vec<Outcome>,
     faults: Vec<String>,
+    /// Calls of the moving walks.
+    moving_calls: i64,
+    /// Calls that as many walks at rest take, by the last one.
+    resting_calls: i64,
 }
 
 const WALKS: u64 = 3;
@@ -514,10 +518,12 @@ where
         if dice.spoilt {
             spoil(vendor.faults(), seed + walk);
         }
-        let outcome = run(&app, 0, WANTED).await.outcome;
+        let report = run(&app, 0, WANTED).await;
+        let outcome = report.outcome;
         vendor.rest();
         vendor.faults().clear();
         played.ends.push(outcome);
+        played.moving_calls += report.row.map_or(0, |row| row.requests);
         if outcome != Outcome::Complete {
             println!("seed {seed}, walk {walk}, {shape}: {outcome}, {:?}", tables::findings(&pool).await);
         }
@@ -533,6 +539,10 @@ where
         run(&app, 0, WANTED).await;
     }
     let outcome = run(&app, 0, WANTED).await.outcome;
+    // Whoever has left since the walk before is asked for twice: only the next one finds all as it was.
+    let report = if matches!(dice.pace, Pace::OfRows(_)) { Some(run(&app, 0, WANTED).await) } else { None };
+    played.resting_calls =
+        report.and_then(|report| report.row).map_or(0, |row| row.requests) * i64::try_from(played.ends.len()).unwrap_or(0);
     app.close().await;
     let (mirrored, findings) = (mirrored(pool.clone()).await, tables::findings(&pool).await);
     played.faults.extend(mirrored.at_rest(&*vendor.world(), outcome, &findings).map(|fault| format!("{shape}: {fault}")));
@@ -559,8 +569,8 @@ const AT_ONCE: usize = 2;
 async fn clear(database: &str) {
     let pool = PgPool::connect(database).await.unwrap();
     let tables: String = sqlx::query_scalar(
-        "select string_agg(format('hiersync.%I', c.relname), ', ') from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where n.nspname = 'hiersync' and c.relkind = 'r' and c.relname not like '%migration%'",
+        "select string_agg(format('%I.%I', n.nspname, c.relname), ', ') from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname in ('hiersync', 'hiersync_internal') and c.relkind = 'r' and c.relname not like '%migration%'",
     )
     .fetch_one(&pool)
     .await
@@ -596,7 +606,9 @@ async fn play<F: Future<Output = Played>>(seeds: std::ops::Range<u64>, one: impl
     for end in all.iter().flat_map(|(_, played)| &played.ends) {
         *ends.entry(end.to_string()).or_default() += 1;
     }
-    println!("{many} seeds: {ends:?}");
+    let calls = |of: fn(&Played) -> i64| all.iter().map(|(_, played)| of(played)).sum::<i64>();
+    let (moving, resting) = (calls(|played| played.moving_calls), calls(|played| played.resting_calls));
+    println!("{many} seeds: {ends:?}; {moving} calls, {:.3} of those at rest", moving as f64 / resting.max(1) as f64);
     let faults: Vec<String> =
         all.iter().flat_map(|(seed, played)| played.faults.iter().map(move |fault| format!("seed {seed}: {fault}"))).collect();
     assert!(faults.is_empty(), "{} of {many} seeds:\n{}", faults.len(), faults.join("\n"));

@@ -16,7 +16,7 @@ use crate::harness::{
 
 /// A root with 8 children, who have 8 each, who have 8 each: the root is looked up, its list asked for once more at its
 /// end, and 72 lists read.
-async fn of_75_calls() -> CapillarySim {
+async fn of_76_calls() -> CapillarySim {
     capillary_of(&[Shape::even(8, 3)]).await
 }
 
@@ -39,22 +39,22 @@ async fn planned(case: &Case, args: &[&str]) -> BTreeMap<String, Value> {
 async fn control(pool: &PgPool) -> String {
     let rows = "select coalesce(string_agg(t || ' ' || place || ' ' || writer, ',' order by t, place), '') from (
                     select 'source' as t, ctid::text as place, xmin::text as writer from hiersync.source
-                    union all select 'process', ctid::text, xmin::text from hiersync.process
-                    union all select 'lease', ctid::text, xmin::text from hiersync.lease
-                    union all select 'walk', ctid::text, xmin::text from hiersync.walk
+                    union all select 'process', ctid::text, xmin::text from hiersync_internal.process
+                    union all select 'lease', ctid::text, xmin::text from hiersync_internal.lease
+                    union all select 'walk', ctid::text, xmin::text from hiersync_internal.walk
                     union all select 'run', ctid::text, xmin::text from hiersync.sync_run
-                    union all select 'root', ctid::text, xmin::text from hiersync.root
-                    union all select 'frontier', ctid::text, xmin::text from hiersync.frontier
+                    union all select 'root', ctid::text, xmin::text from hiersync_internal.root
+                    union all select 'frontier', ctid::text, xmin::text from hiersync_internal.frontier
                     union all select 'finding', ctid::text, xmin::text from hiersync.finding
-                    union all select 'budget', ctid::text, xmin::text from hiersync.budget
-                    union all select 'ledger', ctid::text, xmin::text from hiersync.budget_ledger
+                    union all select 'budget', ctid::text, xmin::text from hiersync_internal.budget
+                    union all select 'ledger', ctid::text, xmin::text from hiersync_internal.budget_ledger
                 ) rows";
     sqlx::query_scalar(rows).fetch_one(pool).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plan_says_what_the_next_sync_takes_and_costs_nothing() {
-    let (vendor, users) = (of_75_calls().await, leadsquared(40).await);
+    let (vendor, users) = (of_76_calls().await, leadsquared(40).await);
     let case = Case::new().await.customers(&vendor, "page_size = 5").users(&users, "");
     let pool = case.pool().await;
     let program = Program::of(&case);
@@ -83,14 +83,14 @@ async fn the_plan_says_what_the_next_sync_takes_and_costs_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn minutes_follow_the_windows() {
-    let vendor = of_75_calls().await;
+    let vendor = of_76_calls().await;
     let case = Case::new().await.customers(&vendor, "");
     case.complete().await;
-    // Three windows of 25, the first of them from now on: two waits of a minute.
+    // Four windows of 25, the first of them from now on: three waits of a minute.
     let slow = Program::edited(&case, |config| config.replace("100000/1s", "25/1m").replace("[[source]]", "[[source]]\nbudget = \"new\""));
     let plan = lines(&slow.run(&["plan", "--json"]).await);
     let minutes = plan["source customers"]["minutes"].as_f64().unwrap();
-    assert!((2.0..2.1).contains(&minutes), "{plan:?}");
+    assert!((3.0..3.1).contains(&minutes), "{plan:?}");
     assert_eq!(plan["source customers"]["pause"], Value::Null);
     assert_eq!(plan["budget new"]["windows"][0]["walks"][0]["share"].as_f64(), Some(1.0), "{plan:?}");
     assert_eq!(plan["budget new"]["allowed_per_day"], 36_000);
@@ -99,7 +99,7 @@ async fn minutes_follow_the_windows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn before_the_first_walk_no_number_is_invented() {
-    let vendor = of_75_calls().await;
+    let vendor = of_76_calls().await;
     let case = Case::new().await.customers(&vendor, "limits = [\"300/1h\"]");
     let plan = planned(&case, &[]).await;
     let told = &plan["source customers"];
@@ -117,17 +117,17 @@ async fn before_the_first_walk_no_number_is_invented() {
     "#);
 
     // A walk that was begun tells a little more, and one that is over tells all; one that is open goes on.
-    case.sync_with(with_calls(3)).await;
+    case.sync_with(with_calls(4)).await;
     let told = &planned(&case, &[]).await["source customers"];
-    assert_eq!((&told["is_at_least"], &told["open_walk"]["calls"]), (&true.into(), &3.into()));
+    assert_eq!((&told["is_at_least"], &told["open_walk"]["calls"]), (&true.into(), &4.into()));
     let queued = told["calls"].as_u64().unwrap();
     assert!((8..=71).contains(&queued), "{told}");
     case.complete().await;
     let made = case.sync_with(with_calls(30)).await.row.unwrap().requests;
     let told = &planned(&case, &[]).await["source customers"];
-    assert_eq!((&told["calls"], &told["is_at_least"], &told["open_walk"]["calls"]), (&(75 - made).into(), &false.into(), &made.into()));
+    assert_eq!((&told["calls"], &told["is_at_least"], &told["open_walk"]["calls"]), (&(76 - made).into(), &false.into(), &made.into()));
     let told = Program::of(&case).run(&["plan"]).await.out;
-    assert!(told.contains(&format!("75 calls, 585 nodes; goes on with walk 2, {made} calls made")), "{told}");
+    assert!(told.contains(&format!("76 calls, 585 nodes; goes on with walk 2, {made} calls made")), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,9 +145,9 @@ async fn sources_that_share_a_budget_are_added_up() {
     app.close().await;
     let plan = planned(&case, &[]).await;
     let account = &plan["budget account"];
-    assert_eq!((&plan["source hourly"]["calls"], &plan["source by_hand"]["calls"]), (&75.into(), &6.into()));
-    assert_eq!((&account["calls_per_day"], &account["allowed_per_day"]), (&(24 * 75 + 6).into(), &2000.into()));
-    assert_eq!((&account["spent"], &account["windows"][1]["used"]), (&Value::Null, &81.into()));
+    assert_eq!((&plan["source hourly"]["calls"], &plan["source by_hand"]["calls"]), (&76.into(), &7.into()));
+    assert_eq!((&account["calls_per_day"], &account["allowed_per_day"]), (&(24 * 76 + 7).into(), &2000.into()));
+    assert_eq!((&account["spent"], &account["windows"][1]["used"]), (&Value::Null, &83.into()));
     assert_eq!(plan.len(), 3, "{plan:?}");
 
     // A source by its name, with all that its budget has to bear.
@@ -160,27 +160,27 @@ async fn sources_that_share_a_budget_are_added_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_does_not_last_for_the_day_says_when_it_ends() {
-    let vendor = of_75_calls().await;
+    let vendor = of_76_calls().await;
     let case = Case::new().await.customers(&vendor, "limits = [\"200/1h\", \"500/1d\"]\nheadroom = 0.2\nschedule = \"0 */2 * * *\"");
     case.complete().await;
     let plan = planned(&case, &[]).await;
     let quota = &plan["budget customers"];
-    assert_eq!((&quota["calls_per_day"], &quota["allowed_per_day"]), (&(12 * 75).into(), &400.into()));
-    // The first walk has taken 75 of 400: four more can be paid for, and 25 calls of the fifth.
+    assert_eq!((&quota["calls_per_day"], &quota["allowed_per_day"]), (&(12 * 76).into(), &400.into()));
+    // The first walk has taken 76 of 400: four more can be paid for, and 20 calls of the fifth.
     let spent = &quota["spent"];
-    assert_eq!((&spent["calls_before"], &spent["limit"], &spent["source"]), (&25.into(), &"400/1day".into(), &"customers".into()));
+    assert_eq!((&spent["calls_before"], &spent["limit"], &spent["source"]), (&20.into(), &"400/1day".into(), &"customers".into()));
     let minutes = spent["minutes"].as_f64().unwrap();
     assert!((480.0..=600.5).contains(&minutes), "{quota}");
     insta::assert_snapshot!(steady(&Program::of(&case).run(&["plan"]).await), @r#"
     source     calls  time  known from
-    customers  75     1 s   walk 1, complete 0 s ago: 75 calls, 585 nodes
+    customers  76     1 s   walk 1, complete 0 s ago: 76 calls, 585 nodes
 
     budget     window    used  free  one walk takes
-    customers  160/1h    75    85    customers 47 %
-    customers  400/1day  75    325   customers 19 %
+    customers  160/1h    76    84    customers 48 %
+    customers  400/1day  76    324   customers 19 %
 
     budget     calls a day  allowed a day  share  lasts
-    customers  900          400            225 %  spent after 9 h 59 min (400/1day): a walk of customers then waits until 2026-01-02 03:04:05Z
+    customers  912          400            228 %  spent after 9 h 59 min (400/1day): a walk of customers then waits until 2026-01-02 03:04:05Z
     "#);
 
     // Not even one walk fits.
@@ -190,20 +190,20 @@ async fn a_quota_that_does_not_last_for_the_day_says_when_it_ends() {
     assert!(plan["source customers"]["minutes"].as_f64().unwrap() > 1440.0, "{plan:?}");
     insta::assert_snapshot!(steady(&small.run(&["plan"]).await), @r#"
     source     calls  time  known from
-    customers  75     2 d   walk 1, complete 0 s ago: 75 calls, 585 nodes; nothing is free of 40/1day: waits until 2026-01-02 03:04:05Z
+    customers  76     2 d   walk 1, complete 0 s ago: 76 calls, 585 nodes; nothing is free of 40/1day: waits until 2026-01-02 03:04:05Z
 
     budget     window   used  free  one walk takes
-    customers  160/1h   75    85    customers 47 %
-    customers  40/1day  75    0     customers 100 %
+    customers  160/1h   76    84    customers 48 %
+    customers  40/1day  76    0     customers 100 %
 
     budget     calls a day  allowed a day  share   lasts
-    customers  900          40             2250 %  already spent (40/1day): the next walk of customers waits until 2026-01-02 03:04:05Z
+    customers  912          40             2280 %  already spent (40/1day): the next walk of customers waits until 2026-01-02 03:04:05Z
     "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_planned_is_refused_as_elsewhere() {
-    let vendor = of_75_calls().await;
+    let vendor = of_76_calls().await;
     let case = Case::new().await.customers(&vendor, "");
     let ended = Program::of(&case).run(&["plan", "customers", "nobody"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (64, ""), "{ended:?}");

@@ -18,7 +18,7 @@ use hiersync::{
         shape::{Shape, Tree},
     },
     store::{report, session},
-    sync::{progress::Progress, report::NoRun, run::Wanted},
+    sync::{gauges::Gauges, report::NoRun, run::Wanted},
 };
 use serde_json::Value;
 use sqlx::PgPool;
@@ -130,7 +130,7 @@ async fn a_stop_in_mid_walk_closes_the_run_and_the_next_goes_on() {
         }
         stop.cancel();
     };
-    let running = app.run(&app.config.sources[0], WANTED, &stop, Arc::new(Progress::default()));
+    let running = app.run(&app.config.sources[0], WANTED, &stop, Arc::new(Gauges::default()));
     let (report, ()) = tokio::join!(running, stopping);
     let report = report.unwrap();
     assert_eq!(report.outcome, Outcome::Stopped);
@@ -174,7 +174,7 @@ async fn a_dry_run_on_an_empty_mirror_writes_nothing() {
     assert_eq!((report.outcome, report.row.unwrap().inserted), (Outcome::Complete, 41));
     let filled: Vec<_> = sizes(&pool).await.into_iter().filter(|(_, rows)| *rows > 0).collect();
     assert_eq!(filled, []);
-    assert!(count(&pool, "select count(*) from hiersync.budget_ledger").await > 0, "its calls are paid for");
+    assert!(count(&pool, "select count(*) from hiersync_internal.budget_ledger").await > 0, "its calls are paid for");
     assert_eq!(case.complete().await.inserted, 41);
 }
 
@@ -226,7 +226,7 @@ async fn a_second_run_of_a_source_that_is_being_run_is_busy() {
         while vendor.door().calls() < 2 {
             tokio::task::yield_now().await;
         }
-        other.run(&other.config.sources[0], WANTED, &CancellationToken::new(), Arc::new(Progress::default())).await
+        other.run(&other.config.sources[0], WANTED, &CancellationToken::new(), Arc::new(Gauges::default())).await
     };
     let (first, second) = tokio::join!(case::run(&app, 0, WANTED), second);
     assert_eq!(first.outcome, Outcome::Complete);
@@ -247,8 +247,8 @@ async fn the_counters_of_a_run_are_what_happened() {
     let pool = case.pool().await;
     let run = case.complete().await;
     assert_eq!(usize::try_from(run.requests).unwrap(), vendor.door().calls());
-    // The lookup is no page; the root's list, of unknown length, shows its last row twice.
-    assert_eq!((run.requests, run.pages, run.rows_seen), (7, 6, 20 + 1));
+    // The lookup and the root's own row are no pages; the root's list, of unknown length, shows its last row twice.
+    assert_eq!((run.requests, run.pages, run.rows_seen), (8, 6, 20 + 1));
     assert_eq!((run.inserted, run.updated, run.unchanged, run.retired, run.restored), (21, 0, 0, 0, 0));
     assert_eq!((run.throttled, run.retried, run.trigger.as_str()), (0, 0, "manual"));
     assert!(run.error.is_none() && run.started_at <= run.finished_at.unwrap());

@@ -62,7 +62,12 @@ const NARROW: &[(&str, &str, &[&str], &str)] = &[
         "the supervisor's verb, the demo's own server, `url`, and its exit code",
     ),
     ("store", "budget", &["store/book.rs", "store/ledger.rs"], "the one implementation of the ledger"),
-    ("store", "config", &["store/frontier.rs", "store/parent.rs"], "the identifier by which a list is asked for"),
+    (
+        "store",
+        "config",
+        &["store/customer.rs", "store/doubt.rs", "store/frontier.rs", "store/mirror.rs"],
+        "the identifier by which a list is asked for",
+    ),
 ];
 
 /// What only these files may say, and what to do instead.
@@ -114,7 +119,7 @@ const VENDORS: &[&str] = &["capillary", "leadsquared"];
 /// Lines of code of a file, tests not counted.
 const LONGEST_FILE: usize = 260;
 /// Files that are longer, and may only become shorter.
-const LONG_FILES: &[(&str, usize)] = &[("store/customer.rs", 310), ("store/user.rs", 310), ("sync/caller.rs", 328)];
+const LONG_FILES: &[(&str, usize)] = &[("store/customer.rs", 282), ("store/user.rs", 302), ("sync/caller.rs", 325)];
 
 /// Folders below `src/`.
 const DEEPEST: usize = 2;

@@ -19,7 +19,7 @@ use crate::{
     config::read,
     lifecycle::{self, Crew},
     model::run::Trigger,
-    sync::{progress::Progress, report::Report, run::Wanted},
+    sync::{gauges::Gauges, report::Report, run::Wanted},
 };
 
 /// With `--keep`, the simulated data changes this often.
@@ -82,7 +82,7 @@ async fn show(args: &Args, folder: &Folder, stop: &CancellationToken) -> Result<
 
 async fn sync(app: &App, stop: &CancellationToken) -> Result<Vec<Report>, Failure> {
     let wanted = Wanted { trigger: Trigger::Manual, max_calls: None, dry_run: false, accept_retire: false };
-    let runs = app.config.sources.iter().map(|source| app.run(source, wanted, stop, Arc::new(Progress::default())));
+    let runs = app.config.sources.iter().map(|source| app.run(source, wanted, stop, Arc::new(Gauges::default())));
     let mut reports = Vec::new();
     for ended in futures::future::join_all(runs).await {
         let report = ended.map_err(|error| Failure::new(Exit::of_source(&error), error))?;

@@ -38,9 +38,14 @@ impl Stage {
     pub async fn set() -> io::Result<Self> {
         let customers = CapillaryWorld::grow(Tree { nodes: 400, levels: 4, seed: 7 });
         let users = LeadSquaredWorld::grow(Tree { nodes: 60, levels: 3, seed: 7 });
-        let settings = LeadSquaredSettings { reach: Reach::Direct, manager_column: ManagerColumn::Given, ..LeadSquaredSettings::default() };
+        let settings = LeadSquaredSettings {
+            reach: Reach::Direct,
+            manager_column: ManagerColumn::Given,
+            own_row: true,
+            ..LeadSquaredSettings::default()
+        };
         let stage = Self {
-            customers: Simulation::start(customers, CapillarySettings::default()).await?,
+            customers: Simulation::start(customers, CapillarySettings { own_row: true, ..CapillarySettings::default() }).await?,
             users: Simulation::start(users, settings).await?,
         };
         stage.customers.door().set_limits(&CAPILLARY_LIMIT.parse().into_iter().collect::<Vec<_>>());

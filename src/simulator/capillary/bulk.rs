@@ -57,6 +57,21 @@ pub(super) fn lookup(world: &CapillaryWorld, settings: &CapillarySettings, reque
     found.map_or_else(|| nobody(settings, status), |id| Answer::json(200, &json!({"entity": id, "warnings": []})))
 }
 
+/// One customer by its id, as a row of a list.
+pub(super) fn customer(world: &CapillaryWorld, settings: &CapillarySettings, request: &Request, id: Option<i64>) -> Answer {
+    if !settings.own_row {
+        return Answer::html(404);
+    }
+    if let Err(refusal) = check_source(settings, request, true) {
+        return refusal;
+    }
+    let found = id.and_then(|id| world.customer(id));
+    found.map_or_else(
+        || nobody(settings, 404),
+        |customer| Answer::json(200, &json!({"entity": wire::alone(settings, customer), "warnings": []})),
+    )
+}
+
 fn nobody(settings: &CapillarySettings, status: u16) -> Answer {
     refusals::item(status, settings.errors_in, 8015, "Customer not found for the given identifiers")
 }

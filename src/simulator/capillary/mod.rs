@@ -48,6 +48,7 @@ impl Play for Capillary {
             Some(BULK) => "bulk",
             Some(LOOKUP) => "lookup",
             Some(TOKEN) => "token",
+            Some(path) if own_id(path).is_some() => "customer",
             _ => "unknown",
         }
     }
@@ -70,6 +71,11 @@ impl Play for Capillary {
     }
 }
 
+/// The id in a path of `customers/{id}`.
+fn own_id(path: &str) -> Option<i64> {
+    path.rsplit_once("/v2/customers/")?.1.parse().ok()
+}
+
 fn route(world: &mut CapillaryWorld, settings: &CapillarySettings, tokens: &mut Tokens, request: &Request) -> Answer {
     let kind = Capillary::kind(settings, request);
     let wanted = if kind == "token" { Method::POST } else { Method::GET };
@@ -90,6 +96,7 @@ fn route(world: &mut CapillaryWorld, settings: &CapillarySettings, tokens: &mut 
     }
     match kind {
         "bulk" => bulk::answer(world, settings, request),
+        "customer" => bulk::customer(world, settings, request, own_id(&request.path)),
         _ => bulk::lookup(world, settings, request),
     }
 }

@@ -27,6 +27,8 @@ pub struct CapillarySettings {
     pub max_limit: usize,
     /// What happens to a `limit` above that.
     pub over_limit: OverLimit,
+    /// Whether `GET customers/{id}` answers: no page shows it.
+    pub own_row: bool,
     /// What `entity.count` means.
     pub count: CountMeans,
     /// Whether `noOfChildren` comes with `includeNoOfChildren=true`.
@@ -201,6 +203,7 @@ impl Default for CapillarySettings {
             default_limit: 10,
             max_limit: 100,
             over_limit: OverLimit::Clamp,
+            own_row: false,
             count: CountMeans::Page,
             gives_no_of_children: true,
             details_need_flag: true,

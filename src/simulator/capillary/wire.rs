@@ -113,6 +113,19 @@ pub(super) fn body<'a>(world: &'a CapillaryWorld, settings: &CapillarySettings, 
     Body { entity: Entity { customers, count, errors: [], warnings: [] }, warnings: [], errors: [], success: true }
 }
 
+/// A customer by itself, with what stands beside it in a list.
+pub(super) fn alone<'a>(settings: &CapillarySettings, customer: &'a Customer) -> impl Serialize + use<'a> {
+    Row {
+        person: person(settings, customer),
+        role_code: Some(&customer.role_code),
+        created_date: Some(time(settings, customer.created_date)),
+        no_of_children: None,
+        default_child: None,
+        parent_customer: None,
+        extra: &customer.extra,
+    }
+}
+
 fn row<'a>(world: &'a CapillaryWorld, settings: &CapillarySettings, query: &Query<'_>, customer: &'a Customer) -> Row<'a> {
     let details = query.with_details || !settings.details_need_flag;
     let counted = query.with_no_of_children && settings.gives_no_of_children;

@@ -40,6 +40,7 @@ fn meant(world: &mut LeadSquaredWorld, settings: &LeadSquaredSettings, id: Uuid)
         Reach::Direct => world.reports(id).to_vec(),
         Reach::Subtree => world.below(id),
     };
+    ids.retain(|id| !settings.hidden.contains(id));
     if settings.includes_queried && !ids.contains(&id) {
         ids.insert(0, id);
     }

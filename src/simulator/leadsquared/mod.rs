@@ -30,6 +30,9 @@ pub type LeadSquaredSim = Simulation<LeadSquared>;
 /// How LeadSquared answers.
 pub struct LeadSquared;
 
+/// Get User By Id.
+const USER: &str = "/v2/UserManagement.svc/User/Retrieve/ByUserId";
+
 impl Play for LeadSquared {
     type World = LeadSquaredWorld;
     type Settings = LeadSquaredSettings;
@@ -39,6 +42,7 @@ impl Play for LeadSquared {
         match request.path.strip_prefix(settings.prefix.as_str()) {
             Some(path) if path == settings.hierarchy_path => "hierarchy",
             Some(path) if path == settings.search_path => "search",
+            Some(USER) => "user",
             _ => "unknown",
         }
     }
@@ -57,11 +61,14 @@ impl Play for LeadSquared {
         if kind == "unknown" {
             return refusals::unknown_path();
         }
-        if request.method != Method::POST {
+        if request.method != if kind == "user" { Method::GET } else { Method::POST } {
             return refusals::wrong_method();
         }
         if !admits(settings, request) {
             return refusals::unauthorised();
+        }
+        if kind == "user" {
+            return search::user(world, settings, request.param("userId"));
         }
         let body = serde_json::from_slice::<Value>(&request.body).ok().filter(|body| body.is_object());
         let Some(body) = body.filter(|_| request.names_json("content-type")) else {

@@ -12,12 +12,15 @@ use crate::simulator::answer::Answer;
 
 const LARGEST_PAGE: u64 = 1000;
 /// Every row has these; those not asked for are null.
-const ATTRIBUTES: [&str; 16] = [
+const ATTRIBUTES: [&str; 19] = [
     "UserId",
     "FirstName",
     "LastName",
     "EmailAddress",
     "PhoneMobile",
+    "PhoneMain",
+    "TeamId",
+    "Groups",
     "Role",
     "StatusCode",
     "IsCheckedIn",
@@ -31,8 +34,21 @@ const ATTRIBUTES: [&str; 16] = [
     "mx_Custom_1",
 ];
 
+/// Get User By Id: one user with all attributes, or none.
+pub(super) fn user(world: &LeadSquaredWorld, settings: &LeadSquaredSettings, id: Option<&str>) -> Answer {
+    let id = id.and_then(|id| id.parse().ok()).filter(|id| settings.own_row && !settings.hidden.contains(id));
+    let found = id.and_then(|id| world.user(id));
+    let value = |user: &User, name: &str| columns::value(world, settings, user, name);
+    let asked: Vec<&str> = ATTRIBUTES.into_iter().chain(["ManagerName"]).collect();
+    let rows: Vec<Map<String, Value>> = found.map(|user| row(user, &asked, &value)).into_iter().collect();
+    Answer::json(200, &json!(rows))
+}
+
 pub(super) fn answer(world: &mut LeadSquaredWorld, settings: &LeadSquaredSettings, body: &Value) -> Answer {
-    let mut ids = world.roster.clone();
+    if !settings.may_search {
+        return refusals::logical("MXInvalidInputException", "User does not have access to search users.");
+    }
+    let mut ids: Vec<Uuid> = world.roster.iter().copied().filter(|id| !settings.hidden.contains(id)).collect();
     if settings.order == UserOrder::Shuffled {
         world.rng.shuffle(&mut ids);
     }
@@ -46,7 +62,8 @@ fn find(world: &LeadSquaredWorld, settings: &LeadSquaredSettings, body: &Value, 
     let asked = columns::asked(body);
     let mut users: Vec<&User> = ids.iter().filter_map(|&id| world.user(id)).collect();
     let value = |user: &User, name: &str| columns::value(world, settings, user, name);
-    let known = |name: &str| users.first().is_none_or(|user| value(user, name).is_some());
+    let is_refused = |name: &str| settings.refused_columns.iter().any(|refused| refused == name);
+    let known = |name: &str| !is_refused(name) && users.first().is_none_or(|user| value(user, name).is_some());
     check(settings, &asked, &used(body).collect::<Vec<_>>(), known)?;
     let (skip, take) = paging(body)?;
     let take = take.min(settings.search_cap);

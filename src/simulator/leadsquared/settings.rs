@@ -1,5 +1,7 @@
 //! What LeadSquared's pages leave open, as switches. The defaults follow the page's example.
 
+use uuid::Uuid;
+
 use crate::model::limit::Limit;
 
 /// The switches of a simulated LeadSquared account.
@@ -35,6 +37,14 @@ pub struct LeadSquaredSettings {
     pub milliseconds: bool,
     /// What an unknown `UserId` gives.
     pub unknown_user: UnknownUser,
+    /// Whether Get User By Id answers; else it knows nobody.
+    pub own_row: bool,
+    /// Whether the key may search: else User Advanced Search is refused.
+    pub may_search: bool,
+    /// Columns that the search does not know, beside those that nobody has.
+    pub refused_columns: Vec<String>,
+    /// Users whom neither call shows, though others name them as their manager.
+    pub hidden: Vec<Uuid>,
     /// The order of users.
     pub order: UserOrder,
     /// Rows of one hierarchy answer at most.
@@ -178,6 +188,10 @@ impl Default for LeadSquaredSettings {
             booleans: Booleans::Strings,
             milliseconds: false,
             unknown_user: UnknownUser::Error,
+            own_row: false,
+            may_search: true,
+            refused_columns: Vec::new(),
+            hidden: Vec::new(),
             order: UserOrder::Stable,
             row_cap: usize::MAX,
             search_cap: usize::MAX,

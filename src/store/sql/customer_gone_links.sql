@@ -7,7 +7,7 @@ from (
     select k.parent_id, k.child_id
     from hiersync.customer_link k
     join hiersync.customer c on c.source_id = $1 and c.customer_id = k.child_id
-    left join hiersync.frontier f on f.source_id = $1 and f.parent_key = k.parent_id::text and f.walk_id = $2
+    left join hiersync_internal.frontier f on f.source_id = $1 and f.parent_key = k.parent_id::text and f.walk_id = $2
     where k.source_id = $1 and k.retired_at is null
       and case when f.parent_key is null then $4 else f.state = 'read' and not f.seen @> c.node_no end
       and (
@@ -15,7 +15,7 @@ from (
           or exists (
               select 1
               from hiersync.customer_link o
-              join hiersync.frontier g on g.source_id = $1 and g.parent_key = o.parent_id::text and g.walk_id = $2
+              join hiersync_internal.frontier g on g.source_id = $1 and g.parent_key = o.parent_id::text and g.walk_id = $2
               where o.source_id = $1 and o.child_id = k.child_id and o.parent_id <> k.parent_id and o.retired_at is null
                 and g.seen @> c.node_no
           )

@@ -3,8 +3,8 @@
 with old as (
     select
         c.*,
-        coalesce(c.valid_from, c.changed_at) as since,
-        greatest($2, coalesce(c.valid_from, c.changed_at) + interval '1 microsecond', c.retired_at + interval '1 microsecond') as until
+        c.valid_from as since,
+        greatest($2, c.valid_from + interval '1 microsecond', c.retired_at + interval '1 microsecond') as until
     from hiersync.customer c
     where c.source_id = $1 and c.customer_id = any ($3)
 ), profiles as (

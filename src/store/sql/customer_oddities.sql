@@ -7,7 +7,7 @@ with recursive live as (
 ), suspect as (
     select s.child as id from several s
     union
-    select r.node_key::bigint from hiersync.root r where r.source_id = $1 and r.walk_id = $2
+    select r.node_key::bigint from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2
 ), above as (
     select s.id, l.parent from suspect s join live l on l.child = s.id where l.parent <> s.id
     union

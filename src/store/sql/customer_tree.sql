@@ -4,7 +4,7 @@
 with recursive top as (
     select $2::bigint as id where $2::bigint is not null
     union
-    select r.node_key::bigint from hiersync.root r where r.source_id = $1 and $2::bigint is null
+    select r.node_key::bigint from hiersync_internal.root r where r.source_id = $1 and $2::bigint is null
     union
     -- Roots of that time, which the config may not name any more: who lived without a parent.
     select n.customer_id from hiersync.customer_at(coalesce($4::timestamptz, 'infinity')) n

@@ -2,7 +2,7 @@
 -- has shown, and what is worked out anew at every end.
 with shown as materialized (
     select range_agg(r.numbers) as numbers
-    from hiersync.frontier f cross join lateral unnest(f.seen) as r (numbers)
+    from hiersync_internal.frontier f cross join lateral unnest(f.seen) as r (numbers)
     where f.source_id = $1 and f.walk_id = $2
 ), old as materialized (
     select f.finding_id, f.kind, f.key
@@ -26,7 +26,7 @@ where f.source_id = $1 and f.finding_id in (
     union all
     select o.finding_id
     from old o
-    join hiersync.frontier l on l.source_id = $1 and l.walk_id = $2 and l.parent_key = split_part(o.key, ' ', 1)
+    join hiersync_internal.frontier l on l.source_id = $1 and l.walk_id = $2 and l.parent_key = split_part(o.key, ' ', 1)
     where o.kind = any ($3)
       and (l.state = 'read' or (o.kind = 'bad_row' and exists (
           select 1 from hiersync.finding too

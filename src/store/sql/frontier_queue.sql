@@ -1,25 +1,28 @@
--- Queues lists. A row of an earlier walk is used again; one of this walk stays as it is.
-insert into hiersync.frontier as f (source_id, parent_key, walk_id, depth, state, ask_kind, ask_value, expected, found_in, found_at)
-select $1, key, $2, depth, 'queued', ask_kind, ask_value, expected, found_in, found_at
+-- Queues lists that this walk has not met. A row of an earlier walk is used again; one of this walk stays as it is.
+insert into hiersync_internal.frontier as f (
+    source_id, parent_key, walk_id, node_no, depth, state, ask_kind, ask_value, expected, shown_by
+)
+select $1, key, $2, node_no, depth, 'queued', ask_kind, ask_value, expected, shown_by
 from unnest(
-    $3::text[], $4::int[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::int[]
-) as l (key, depth, ask_kind, ask_value, expected, found_in, found_at)
+    $3::text[], $4::int[], $5::int[], $6::text[], $7::text[], $8::bigint[], $9::text[]
+) as l (key, node_no, depth, ask_kind, ask_value, expected, shown_by)
 on conflict (source_id, parent_key) do update
 set
     walk_id = excluded.walk_id,
+    node_no = excluded.node_no,
     depth = excluded.depth,
     state = excluded.state,
     attempts = 0,
+    recounts = 0,
+    is_recounted = false,
+    refusal = null,
+    shown_by = excluded.shown_by,
     ask_kind = excluded.ask_kind,
     ask_value = excluded.ask_value,
     expected = excluded.expected,
-    progress = excluded.progress,
+    pass = excluded.pass,
+    last_page = null,
     seen = excluded.seen,
-    met = excluded.met,
-    seen_before = excluded.seen_before,
-    reading = excluded.reading,
-    seen_first = excluded.seen_first,
-    reports = excluded.reports,
-    found_in = excluded.found_in,
-    found_at = excluded.found_at
+    seen_earlier = excluded.seen_earlier
 where f.walk_id <> excluded.walk_id
+returning f.parent_key, f.list_no

@@ -10,13 +10,13 @@ select
     coalesce(r.work_ms, 0) as "work_ms!",
     o.walk_id as "open_walk_id?",
     coalesce(m.calls, 0) as "made!",
-    (select count(*) from hiersync.frontier f where f.source_id = s.source_id and f.walk_id = o.walk_id and f.state = 'queued') as "queued!",
-    (select count(*) from hiersync.root t where t.source_id = s.source_id and t.walk_id = o.walk_id) as "resolved!"
+    (select count(*) from hiersync_internal.frontier f where f.source_id = s.source_id and f.walk_id = o.walk_id and f.state = 'queued') as "queued!",
+    (select count(*) from hiersync_internal.root t where t.source_id = s.source_id and t.walk_id = o.walk_id) as "resolved!"
 from hiersync.source s
 -- A complete walk tells more than a later one that was not; a superseded one ended before its lists did.
 left join lateral (
     select w.walk_id, w.verdict, w.finished_at
-    from hiersync.walk w
+    from hiersync_internal.walk w
     where w.source_id = s.source_id and w.verdict in ('complete', 'partial')
     order by w.verdict = 'complete' desc, w.walk_id desc limit 1
 ) l on true
@@ -29,7 +29,7 @@ left join lateral (
     from hiersync.sync_run
     where source_id = s.source_id and walk_id = l.walk_id
 ) r on true
-left join hiersync.walk o on o.source_id = s.source_id and o.finished_at is null
+left join hiersync_internal.walk o on o.source_id = s.source_id and o.finished_at is null
 left join lateral (
     select sum(requests)::bigint as calls from hiersync.sync_run where source_id = s.source_id and walk_id = o.walk_id
 ) m on true

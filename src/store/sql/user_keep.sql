@@ -7,8 +7,8 @@ insert into hiersync.reporting_user_history (
 select
     u.source_id, u.user_id, u.node_no, u.digest, u.name, u.email, u.mobile, u.is_active, u.checked_in, u.auto_update_time,
     u.extra, u.is_placeholder, u.first_seen_at, u.changed_at, u.retired_at, u.retired_walk_id,
-    coalesce(u.valid_from, u.changed_at),
-    greatest($2, coalesce(u.valid_from, u.changed_at) + interval '1 microsecond', u.retired_at + interval '1 microsecond')
+    u.valid_from,
+    greatest($2, u.valid_from + interval '1 microsecond', u.retired_at + interval '1 microsecond')
 from hiersync.reporting_user u
 where u.source_id = $1 and u.user_id = any ($3)
 returning user_id, valid_to

@@ -1,13 +1,13 @@
 -- Makes sure that links live; gives those that are new and those that are back. What was gone until now goes to the history,
--- looked up link by link; why, says `user_ask.sql`.
+-- looked up link by link; why, says `user_existing.sql`.
 with shown as (
     select distinct n.manager_id, n.user_id from unnest($3::uuid[], $4::uuid[]) as n (manager_id, user_id)
 ), kept as (
     insert into hiersync.reporting_line_history (source_id, manager_id, user_id, first_seen_at, retired_at, valid_from, valid_to)
     select
-        l.source_id, l.manager_id, l.user_id, l.first_seen_at, l.retired_at, coalesce(l.valid_from, l.first_seen_at),
+        l.source_id, l.manager_id, l.user_id, l.first_seen_at, l.retired_at, l.valid_from,
         -- After it began and was retired, wherever the clock has stepped to.
-        greatest($2, coalesce(l.valid_from, l.first_seen_at) + interval '1 microsecond', l.retired_at + interval '1 microsecond')
+        greatest($2, l.valid_from + interval '1 microsecond', l.retired_at + interval '1 microsecond')
     from shown s
     cross join lateral (
         select * from hiersync.reporting_line k

@@ -2,7 +2,7 @@
 with recursive live as materialized (
     select l.manager_id as parent, l.user_id as child from hiersync.reporting_line l where l.source_id = $1 and l.retired_at is null
 ), reached as (
-    select r.node_key::uuid as id, 0 as depth from hiersync.root r where r.source_id = $1 and r.walk_id = $2
+    select r.node_key::uuid as id, 0 as depth from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2
     union
     select l.child, d.depth + 1 from reached d join live l on l.parent = d.id where d.depth <= $3
 ), nearest as (

@@ -4,7 +4,7 @@
 with recursive top as (
     select $2::uuid as id where $2::uuid is not null
     union
-    select r.node_key::uuid from hiersync.root r where r.source_id = $1 and $2::uuid is null
+    select r.node_key::uuid from hiersync_internal.root r where r.source_id = $1 and $2::uuid is null
     union
     -- Roots of that time, which the config may not name any more: who lived without a parent.
     select n.user_id from hiersync.reporting_user_at(coalesce($4::timestamptz, 'infinity')) n

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use serde_json::{json, value::RawValue};
 use url::Url;
 
 use super::{convert, refusal, wire};
@@ -67,6 +67,14 @@ impl Api {
             .query("identifierValue", &root.value);
         let answer = self.send(pass, self.with_account(request), within).await?;
         read_lookup(&answer)
+    }
+
+    /// `GET v2/customers/{id}`: one customer. The vendor documents this path for `PUT` only.
+    pub(super) async fn customer(&self, pass: Pass, id: i64, within: Duration) -> Result<Option<Customer>, VendorError> {
+        let request =
+            Request::get("customers/{id}", &self.base, &format!("/v2/customers/{id}")).query("source", &self.settings.profile_source);
+        let answer = self.send(pass, self.with_account(request), within).await?;
+        read_customer(&answer, id)
     }
 
     /// `GET v2/customers/bulk`: some of a customer's children.
@@ -153,6 +161,22 @@ fn read_lookup(answer: &Answer) -> Result<Option<i64>, VendorError> {
         Ok(Field::Read(Number(id))) if id > 0 => Ok(Some(id)),
         _ => Err(wrong_shape(answer, "`entity` is no customer's id")),
     }
+}
+
+/// One customer by itself, at the top or under `entity`. What is no such customer is none.
+fn read_customer(answer: &Answer, id: i64) -> Result<Option<Customer>, VendorError> {
+    let text = accepted(answer)?;
+    let entity = json::object::<wire::Envelope<'_>>(&text).ok().and_then(|envelope| envelope.entity).map(RawValue::get);
+    let read = |text: &str| {
+        let row = RawValue::from_string(text.to_owned()).ok()?;
+        convert::customers(&[&row], 0).rows.into_iter().find(|row| row.id == id)
+    };
+    let Some(mut customer) = entity.and_then(read).or_else(|| read(&text)) else { return Ok(None) };
+    // The answer's own keys, where it is the customer.
+    for key in ["id", "warnings", "errors", "success"] {
+        customer.extra.remove(key);
+    }
+    Ok(Some(customer))
 }
 
 /// A page of children. `before` of the list stand before it.

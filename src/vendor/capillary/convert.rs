@@ -30,12 +30,15 @@ fn customer(row: wire::Customer, notes: &mut Notes) -> Result<Customer, &'static
     let id = row.profiles.read.iter().find_map(|profile| valid_id(&profile.user_id));
     let id = id.ok_or("none of its profiles has a userId that is a whole number above 0 and below 2^63")?;
     let mut extra = row.rest;
+    // Said of another node: nothing of it is kept but who that is.
+    let parent = extra.remove("parentCustomer").as_ref().and_then(parent_id);
     let (profiles, odd) = profiles(row.profiles, id, notes);
     if !odd.is_empty() {
         extra.insert("profiles".into(), odd.into());
     }
     Ok(Customer {
         id,
+        parent,
         profiles,
         extended_fields: row.extended_fields.take("extendedFields", &mut extra).unwrap_or_default(),
         role_code: row.role_code.text("roleCode", &mut extra),
@@ -44,6 +47,13 @@ fn customer(row: wire::Customer, notes: &mut Notes) -> Result<Customer, &'static
         created_at: notes.time(row.created_date, "createdDate", times::iso, &mut extra),
         extra,
     })
+}
+
+/// The id in `parentCustomer`: of the same shape as a customer in the association API (vendor documentation); elsewhere not shown.
+fn parent_id(parent: &Value) -> Option<i64> {
+    let profiles = parent.get("profiles").and_then(Value::as_array);
+    let ids = profiles.into_iter().flatten().chain([parent]).filter_map(|part| part.get("userId").or_else(|| part.get("id")));
+    ids.filter_map(|id| id.as_i64().or_else(|| id.as_str()?.parse().ok())).find(|id| *id > 0)
 }
 
 /// The profiles, and by number what of them has no column.
@@ -189,6 +199,7 @@ mod tests {
             channels: vec![channel],
         };
         let first = Customer {
+            parent: None,
             id: 700_000_021,
             profiles: vec![profile],
             extended_fields: json!({"city": "Pune", "gender": "Female"}).as_object().expect("a map").clone(),
@@ -218,7 +229,6 @@ mod tests {
         let (customers, remarks) = read(&rows);
         assert_eq!(remarks, []);
         let expected = json!({
-            "parentCustomer": {"profiles": [{"userId": 1}]},
             "nothing": null,
             "profiles": {"1": {
                 "mergedFrom": 12,

@@ -174,6 +174,12 @@ impl Vendor for Capillary {
         found.map(|id| id.map(|id| NodeKey(id.to_string()))).map_err(|error| self.judge(error, &pass))
     }
 
+    async fn own_row(&self, node: &NodeKey, within: Duration) -> Result<Option<Customer>, VendorError> {
+        let Ok(id) = node.0.parse() else { return Ok(None) };
+        let pass = self.pass()?;
+        self.api.customer(pass.clone(), id, within).await.map_err(|error| self.judge(error, &pass))
+    }
+
     async fn page(&self, ask: &Ask, within: Duration) -> Result<Page<Customer>, VendorError> {
         let List::ChildrenOf(parent) = &ask.list else {
             return Err(VendorError::Rejected("Capillary has no lists of users".into()));

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Capillary;
 use crate::{
     config::{self, Identifier},
-    model::{customer::Customer, node::NodeKey, reading::Reading},
+    model::{customer::Customer, node::NodeKey, reach::Reach},
     vendor::{
         List,
         hierarchy::{Descent, Hierarchy, Root},
@@ -55,9 +55,9 @@ impl Hierarchy for Capillary {
         self.tree.roots.iter().map(root).collect()
     }
 
-    fn reading(&self) -> Option<Reading> {
+    fn reach(&self) -> Option<Reach> {
         // "Retrieves all child customers for a parent customer": one level (Get customer hierarchy in a user group).
-        Some(Reading::Direct)
+        Some(Reach::Direct)
     }
 
     fn list(&self, _node: &NodeKey, by: Option<&Identifier>) -> Result<List, String> {
@@ -68,16 +68,23 @@ impl Hierarchy for Capillary {
     }
 
     fn descend(&self, row: &Customer) -> Descent {
-        let by = self.tree.descend_by.iter().find_map(|kind| {
+        match row.no_of_children {
+            Some(0) => Descent::Leaf,
+            // Fewer than none is no count.
+            count => Descent::List { expected: count.filter(|count| *count > 0) },
+        }
+    }
+
+    fn identifiers(&self, row: &Customer) -> Option<Vec<Identifier>> {
+        let identifier = |kind: &String| {
             let value = row.identifier(kind).filter(|value| can_be_asked_by(value))?;
             Some(Identifier { kind: kind.clone(), value: value.to_owned() })
-        });
-        match (row.no_of_children, by) {
-            (Some(0), by) => Descent::Leaf(by),
-            (_, None) => Descent::Unaskable,
-            // Fewer than none is no count.
-            (count, by) => Descent::List { by, expected: count.filter(|count| *count > 0) },
-        }
+        };
+        Some(self.tree.descend_by.iter().filter_map(identifier).collect())
+    }
+
+    fn identifiers_needed(&self) -> bool {
+        true
     }
 
     fn page_size(&self) -> u32 {
@@ -93,9 +100,15 @@ impl Hierarchy for Capillary {
     }
 }
 
-/// Whether a value can stand in a URL and means what the vendor sent: one that had to be mended names somebody else or nobody.
+/// Texts that people enter where there is nothing to enter.
+const NOTHING: [&str; 10] = ["n/a", "na", "n.a.", "nil", "none", "null", "undefined", "unknown", "not available", "nan"];
+
+/// Whether a value can stand in a URL, means what the vendor sent (one that had to be repaired names somebody else or nobody), and is
+/// no way to say that there is none.
 fn can_be_asked_by(value: &str) -> bool {
-    value.len() <= LONGEST_IDENTIFIER && !value.contains(char::REPLACEMENT_CHARACTER)
+    let text = value.trim().to_lowercase();
+    let is_nothing = NOTHING.contains(&text.as_str()) || text.chars().all(|letter| matches!(letter, '0' | '-' | '.' | '_' | '?' | ' '));
+    value.len() <= LONGEST_IDENTIFIER && !value.contains(char::REPLACEMENT_CHARACTER) && !is_nothing
 }
 
 /// A negative id, the same for the same identifier, whatever stands beside it in the config.
@@ -114,6 +127,12 @@ mod tests {
     fn only_what_the_vendor_sent_and_a_url_can_hold_is_asked_by() {
         for (value, can) in [("EMP 1", true), (&"9".repeat(1024), true), (&"9".repeat(1025), false), ("a\u{FFFD}b", false)] {
             assert_eq!(can_be_asked_by(value), can);
+        }
+        for nothing in ["", " ", "-", "--", "0", "000", "N/A", "n/a ", "NULL", "null", "None", "undefined"] {
+            assert!(!can_be_asked_by(nothing), "{nothing}");
+        }
+        for something in ["1", "0049", "NA-7", "nullified@example.com", "A0"] {
+            assert!(can_be_asked_by(something), "{something}");
         }
     }
 

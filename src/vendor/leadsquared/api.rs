@@ -1,6 +1,9 @@
 //! LeadSquared's endpoints: what is asked, and what an answer holds. One call per function.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json, value::RawValue};
@@ -24,8 +27,10 @@ use crate::{
 
 /// A larger page is refused: "PageSize can't be greater than 1000" (a live account, 2026-08).
 const LARGEST_PAGE: u32 = 1000;
-/// Columns that were seen to work (a live account, 2026-08). `ManagerName` or `TeamName` would fail the call.
-const ROSTER_COLUMNS: [&str; 6] = ["UserId", "FirstName", "LastName", "EmailAddress", "StatusCode", convert::MANAGER];
+/// Columns without which the search is of no use. `ManagerName` or `TeamName` would fail the call.
+const NEEDED: [&str; 6] = ["UserId", "FirstName", "LastName", "EmailAddress", "StatusCode", convert::MANAGER];
+/// Columns that were seen to work beside them (a live account, 2026-08).
+const OPTIONAL: [&str; 4] = ["Role", "PhoneMain", "TeamId", "Groups"];
 
 /// The endpoints of one account.
 pub(super) struct Api {
@@ -34,12 +39,21 @@ pub(super) struct Api {
     max_response: u64,
     settings: config::LeadSquared,
     keys: Keys,
+    /// The vendor has refused the optional columns.
+    only_needed: AtomicBool,
 }
 
 impl Api {
     pub(super) fn new(source: &config::Source, settings: &config::LeadSquared, keys: Keys) -> Result<Self, VendorError> {
         let client = Client::new(&source.base_url)?;
-        Ok(Self { client, base: source.base_url.clone(), max_response: source.max_response, settings: settings.clone(), keys })
+        Ok(Self {
+            client,
+            base: source.base_url.clone(),
+            max_response: source.max_response,
+            settings: settings.clone(),
+            keys,
+            only_needed: AtomicBool::new(false),
+        })
     }
 
     /// Get User Hierarchy Information: all users that report to one, in one piece.
@@ -55,11 +69,44 @@ impl Api {
     }
 
     /// User Advanced Search: a page of all users, by id, so that pages do not shift with a name.
-    pub(super) async fn roster(&self, ask: &Ask, within: Duration) -> Result<Page<User>, VendorError> {
-        let columns = roster_columns(&self.settings.columns);
-        let request = Request::post("user search", &self.base, roster_path(&self.base), &roster_body(ask, &columns));
+    pub(super) async fn directory(&self, ask: &Ask, within: Duration) -> Result<Page<User>, VendorError> {
+        let columns = self.directory_columns();
+        let request = Request::post("user search", &self.base, &self.path("User/AdvancedSearch"), &directory_body(ask, &columns));
         let answer = self.send(request, within).await?;
         read_users(&answer, &self.base, &columns, Some(ask.offset))
+    }
+
+    /// Asks only for needed columns from now on. `None`: it did so before; else the columns that are left out.
+    pub(super) fn ask_only_needed(&self) -> Option<Vec<String>> {
+        let all = self.directory_columns();
+        let was = self.only_needed.swap(true, Ordering::Relaxed);
+        (!was).then(|| all.into_iter().filter(|column| !NEEDED.contains(&column.as_str())).collect())
+    }
+
+    fn directory_columns(&self) -> Vec<String> {
+        let is_optional_too = !self.only_needed.load(Ordering::Relaxed);
+        let optional = OPTIONAL.into_iter().chain(self.settings.columns.iter().map(String::as_str)).filter(|_| is_optional_too);
+        let mut columns: Vec<String> = Vec::new();
+        for column in NEEDED.into_iter().chain(optional) {
+            if !columns.iter().any(|known| known.eq_ignore_ascii_case(column)) {
+                columns.push(column.to_owned());
+            }
+        }
+        columns
+    }
+
+    /// `User/Retrieve/ByUserId`: one user; none for one that is inactive (vendor documentation, "Get User By Id").
+    pub(super) async fn user(&self, id: Uuid, within: Duration) -> Result<Option<User>, VendorError> {
+        let request = Request::get("user", &self.base, &self.path("User/Retrieve/ByUserId")).query("userId", &id.to_string());
+        let answer = self.send(request, within).await?;
+        let page = read_users(&answer, &self.base, &[], None)?;
+        Ok(page.rows.into_iter().find(|user| user.id == id))
+    }
+
+    /// `base_url` may end in the version already.
+    fn path(&self, call: &str) -> String {
+        let version = if self.base.path().trim_end_matches('/').ends_with("/v2") { "" } else { "/v2" };
+        format!("{version}/UserManagement.svc/{call}")
     }
 
     async fn send(&self, request: Request, within: Duration) -> Result<Answer, VendorError> {
@@ -76,24 +123,8 @@ fn with_query_keys(request: Request, access_key: &SecretString, secret_key: &Sec
     request.query("accessKey", access_key.expose_secret()).query("secretKey", secret_key.expose_secret())
 }
 
-/// `base_url` may end in the version already.
-fn roster_path(base: &Url) -> &'static str {
-    const PATH: &str = "/v2/UserManagement.svc/User/AdvancedSearch";
-    if base.path().trim_end_matches('/').ends_with("/v2") { &PATH["/v2".len()..] } else { PATH }
-}
-
-fn roster_columns(configured: &[String]) -> Vec<String> {
-    let mut columns: Vec<String> = ROSTER_COLUMNS.map(str::to_owned).to_vec();
-    for column in configured {
-        if !columns.iter().any(|known| known.eq_ignore_ascii_case(column)) {
-            columns.push(column.clone());
-        }
-    }
-    columns
-}
-
 /// The body that works on a live account (2026-08), with the sorting that the vendor's page shows. An address with `@` is everybody.
-fn roster_body(ask: &Ask, columns: &[String]) -> Value {
+fn directory_body(ask: &Ask, columns: &[String]) -> Value {
     let size = ask.limit.clamp(1, LARGEST_PAGE);
     let everybody = json!({"LookupName": "EmailAddress", "Operator": "lik", "LookupValue": "@", "ConditionOperator": null});
     json!({

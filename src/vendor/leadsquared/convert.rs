@@ -36,13 +36,14 @@ fn user(row: wire::User, asked: &[String], notes: &mut Notes) -> Result<User, &'
     let (first, last) = (row.first_name.text("FirstName", &mut extra), row.last_name.text("LastName", &mut extra));
     let email = row.email.text("Email", &mut extra);
     let address = row.email_address.text("EmailAddress", &mut extra);
+    let phone = row.phone_main.text("PhoneMain", &mut extra);
     let is_active = row.is_active.flag("IsActive", &mut extra);
     let status = row.status_code.number("StatusCode", &mut extra);
     Ok(User {
         id,
         name: either(name, [("FirstName", first), ("LastName", last)], &mut extra),
         email: either(email, [("EmailAddress", address)], &mut extra),
-        mobile: row.mobile.text("Mobile", &mut extra),
+        mobile: either(row.mobile.text("Mobile", &mut extra), [("PhoneMain", phone)], &mut extra),
         is_active: is_active_by(is_active, status, &mut extra),
         checked_in: row.checked_in.flag("CheckedIn", &mut extra),
         auto_update_time: notes.time(row.modified_on, "ModifiedOn", times::plain_utc, &mut extra),

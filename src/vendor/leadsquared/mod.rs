@@ -74,10 +74,21 @@ impl Vendor for LeadSquared {
         Err(VendorError::Rejected("LeadSquared's roots are given by their UserId: there is nothing to look up".into()))
     }
 
+    async fn own_row(&self, node: &NodeKey, within: Duration) -> Result<Option<User>, VendorError> {
+        match node.0.parse() {
+            Ok(id) => self.api.user(id, within).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn ask_only_needed(&self) -> Option<Vec<String>> {
+        self.api.ask_only_needed()
+    }
+
     async fn page(&self, ask: &Ask, within: Duration) -> Result<Page<User>, VendorError> {
         match &ask.list {
             List::ReportsOf(user) => self.api.reports(*user, within).await,
-            List::Roster => self.api.roster(ask, within).await,
+            List::Directory => self.api.directory(ask, within).await,
             List::ChildrenOf(_) => Err(VendorError::Rejected("LeadSquared has no lists of children".into())),
         }
     }
@@ -147,17 +158,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_roster_is_asked_for_as_it_was_seen_to_work() {
+    async fn the_directory_is_asked_for_as_it_was_seen_to_work() {
         for path in ["", "/v2", "/v2/"] {
             let door = Door::open(ok(r#"{"Users": [], "RecordCount": "3400"}"#));
             let base = door.base.join(path).expect("a URL");
-            let page = open(&base, KeysIn::Header, &["userid", "Role"]).page(&ask(List::Roster), SECOND).await.expect("a page");
+            let page = open(&base, KeysIn::Header, &["userid", "Role"]).page(&ask(List::Directory), SECOND).await.expect("a page");
             assert_eq!((page.received(), page.stated_count, page.whole), (0, Some(3400), false));
             let seen = door.request();
             assert_eq!(seen.line, "POST /v2/UserManagement.svc/User/AdvancedSearch HTTP/1.1");
             let condition = json!({"LookupName": "EmailAddress", "Operator": "lik", "LookupValue": "@", "ConditionOperator": null});
             let body = json!({
-                "Columns": {"Include_CSV": "UserId,FirstName,LastName,EmailAddress,StatusCode,ManagerUserId,Role"},
+                "Columns": {"Include_CSV": "UserId,FirstName,LastName,EmailAddress,StatusCode,ManagerUserId,Role,PhoneMain,TeamId,Groups"},
                 "GroupConditions": [{"Condition": [condition], "GroupOperator": null}],
                 "GroupOperator": null,
                 "Sorting": [{"ColumnName": "UserId", "Direction": 0}],

@@ -1,9 +1,9 @@
-//! What is to be read of a LeadSquared account: the users who report to its roots, or its whole roster.
+//! What is to be read of a LeadSquared account: the users who report to its roots, or all of its users.
 
 use super::LeadSquared;
 use crate::{
-    config::{self, Edges, Identifier, Reach},
-    model::{node::NodeKey, reading::Reading, user::User},
+    config::{self, Edges, Identifier},
+    model::{node::NodeKey, reach::Reach, user::User},
     vendor::{
         List,
         hierarchy::{Descent, Hierarchy, Root},
@@ -11,25 +11,25 @@ use crate::{
 };
 
 /// User Advanced Search gives at most so many users in one call: more fails (seen on a live account).
-const ROSTER_PAGE: u32 = 1000;
+const DIRECTORY_PAGE: u32 = 1000;
 
 /// What decides which lists are asked for.
 pub(super) struct Tree {
     roots: Vec<uuid::Uuid>,
-    reading: Option<Reading>,
+    reach: Option<Reach>,
     shape: String,
 }
 
 impl Tree {
     pub(super) fn new(settings: &config::LeadSquared) -> Self {
-        let reading = match (settings.edges, settings.reach) {
-            (Edges::AdvancedSearch, _) => Some(Reading::Roster),
-            (Edges::Hierarchy, Reach::Direct) => Some(Reading::Direct),
-            (Edges::Hierarchy, Reach::Subtree) => Some(Reading::Subtree),
-            (Edges::Hierarchy, Reach::Auto) => None,
+        let reach = match (settings.edges, settings.reach) {
+            (Edges::AdvancedSearch, _) => Some(Reach::Directory),
+            (Edges::Hierarchy, config::Reach::Direct) => Some(Reach::Direct),
+            (Edges::Hierarchy, config::Reach::Subtree) => Some(Reach::Subtree),
+            (Edges::Hierarchy, config::Reach::Auto) => None,
         };
-        let shape = format!("{:?} {:?} {:?} {:?} {}", settings.roots, settings.include, settings.columns, reading, settings.hierarchy_path);
-        Self { roots: settings.roots.clone(), reading, shape: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(shape.as_bytes())) }
+        let shape = format!("{:?} {:?} {:?} {:?} {}", settings.roots, settings.include, settings.columns, reach, settings.hierarchy_path);
+        Self { roots: settings.roots.clone(), reach, shape: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(shape.as_bytes())) }
     }
 }
 
@@ -39,8 +39,8 @@ impl Hierarchy for LeadSquared {
         self.tree.roots.iter().map(root).collect()
     }
 
-    fn reading(&self) -> Option<Reading> {
-        self.tree.reading
+    fn reach(&self) -> Option<Reach> {
+        self.tree.reach
     }
 
     fn list(&self, node: &NodeKey, _by: Option<&Identifier>) -> Result<List, String> {
@@ -49,11 +49,19 @@ impl Hierarchy for LeadSquared {
 
     fn descend(&self, _row: &User) -> Descent {
         // No row tells how many report to its user.
-        Descent::List { by: None, expected: None }
+        Descent::List { expected: None }
+    }
+
+    fn identifiers(&self, _row: &User) -> Option<Vec<Identifier>> {
+        None
+    }
+
+    fn identifiers_needed(&self) -> bool {
+        false
     }
 
     fn page_size(&self) -> u32 {
-        ROSTER_PAGE
+        DIRECTORY_PAGE
     }
 
     fn own_row_is_a_link(&self) -> bool {

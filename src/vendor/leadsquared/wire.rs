@@ -73,6 +73,9 @@ pub(super) struct User {
     pub(super) last_name: Field<Text>,
     #[serde(default)]
     pub(super) email_address: Field<Text>,
+    /// Of the search: the number that the hierarchy call gives as `Mobile` (a live account, 2026-08).
+    #[serde(default)]
+    pub(super) phone_main: Field<Text>,
     /// 0 for active, 1 for inactive: a text in the search, a number elsewhere.
     #[serde(default)]
     pub(super) status_code: Field<Number>,

@@ -13,7 +13,7 @@ use hiersync::{
     model::run::{Outcome, Trigger},
     simulator::{capillary::CapillarySim, leadsquared::LeadSquaredSim},
     store::report::RunRow,
-    sync::{progress::Progress, report::Report, run::Wanted},
+    sync::{gauges::Gauges, report::Report, run::Wanted},
 };
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -146,6 +146,9 @@ impl Case {
     /// Syncs the one source, which must be complete.
     pub async fn complete(&self) -> RunRow {
         let report = self.sync_with(WANTED).await;
+        if report.outcome != Outcome::Complete {
+            println!("open findings: {:?}", tables::findings(&self.pool().await).await);
+        }
         assert_eq!(report.outcome, Outcome::Complete, "{report:?}");
         report.row.expect("the run's row")
     }
@@ -176,5 +179,5 @@ pub fn with_calls(max_calls: u32) -> Wanted {
 /// Runs one of the application's sources.
 pub async fn run(app: &App, source: usize, wanted: Wanted) -> Report {
     let source = &app.config.sources[source];
-    app.run(source, wanted, &CancellationToken::new(), Arc::new(Progress::default())).await.unwrap()
+    app.run(source, wanted, &CancellationToken::new(), Arc::new(Gauges::default())).await.unwrap()
 }

@@ -1,0 +1,186 @@
+-- What people read beside the tables: how fresh each source is, how each budget stands, and the mirror as it stood at a time.
+
+-- How fresh each source is, for a dashboard's corner.
+create view hiersync.source_health as
+select
+    s.source_id,
+    s.name,
+    s.vendor,
+    complete.finished_at as last_complete_at,
+    clock_timestamp() - complete.finished_at as staleness,
+    latest.run_id as last_run_id,
+    latest.started_at as last_started_at,
+    latest.finished_at as last_finished_at,
+    latest.outcome as last_outcome,
+    latest.error as last_error,
+    latest.resume_at,
+    (select count(*) from hiersync.finding f where f.source_id = s.source_id and f.resolved_at is null) as open_findings
+from hiersync.source s
+left join lateral (
+    select max(w.finished_at) as finished_at from hiersync_internal.walk w where w.source_id = s.source_id and w.verdict = 'complete'
+) complete on true
+left join lateral (
+    select r.* from hiersync.sync_run r where r.source_id = s.source_id order by r.run_id desc limit 1
+) latest on true;
+comment on view hiersync.source_health is 'How fresh each source is.';
+comment on column hiersync.source_health.source_id is 'The source.';
+comment on column hiersync.source_health.name is 'Its name in the configuration.';
+comment on column hiersync.source_health.vendor is 'capillary or leadsquared.';
+comment on column hiersync.source_health.last_complete_at is 'When a walk was last completed.';
+comment on column hiersync.source_health.staleness is 'Time since then.';
+comment on column hiersync.source_health.last_run_id is 'The latest run.';
+comment on column hiersync.source_health.last_started_at is 'When it began.';
+comment on column hiersync.source_health.last_finished_at is 'When it ended; null while it runs.';
+comment on column hiersync.source_health.last_outcome is 'How it ended; null while it runs.';
+comment on column hiersync.source_health.last_error is 'What a person must see.';
+comment on column hiersync.source_health.resume_at is 'When the budget lets it go on.';
+comment on column hiersync.source_health.open_findings is 'Findings that nobody and nothing has resolved.';
+
+-- For people and dashboards: each window of each budget as it stands.
+create view hiersync.budget_use as
+select a.name as budget, a.calls, a.span, a.origin, a.stated_at, a.headroom, a.share as pace, a.allowed,
+    s.used, greatest(0, a.allowed - s.used) as free, s.under_way, s.next_free_at,
+    case when a.paused_until > clock_timestamp() then a.paused_until end as paused_until,
+    case when a.paused_until > clock_timestamp() then a.paused_why end as paused_why
+from (
+    select p.*, greatest(1, floor(p.after_headroom * p.share))::bigint as allowed
+    from (
+        select b.*, l.origin, l.calls, l.stated_at, l.window_ms * interval '1 millisecond' as span,
+            greatest(1, floor(l.calls * (1 - b.headroom))) as after_headroom,
+            case when l.window_ms = min(l.window_ms) over (partition by b.budget_id)
+                then least(1, b.pace + extract(epoch from clock_timestamp() - b.paced_at) * 1000 / least(l.window_ms, 60000) / 60)
+                else 1 end::double precision as share
+        from hiersync_internal.budget b join hiersync_internal.budget_limit l using (budget_id)
+        where l.origin = 'configured' or l.stated_at > clock_timestamp() - interval '7 days'
+    ) p
+) a cross join lateral (
+    select coalesce(sum(l.calls), 0)::bigint as used,
+        coalesce(sum(l.calls) filter (where l.ended_at > clock_timestamp()), 0)::bigint as under_way,
+        min(l.ended_at) + a.span as next_free_at
+    from hiersync_internal.budget_ledger l
+    where l.budget_id = a.budget_id and l.ended_at + a.span >= clock_timestamp()
+) s;
+comment on view hiersync.budget_use is 'Each window of each budget as it stands now: allowed, used and free calls, and pauses.';
+comment on column hiersync.budget_use.budget is 'The budget''s name in the configuration.';
+comment on column hiersync.budget_use.calls is 'Calls in one window, as configured or stated by the vendor.';
+comment on column hiersync.budget_use.span is 'Length of the window.';
+comment on column hiersync.budget_use.origin is 'configured or learned from a refusal.';
+comment on column hiersync.budget_use.stated_at is 'When the limit was last configured or stated.';
+comment on column hiersync.budget_use.headroom is 'Share of the limit left to other users of the account.';
+comment on column hiersync.budget_use.pace is 'Share of the window in use: below 1 after refusals of calls that the limits allow, as when others spend the same account.';
+comment on column hiersync.budget_use.allowed is 'Calls that we allow ourselves in one window: after headroom and pace.';
+comment on column hiersync.budget_use.used is 'Calls that the window holds now.';
+comment on column hiersync.budget_use.free is 'Calls that could go now.';
+comment on column hiersync.budget_use.under_way is 'Of the used, those whose answers are awaited.';
+comment on column hiersync.budget_use.next_free_at is 'When the oldest calls leave the window.';
+comment on column hiersync.budget_use.paused_until is 'No call before this time: the vendor refused; null when calls may go.';
+comment on column hiersync.budget_use.paused_why is 'Why it is paused.';
+
+-- The mirror as it stood at a time. Each gives the columns of its table, and is a plain selection that the planner puts into the
+-- statement around it: conditions on the key are looked up by key. A row that was retired later is given as live; one that was
+-- retired by then is given with its retired_at; one that was not yet seen is not given. For the time between a page's time and its
+-- commit, the answer changes when the page commits. Who adds a column to a table replaces its function, too.
+create function hiersync.customer_at(t timestamptz) returns setof hiersync.customer language sql stable parallel safe as $$
+    select
+        c.source_id, c.customer_id, c.node_no, c.digest, c.first_name, c.last_name, c.email, c.mobile, c.external_id,
+        c.account_id, c.profile_source, c.role_code, c.no_of_children, c.default_child, c.created_at, c.auto_update_time,
+        c.extended_fields, c.extra, c.is_placeholder, c.first_seen_at, c.changed_at,
+        case when c.retired_at > t then null else c.retired_at end,
+        case when c.retired_at > t then null else c.retired_walk_id end, c.valid_from
+    from hiersync.customer c
+    where c.valid_from <= t
+    union all
+    select
+        h.source_id, h.customer_id, h.node_no, h.digest, h.first_name, h.last_name, h.email, h.mobile, h.external_id,
+        h.account_id, h.profile_source, h.role_code, h.no_of_children, h.default_child, h.created_at, h.auto_update_time,
+        h.extended_fields, h.extra, h.is_placeholder, h.first_seen_at, h.changed_at,
+        case when h.retired_at > t then null else h.retired_at end,
+        case when h.retired_at > t then null else h.retired_walk_id end, h.valid_from
+    from hiersync.customer_history h
+    where h.valid_from <= t and h.valid_to > t
+$$;
+comment on function hiersync.customer_at(timestamptz) is 'Customers as the mirror had them at a time: live ones, and with retired_at those that were gone by then.';
+
+create function hiersync.customer_link_at(t timestamptz) returns setof hiersync.customer_link language sql stable parallel safe as $$
+    select
+        l.source_id, l.parent_id, l.child_id, l.first_seen_at, case when l.retired_at > t then null else l.retired_at end,
+        l.valid_from
+    from hiersync.customer_link l
+    where l.valid_from <= t
+    union all
+    select
+        h.source_id, h.parent_id, h.child_id, h.first_seen_at, case when h.retired_at > t then null else h.retired_at end,
+        h.valid_from
+    from hiersync.customer_link_history h
+    where h.valid_from <= t and h.valid_to > t
+$$;
+comment on function hiersync.customer_link_at(timestamptz) is 'Parents and children as the mirror had them at a time; those that were gone by then with retired_at.';
+
+create function hiersync.reporting_user_at(t timestamptz) returns setof hiersync.reporting_user language sql stable parallel safe as $$
+    select
+        u.source_id, u.user_id, u.node_no, u.digest, u.name, u.email, u.mobile, u.is_active, u.checked_in,
+        u.auto_update_time, u.extra, u.is_placeholder, u.first_seen_at, u.changed_at,
+        case when u.retired_at > t then null else u.retired_at end,
+        case when u.retired_at > t then null else u.retired_walk_id end, u.valid_from
+    from hiersync.reporting_user u
+    where u.valid_from <= t
+    union all
+    select
+        h.source_id, h.user_id, h.node_no, h.digest, h.name, h.email, h.mobile, h.is_active, h.checked_in,
+        h.auto_update_time, h.extra, h.is_placeholder, h.first_seen_at, h.changed_at,
+        case when h.retired_at > t then null else h.retired_at end,
+        case when h.retired_at > t then null else h.retired_walk_id end, h.valid_from
+    from hiersync.reporting_user_history h
+    where h.valid_from <= t and h.valid_to > t
+$$;
+comment on function hiersync.reporting_user_at(timestamptz) is 'Users as the mirror had them at a time: live ones, and with retired_at those that were gone by then.';
+
+create function hiersync.reporting_line_at(t timestamptz) returns setof hiersync.reporting_line language sql stable parallel safe as $$
+    select
+        l.source_id, l.manager_id, l.user_id, l.first_seen_at, case when l.retired_at > t then null else l.retired_at end,
+        l.valid_from
+    from hiersync.reporting_line l
+    where l.valid_from <= t
+    union all
+    select
+        h.source_id, h.manager_id, h.user_id, h.first_seen_at, case when h.retired_at > t then null else h.retired_at end,
+        h.valid_from
+    from hiersync.reporting_line_history h
+    where h.valid_from <= t and h.valid_to > t
+$$;
+comment on function hiersync.reporting_line_at(timestamptz) is 'Managers and reports as the mirror had them at a time; those that were gone by then with retired_at.';
+
+-- Lines that follow from comparing lists of which each holds everybody below: m is u's manager exactly where those above u are those
+-- above m, and m. Sets are compared by their size and the xor of their members' hashes. Only lines to which the lists lead both as
+-- they were read first and last, and only where one manager fits.
+create function hiersync_internal.compared_lines(the_source int, the_walk bigint)
+returns table (manager_id uuid, user_id uuid, user_no int) language sql stable as $$
+    with reading as (
+        select false as is_first union all select true
+    ), pair as materialized (
+        select g.is_first, f.node_no as manager_no, n.node_no as user_no
+        from reading g
+        cross join hiersync_internal.frontier f
+        cross join lateral unnest(case when g.is_first and not isempty(f.seen_earlier) then f.seen_earlier else f.seen end) as r (numbers)
+        cross join lateral generate_series(lower(r.numbers), upper(r.numbers) - 1) as n (node_no)
+        where f.source_id = the_source and f.walk_id = the_walk and f.depth >= 0 and n.node_no <> f.node_no
+    ), above as materialized (
+        select p.is_first, p.user_no, count(*) as many, bit_xor(hashint8extended(p.manager_no, 0)) as hash
+        from pair p group by p.is_first, p.user_no
+    ), fits as (
+        select p.is_first, p.user_no, min(p.manager_no) as manager_no
+        from pair p
+        join above u on u.is_first = p.is_first and u.user_no = p.user_no
+        left join above m on m.is_first = p.is_first and m.user_no = p.manager_no
+        where u.many = coalesce(m.many, 0) + 1 and u.hash = coalesce(m.hash, 0) # hashint8extended(p.manager_no, 0)
+        group by p.is_first, p.user_no
+        having count(*) = 1
+    )
+    select m.user_id, u.user_id, u.node_no
+    from fits last
+    join fits first on first.is_first and first.user_no = last.user_no and first.manager_no = last.manager_no
+    join hiersync.reporting_user m on m.source_id = the_source and m.node_no = last.manager_no
+    join hiersync.reporting_user u on u.source_id = the_source and u.node_no = last.user_no
+    where not last.is_first
+$$;
+comment on function hiersync_internal.compared_lines(int, bigint) is 'Who reports to whom, by comparing lists that hold everybody below.';

@@ -1,0 +1,54 @@
+//! What a vendor's lists hold, and where links come from.
+
+use super::node::NodeKey;
+
+/// What a list holds, and where the links come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// A node's list holds its children: every node that may have some is asked.
+    Direct,
+    /// A root's list holds everybody below. Who reports to whom comes from the search over all users.
+    Subtree,
+    /// A root's list holds everybody below, each with its parent.
+    Stated,
+    /// Every node's list holds everybody below, and nobody says who reports to whom: lists are compared.
+    Compared,
+    /// One directory holds all nodes of the account, each with its parent. No list is read.
+    Directory,
+}
+
+impl Reach {
+    const ALL: [Self; 5] = [Self::Direct, Self::Subtree, Self::Stated, Self::Compared, Self::Directory];
+
+    /// The word in `walk.reach`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Subtree => "subtree",
+            Self::Stated => "stated",
+            Self::Compared => "compared",
+            Self::Directory => "directory",
+        }
+    }
+
+    /// From the word in `walk.reach`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reach| reach.word() == word)
+    }
+
+    /// Whether the nodes below the roots have lists to be read.
+    pub fn reads_below_roots(self) -> bool {
+        matches!(self, Self::Direct | Self::Compared)
+    }
+}
+
+/// What a row says of its own parent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stated {
+    /// Nothing: the vendor gives no such field.
+    Nothing,
+    /// It has none.
+    Nobody,
+    /// This node.
+    Parent(NodeKey),
+}

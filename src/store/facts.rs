@@ -1,0 +1,162 @@
+//! What the store knows of nodes and links, as plain data: what mirror tables are asked and answer.
+
+use chrono::{DateTime, Utc};
+
+use crate::model::{digest::Digest, node::NodeKey};
+
+/// Where and when something is written.
+#[derive(Debug, Clone, Copy)]
+pub struct At {
+    /// The source.
+    pub source_id: i32,
+    /// The walk.
+    pub walk_id: i64,
+    /// The run.
+    pub run_id: i64,
+    /// The page's time, by the database's clock.
+    pub now: DateTime<Utc>,
+}
+
+/// What the store knows of a row that came in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Existing {
+    /// Its number; `None`: a new node.
+    pub node_no: Option<i32>,
+    /// Digest of its content; `None` for a placeholder.
+    pub digest: Option<Digest>,
+    /// The vendor's stamp.
+    pub stamp: Option<DateTime<Utc>>,
+    /// It was retired.
+    pub retired: bool,
+    /// It is linked to the list's parent, live.
+    pub linked: bool,
+    /// The pass has shown it already.
+    pub shown: bool,
+    /// An earlier pass over the list has shown it in this walk.
+    pub shown_earlier: bool,
+    /// A root's own list has shown it in this walk already.
+    pub in_roots_list: bool,
+    /// It was counted in this walk already.
+    pub counted: bool,
+    /// It has live children or reports.
+    pub has_children: bool,
+}
+
+/// A parent and a child by their ids as text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Edge {
+    /// Parent or manager.
+    pub parent: NodeKey,
+    /// Child or report.
+    pub child: NodeKey,
+}
+
+/// The links that a statement has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Linked {
+    /// New ones.
+    pub inserted: Vec<Edge>,
+    /// Retired ones that are back.
+    pub restored: Vec<Edge>,
+    /// Ones that are gone.
+    pub retired: Vec<Edge>,
+}
+
+/// A node that does not hang in the tree as a tree's nodes do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oddity {
+    /// `self_parent`, `second_parent` or `cycle`.
+    pub kind: String,
+    /// Which node.
+    pub key: NodeKey,
+    /// How many live parents it has.
+    pub parents: i64,
+}
+
+/// What the store knows of a row of the directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DirectoryExisting {
+    /// Its number; `None`: not in the mirror.
+    pub node_no: Option<i32>,
+    /// Digest of its content.
+    pub digest: Option<Digest>,
+    /// The vendor's stamp.
+    pub stamp: Option<DateTime<Utc>>,
+    /// It is live.
+    pub live: bool,
+    /// It is a root of this walk.
+    pub is_root: bool,
+    /// The directory has shown it in this walk already.
+    pub shown: bool,
+    /// Its live parents.
+    pub parents: Vec<NodeKey>,
+}
+
+/// Who is named as whose manager, for a node that this walk's lists have shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The node, below the manager.
+    pub edge: Edge,
+    /// The manager is a root, or was shown too.
+    pub is_listed: bool,
+    /// The manager is none of the tree's, but the directory shows them.
+    pub is_elsewhere: bool,
+}
+
+/// What the search tells of the roots' lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReachTold {
+    /// Nodes whose parent is in a root's list.
+    pub below: i64,
+    /// Those of them who are in it, too.
+    pub below_shown: i64,
+    /// Nodes in a root's list whose parent is known.
+    pub named: i64,
+    /// Nodes in a root's list.
+    pub shown: i64,
+}
+
+/// By what it is known who is whose parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// The search over all users.
+    Search,
+    /// Comparing lists.
+    Compared,
+    /// Any live line.
+    Lines,
+}
+
+impl Naming {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Compared => "compared",
+            Self::Lines => "lines",
+        }
+    }
+}
+
+/// A manager whom rows name and whom the vendor does not show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    /// The manager.
+    pub key: NodeKey,
+    /// How many name them.
+    pub reports: i64,
+    /// One of those.
+    pub example: String,
+    /// They have a line to them.
+    pub is_placed: bool,
+}
+
+/// What became of a row of which only the id is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ensured {
+    /// It is new.
+    Inserted,
+    /// It was retired and lives again.
+    Restored,
+    /// It was there.
+    Known,
+}

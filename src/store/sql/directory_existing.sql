@@ -1,0 +1,24 @@
+-- What is known of rows of the directory, in their order. Each is looked up by itself; why, says `user_existing.sql`.
+select
+    u.node_no as "node_no?",
+    u.digest as "digest?",
+    u.auto_update_time as "auto_update_time?",
+    coalesce(u.user_id is not null and u.retired_at is null, false) as "live!",
+    exists (select 1 from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text) as "is_root!",
+    exists (
+        select 1 from hiersync_internal.frontier f
+        where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*' and f.seen @> u.node_no
+    ) or exists (
+        select 1 from hiersync_internal.staged_user r where r.source_id = $1 and r.walk_id = $2 and r.user_id = i.id
+    ) as "shown!",
+    array(
+        select l.manager_id from hiersync.reporting_line l
+        where l.source_id = $1 and l.user_id = i.id and l.retired_at is null
+    ) as "managers!"
+from unnest($3::uuid[]) with ordinality as i (id, ord)
+left join lateral (
+    select k.user_id, k.node_no, k.digest, k.auto_update_time, k.retired_at from hiersync.reporting_user k
+    where k.source_id = $1 and k.user_id = i.id
+    limit 1
+) u on true
+order by i.ord

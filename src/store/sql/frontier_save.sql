@@ -1,0 +1,19 @@
+-- Writes where a list stands after a page: how far it is, what it has become, and which nodes count as shown by it ($7).
+update hiersync_internal.frontier f
+set
+    pass = $4,
+    state = $5,
+    last_page = $8,
+    attempts = f.attempts + ($7 in ('next', 'alone'))::int,
+    is_recounted = false,
+    seen = case $7 when 'pass' then f.seen + p.numbers when 'together' then f.seen + f.seen_earlier + p.numbers else '{}' end,
+    seen_earlier = case $7
+        when 'next' then f.seen_earlier + f.seen + p.numbers
+        when 'alone' then f.seen + p.numbers
+        when 'nobody' then '{}'
+        else f.seen_earlier
+    end
+from (
+    select coalesce(range_agg(int4range(n, n, '[]')), '{}') as numbers from unnest($6::int[]) n
+) p
+where f.source_id = $1 and f.walk_id = $2 and f.parent_key = $3 and f.ask_value is not distinct from $9::text

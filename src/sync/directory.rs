@@ -1,0 +1,234 @@
+//! Reads the directory: all users of the account with their managers. Rows that are as the mirror has them are only marked;
+//! the others wait until all of it is read and it is known who lies below the roots.
+
+use std::collections::HashSet;
+
+use super::{
+    Interrupted,
+    caller::{CallError, millis},
+    context::Context,
+    links::write_link_changes,
+    page::Tables,
+    reader, remark, rows,
+};
+use crate::{
+    clock,
+    model::{
+        node::{Node, NodeKey},
+        reach::{Reach, Stated},
+        run::Counters,
+    },
+    store::{
+        facts::{At, DirectoryExisting, Edge},
+        finding::{self, Finding},
+        frontier::{self, DIRECTORY, Shown, Standing, State, Work},
+        mirror::{Mirror, Mirrored},
+        queued,
+        session::Step,
+    },
+    vendor::{Ask, List, Page, error::VendorError, hierarchy::Hierarchy},
+    walk::{
+        decide::{Decision, Version, decide},
+        directory::{DirectoryPage, following, next, next_page, take},
+        pass::Pass,
+        verdict::{Evidence, Next},
+    },
+};
+
+/// Rows taken into the mirror with one statement each.
+const CHUNK: usize = 1000;
+
+/// Queues the directory, once per walk. It stands beside the roots' lists, unless it is all that is read.
+///
+/// # Errors
+/// When the database fails.
+pub async fn queue<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<()> {
+    let depth = if context.walk.reach() == Some(Reach::Directory) { 0 } else { -1 };
+    let list = Work::new(NodeKey(DIRECTORY.into()), None, depth);
+    queued::queue(&mut step.conn(), &context.open, &[&list]).await.map(|_| ())
+}
+
+/// Reads the directory to its end.
+///
+/// # Errors
+/// When the run must end.
+pub async fn read<V>(context: &Context<V>, work: &Work) -> Result<(), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let mut pass = Pass::from_stored(&work.pass);
+    let mut left_out = None;
+    loop {
+        if context.caller.is_stopped() {
+            return Err(Interrupted::Stopped);
+        }
+        let (offset, limit) = next_page(&pass, pass.limit.unwrap_or_else(|| context.caller.vendor.page_size()));
+        let ask = Ask { list: List::Directory, offset, limit };
+        let page = match context.page(&ask).await {
+            Ok(page) => page,
+            Err(CallError::Run(interrupted)) => return Err(interrupted),
+            Err(CallError::ThisOnly(error)) => {
+                if may_be_columns(&error)
+                    && let Some(columns) = context.caller.vendor.ask_only_needed()
+                {
+                    left_out = Some(columns);
+                    continue;
+                }
+                return give_up(context, work, &error).await;
+            }
+        };
+        let told = left_out.take().map(|columns| columns_refused(context, &columns));
+        match write(context, work, &mut pass, page, &ask, told).await? {
+            Next::ReadOn => {}
+            Next::ReadAgain => pass = following(&pass),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// One unknown column fails the whole call (a live account, 2026-08).
+fn may_be_columns(error: &VendorError) -> bool {
+    matches!(error, VendorError::Rejected(_))
+}
+
+fn columns_refused<V: Hierarchy>(context: &Context<V>, left_out: &[String]) -> Finding {
+    let say = format!(
+        "the vendor refuses the search over all users with these columns, of which one may be unknown to it: {}; they are left out until \
+         it takes them; correct `columns`, or ask the vendor",
+        left_out.join(", ")
+    );
+    Finding::new("columns_refused", context.source.name.clone(), say)
+}
+
+/// Where lists are read beside it, they tell what the directory does not.
+async fn give_up<V>(context: &Context<V>, work: &Work, error: &VendorError) -> Result<(), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    if context.walk.reach() == Some(Reach::Directory) {
+        return reader::give_up(context, work, reader::refusal(work, error)).await;
+    }
+    let mut step = context.session.begin().await?;
+    frontier::give_up(&mut step.conn(), &context.open, &work.parent).await?;
+    if !may_be_columns(error) {
+        let at = context.at(&mut step).await?;
+        finding::open(&mut step.conn(), at, &[reader::refusal(work, error)]).await?;
+    }
+    context.commit(step, Counters::default()).await
+}
+
+/// Writes a page, and says how the directory goes on.
+async fn write<V>(
+    context: &Context<V>,
+    work: &Work,
+    pass: &mut Pass,
+    page: Page<V::Row>,
+    ask: &Ask,
+    told: Option<Finding>,
+) -> Result<Next, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let begun = clock::instant();
+    let _one = context.writing.lock().await;
+    let mut step = context.session.begin().await?;
+    let at = context.at(&mut step).await?;
+    let received = page.received();
+    let is_all = context.walk.reach() == Some(Reach::Directory);
+    let mut met = HashSet::new();
+    let distinct: Vec<V::Row> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
+    let existing = Tables::<V>::directory_existing(&mut step.conn(), at, &distinct).await?;
+    let (same, differing): (Vec<_>, Vec<_>) = distinct.iter().zip(&existing).partition(|(row, known)| stands(*row, known, is_all));
+    let staged: Vec<&V::Row> = differing.iter().map(|(row, _)| *row).collect();
+    Tables::<V>::stage(&mut step.conn(), at, &staged, is_all).await?;
+    let numbers: Vec<i32> = same.iter().filter_map(|(_, known)| known.node_no).collect();
+    let unchanged = same.iter().filter(|(_, known)| is_all && !known.shown && !known.is_root).count();
+    let fresh = u32::try_from(existing.iter().filter(|known| !known.shown).count()).unwrap_or(u32::MAX);
+
+    let seen = DirectoryPage { offset: ask.offset, limit: ask.limit, keys: &page.keys, fresh };
+    take(pass, seen);
+    save(context, &mut step, work, (pass, Next::ReadOn), &numbers).await?;
+    let loses = received < ask.limit && Tables::<V>::directory_loses(&mut step.conn(), at).await?;
+    let next = next(pass, seen, Evidence { loses, knows: context.walk.knows(), ..Evidence::default() });
+    save(context, &mut step, work, (pass, next), &[]).await?;
+    let mut findings: Vec<Finding> = page.remarks.into_iter().map(|told| remark::finding(&work.parent, told)).collect();
+    findings.extend(remark::doubt(&work.parent, next));
+    findings.extend(told);
+    finding::open(&mut step.conn(), at, &findings).await?;
+    let counters = Counters {
+        pages: 1,
+        rows_seen: received.into(),
+        unchanged: i64::try_from(unchanged).unwrap_or(i64::MAX),
+        write_ms: millis(begun.elapsed()),
+        ..Counters::default()
+    };
+    context.commit(step, counters).await?;
+    context.tell_page(received);
+    Ok(next)
+}
+
+async fn save<V: Hierarchy>(
+    context: &Context<V>,
+    step: &mut Step,
+    work: &Work,
+    (pass, next): (&Pass, Next),
+    page: &[i32],
+) -> sqlx::Result<()> {
+    let (state, shown, pass) = match next {
+        Next::ReadOn => (State::Queued, Shown::ByPass, pass.to_stored()),
+        Next::ReadAgain => (State::Queued, Shown::ByNextPass, following(pass).to_stored()),
+        Next::Unproven(_) => (State::Unproven, Shown::Together, Pass::default().to_stored()),
+        _ => (State::Read, Shown::Together, Pass::default().to_stored()),
+    };
+    let standing = Standing { pass: &pass, state, page, shown, last_page: None };
+    frontier::save(&mut step.conn(), &context.open, work, standing).await.map(|_| ())
+}
+
+/// Whether a row adds nothing: the one live parent that it states, and, where it `is_all` that is read, content and stamp.
+fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
+    let incoming = Version { digest: Some(row.digest()), stamp: row.stamp() };
+    let is_same = !is_all || decide(incoming, Version { digest: known.digest, stamp: known.stamp }) == Decision::Same;
+    let stated = match row.stated_parent() {
+        Stated::Parent(parent) => vec![parent],
+        Stated::Nobody | Stated::Nothing => Vec::new(),
+    };
+    let hangs = known.parents == stated || (known.is_root && known.parents.is_empty());
+    is_same && known.node_no.is_some() && known.live && hangs
+}
+
+/// The whole directory is read: takes in who lies below the roots.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take_in<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<Counters, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let mut counters = Counters::default();
+    let directory = Work::new(NodeKey(DIRECTORY.into()), None, 0);
+    for chunk in Tables::<V>::staged(&mut step.conn(), at).await?.chunks(CHUNK) {
+        let existing = Tables::<V>::existing(&mut step.conn(), at, &directory.parent, chunk).await?;
+        let applied = rows::apply::<Tables<V>>(&mut step.conn(), at, chunk, &existing).await?;
+        let pass = Pass::default().to_stored();
+        let standing = Standing { pass: &pass, state: State::Read, page: &applied.numbers, shown: Shown::ByPass, last_page: None };
+        frontier::save(&mut step.conn(), &context.open, &directory, standing).await?;
+        let edges: Vec<Edge> = chunk.iter().filter_map(edge).collect();
+        let mut linked = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
+        linked.retired = Tables::<V>::unlink_others(&mut step.conn(), at, &edges).await?;
+        write_link_changes::<Tables<V>>(step, at, &linked).await?;
+        finding::open(&mut step.conn(), at, &applied.findings).await?;
+        counters += applied.counters;
+    }
+    Ok(counters)
+}
+
+fn edge<R: Node>(row: &R) -> Option<Edge> {
+    match row.stated_parent() {
+        Stated::Parent(parent) => Some(Edge { parent, child: row.key() }),
+        Stated::Nobody | Stated::Nothing => None,
+    }
+}

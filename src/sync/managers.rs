@@ -1,0 +1,229 @@
+//! Who reports to whom, where a list holds everybody below and its rows do not say: the search over all users does. Where the key may
+//! not search, lists are compared.
+
+use super::{Interrupted, context::Context, directory, links::write_link_changes, page::Tables};
+use crate::{
+    model::{node::NodeKey, reach::Reach, run::Counters},
+    store::{
+        facts::{At, Edge, Naming},
+        finding::Finding,
+        frontier,
+        mirror::{Mirror, Mirrored},
+        queued,
+        session::Step,
+    },
+    vendor::hierarchy::Hierarchy,
+    walk::pass::Pass,
+};
+
+/// Ids that a finding names at most.
+const NAMED: usize = 5;
+
+/// When the lists known so far are read: queues what else must be read to know who reports to whom. `false`: nothing.
+///
+/// # Errors
+/// When the database fails or the lease is lost.
+pub async fn ask<V>(context: &Context<V>) -> Result<bool, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let mut step = context.session.begin().await?;
+    let at = context.at(&mut step).await?;
+    let is_told = match context.walk.reach() {
+        None | Some(Reach::Subtree) => search(context, &mut step, at).await?,
+        Some(Reach::Direct) if context.caller.vendor.reach().is_none() => doubt_direct(context, &mut step, at).await?,
+        Some(Reach::Compared) => compare(context, &mut step, at).await?,
+        Some(Reach::Direct | Reach::Stated | Reach::Directory) => false,
+    };
+    context.commit(step, Counters::default()).await?;
+    if is_told {
+        context.queue.forget().await;
+    }
+    Ok(is_told)
+}
+
+/// Asks the search once the roots' lists are read. What it says tells what they hold, where that is not configured.
+async fn search<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<bool, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let told = Tables::<V>::reach_told(&mut step.conn(), at).await?;
+    if told.shown == 0 {
+        return Ok(false);
+    }
+    let Some(state) = frontier::state_of(&mut step.conn(), &context.open, frontier::DIRECTORY).await? else {
+        directory::queue(context, step).await?;
+        return Ok(true);
+    };
+    if state == "given_up" || told.named == 0 {
+        // The key may not search, or the search names nobody's manager.
+        context.set_reach(step, Reach::Compared).await?;
+        return Ok(Tables::<V>::queue_below_roots(&mut step.conn(), at).await? > 0);
+    }
+    if context.caller.vendor.reach().is_none() {
+        let (_, read_below) = Tables::<V>::overlap(&mut step.conn(), at).await?;
+        let is_flat = told.below == 0 && read_below == 0;
+        if !is_flat && 2 * told.below_shown <= told.below {
+            // Whoever came since the roots' lists were read looks like somebody whom they do not reach.
+            if read_below == 0 && queued::read_roots_again(&mut step.conn(), &context.open, &Pass::again().to_stored()).await? > 0 {
+                return Ok(true);
+            }
+            context.set_reach(step, Reach::Direct).await?;
+            return list_by_list::<V>(step, at).await;
+        }
+    }
+    context.set_reach(step, Reach::Subtree).await?;
+    // Who has left between the two is missed by the search: the roots' lists are read once more.
+    let unnamed = Tables::<V>::unnamed(&mut step.conn(), at, Naming::Search).await?;
+    Ok(!unnamed.is_empty() && queued::read_roots_again(&mut step.conn(), &context.open, &Pass::again().to_stored()).await? > 0)
+}
+
+/// The lists hold direct reports: those of the roots are linked, and everybody in them has a list.
+async fn list_by_list<V>(step: &mut Step, at: At) -> Result<bool, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    Tables::<V>::unstage(&mut step.conn(), at.source_id).await?;
+    let shown = Tables::<V>::shown_links(&mut step.conn(), at).await?;
+    link::<V>(step, at, &shown, false).await?;
+    Ok(Tables::<V>::queue_below_roots(&mut step.conn(), at).await? > 0)
+}
+
+/// Lists held direct reports in the last walk. If most of those below the roots stand in the roots' lists too, they do no more.
+async fn doubt_direct<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<bool, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let (among_roots, all_rows) = Tables::<V>::overlap(&mut step.conn(), at).await?;
+    if 2 * among_roots <= all_rows || frontier::state_of(&mut step.conn(), &context.open, frontier::DIRECTORY).await?.is_some() {
+        return Ok(false);
+    }
+    directory::queue(context, step).await?;
+    context.set_reach(step, Reach::Subtree).await?;
+    Ok(true)
+}
+
+/// All lists are read. Those that show somebody under another manager than is known are read once more, as a second witness.
+async fn compare<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<bool, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    if context.caller.vendor.reach().is_none() {
+        let (among_roots, all_rows) = Tables::<V>::overlap(&mut step.conn(), at).await?;
+        if 2 * among_roots <= all_rows {
+            // Whoever came since the roots' lists were read looks like somebody whom they do not reach.
+            if queued::read_roots_again(&mut step.conn(), &context.open, &Pass::again().to_stored()).await? > 0 {
+                return Ok(true);
+            }
+            context.set_reach(step, Reach::Direct).await?;
+            return list_by_list::<V>(step, at).await;
+        }
+    }
+    Ok(Tables::<V>::reread_compared(&mut step.conn(), at, &Pass::again().to_stored()).await? > 0)
+}
+
+/// At the walk's end: links whom the walk has named as whose manager. A manager whom the vendor hides is kept, as known or as a
+/// placeholder. Gives how many could not be placed, as a finding.
+///
+/// # Errors
+/// When the database fails.
+pub async fn place<V>(context: &Context<V>, step: &mut Step, at: At, is_read: bool) -> sqlx::Result<(Counters, Option<Finding>)>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let reach = context.walk.reach().unwrap_or(Reach::Direct);
+    let mut counters = Counters::default();
+    if matches!(reach, Reach::Directory) {
+        return Ok((counters, None));
+    }
+    let mut edges = Vec::new();
+    for named in Tables::<V>::named(&mut step.conn(), at).await? {
+        if named.is_elsewhere && !named.is_listed {
+            continue;
+        }
+        if !named.is_listed {
+            let (ensured, _) = Tables::<V>::ensure(&mut step.conn(), at, &named.edge.parent).await?;
+            counters += super::roots::told_of::<V>(step, at, &named.edge.parent, ensured).await?;
+        }
+        edges.push(named.edge);
+    }
+    if reach == Reach::Compared && is_read {
+        edges.extend(Tables::<V>::compared_links(&mut step.conn(), at).await?);
+    }
+    link::<V>(step, at, &edges, true).await?;
+    let naming = match reach {
+        Reach::Subtree => Naming::Search,
+        Reach::Compared => Naming::Compared,
+        Reach::Stated => Naming::Lines,
+        Reach::Direct | Reach::Directory => return Ok((counters, None)),
+    };
+    let unnamed = Tables::<V>::unnamed(&mut step.conn(), at, naming).await?;
+    Ok((counters, (!unnamed.is_empty()).then(|| unknown(context, &unnamed))))
+}
+
+async fn link<V>(step: &mut Step, at: At, edges: &[Edge], is_all: bool) -> sqlx::Result<()>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    if edges.is_empty() {
+        return Ok(());
+    }
+    let mut linked = Tables::<V>::link(&mut step.conn(), at, edges).await?;
+    if is_all {
+        linked.retired = Tables::<V>::unlink_others(&mut step.conn(), at, edges).await?;
+    }
+    write_link_changes::<Tables<V>>(step, at, &linked).await
+}
+
+/// Managers whom rows name and nobody shows, as findings.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hidden<V>(context: &Context<V>, step: &mut Step, at: At) -> sqlx::Result<Vec<Finding>>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    if context.walk.reach() == Some(Reach::Compared) {
+        return Ok(Vec::new());
+    }
+    let of_directory = context.walk.reach() == Some(Reach::Directory);
+    let hidden = Tables::<V>::hidden(&mut step.conn(), at, of_directory).await?;
+    let finding = |manager: crate::store::facts::Hidden| {
+        let what = if manager.is_placed {
+            "their lines are kept as they name them"
+        } else {
+            "they could not be placed, for nobody says to whom this user reports"
+        };
+        let say = format!(
+            "{} users name this user as their manager, {} among them, but the vendor does not list this user (deactivated, or hidden from \
+             the key); {what}; if that is wrong, correct it at the vendor",
+            manager.reports, manager.example
+        );
+        Finding::new("manager_not_listed", manager.key.0, say)
+    };
+    Ok(hidden.into_iter().map(finding).collect())
+}
+
+/// About users whose manager nobody names.
+fn unknown<V: Hierarchy>(context: &Context<V>, unnamed: &[NodeKey]) -> Finding {
+    let some: Vec<&str> = unnamed.iter().take(NAMED).map(|key| key.0.as_str()).collect();
+    let more = if unnamed.len() > NAMED { ", …" } else { "" };
+    let say = format!(
+        "nobody says who the manager is of {} users whom the vendor shows below a root: {}{more}; their known lines are kept; let the key \
+         search all users, or set `columns = [\"ManagerUserId\"]`; if only a few are named, their lists moved, and the next walk reads \
+         them again",
+        unnamed.len(),
+        some.join(", ")
+    );
+    let mut finding = Finding::new("managers_unknown", context.source.name.clone(), say);
+    finding.more.insert("users".into(), unnamed.len().into());
+    finding
+}

@@ -1,0 +1,192 @@
+//! What a page comes to, before it is written: its rows, the lists that follow from them, the links that they show.
+
+use std::collections::HashSet;
+
+use super::remark;
+use crate::{
+    config::Identifier,
+    model::{
+        node::{Node, NodeKey},
+        reach::{Reach, Stated},
+    },
+    store::{
+        facts::{Edge, Existing},
+        finding::Finding,
+        frontier::Work,
+    },
+    vendor::{
+        Page,
+        hierarchy::{Descent, Hierarchy},
+    },
+    walk::page_seen::Kind,
+};
+
+/// What a page comes to.
+pub(super) struct PagePlan<R> {
+    /// The rows that could be read, each node once.
+    pub(super) rows: Vec<R>,
+    /// What is known of them, in their order.
+    pub(super) existing: Vec<Existing>,
+    /// The ids of all rows, in the vendor's order.
+    pub(super) keys: Vec<NodeKey>,
+    /// How the vendor sends the list.
+    pub(super) kind: Kind,
+    /// The vendor's count beside the rows.
+    pub(super) stated_count: Option<u64>,
+    /// What a person should know.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// The links that a page shows.
+#[derive(Default)]
+pub(super) struct PageLinks {
+    /// To the parent that the row states.
+    pub(super) stated: Vec<Edge>,
+    /// Those of them, and those to the one whose list it is, that are not known to live.
+    pub(super) missing: Vec<Edge>,
+    /// Rows that state a parent whom the list does not show: by their place.
+    pub(super) elsewhere: Vec<usize>,
+}
+
+impl<R: Node + Clone> PagePlan<R> {
+    pub(super) fn new(work: &Work, page: Page<R>, max_depth: i32) -> Self {
+        let mut met = HashSet::new();
+        let rows: Vec<R> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
+        let mut plan = Self {
+            rows,
+            existing: Vec::new(),
+            keys: page.keys,
+            kind: if page.whole { Kind::Whole(page.stated_count) } else { Kind::Paged },
+            stated_count: page.stated_count,
+            findings: page.remarks.into_iter().map(|told| remark::finding(&work.parent, told)).collect(),
+        };
+        if work.depth >= max_depth && !plan.rows.is_empty() {
+            plan.findings.push(too_deep(&work.parent, max_depth));
+            plan.rows.clear();
+        }
+        plan
+    }
+
+    /// Which of the rows the pass has shown before.
+    pub(super) fn shown(&self) -> HashSet<NodeKey> {
+        self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.shown).map(|(row, _)| row.key()).collect()
+    }
+
+    /// How many of the rows no pass over the list has shown before.
+    pub(super) fn new_to_list(&self) -> i64 {
+        let is_new = |existing: &&Existing| !existing.shown && !existing.shown_earlier;
+        i64::try_from(self.existing.iter().filter(is_new).count()).unwrap_or(i64::MAX)
+    }
+
+    /// Somebody on the page was not in this list before.
+    pub(super) fn has_newcomer(&self) -> bool {
+        self.existing.iter().any(|existing| !existing.linked)
+    }
+
+    /// The nodes that the mirror had before.
+    pub(super) fn known_keys(&self) -> HashSet<NodeKey> {
+        self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.node_no.is_some()).map(|(row, _)| row.key()).collect()
+    }
+
+    /// Some row says that it hangs on another than the one whose list it is in.
+    pub(super) fn states_others(&self, work: &Work) -> bool {
+        let is_other = |row: &R| matches!(row.stated_parent(), Stated::Parent(parent) if parent != work.parent);
+        self.rows.iter().any(|row| row.key() != work.parent && is_other(row))
+    }
+
+    /// What a root's list holds, if the parents that its rows state tell.
+    pub(super) fn stated_reach(&self, work: &Work) -> Option<Reach> {
+        let shown: HashSet<&NodeKey> = self.keys.iter().collect();
+        let states = |row: &R| matches!(row.stated_parent(), Stated::Parent(_));
+        let is_deeper = |row: &R| matches!(row.stated_parent(), Stated::Parent(parent) if parent != work.parent && shown.contains(&parent));
+        if self.rows.iter().any(is_deeper) {
+            return Some(Reach::Stated);
+        }
+        self.rows.iter().any(states).then_some(Reach::Direct)
+    }
+
+    /// By what the lists of the rows' nodes could be asked for, as far as identifiers are needed.
+    pub(super) fn identifiers<V: Hierarchy<Row = R>>(&self, vendor: &V) -> Vec<(NodeKey, Identifier)> {
+        let of = |row: &R| {
+            let key = row.key();
+            vendor.identifiers(row).unwrap_or_default().into_iter().map(move |identifier| (key.clone(), identifier))
+        };
+        let has_list = |(row, existing): &(&R, &Existing)| vendor.descend(row) != Descent::Leaf || existing.has_children;
+        self.rows.iter().zip(&self.existing).filter(has_list).flat_map(|(row, _)| of(row)).collect()
+    }
+
+    /// The lists that follow from the rows, whose nodes have these numbers. Leaves are not asked: but where the vendor says that
+    /// nobody is there and we know somebody, it is asked once. `shared`: identifiers that name others, too.
+    pub(super) fn follow<V: Hierarchy<Row = R>>(
+        &mut self,
+        vendor: &V,
+        work: &Work,
+        numbers: &[i32],
+        shared: &HashSet<Identifier>,
+        max_depth: i32,
+    ) -> Vec<Work> {
+        let depth = work.depth + 1;
+        let mut lists = Vec::new();
+        for ((row, existing), node_no) in self.rows.iter().zip(&self.existing).zip(numbers) {
+            let descent = vendor.descend(row);
+            let is_leaf = descent == Descent::Leaf && !existing.has_children;
+            let mut identifiers = vendor.identifiers(row);
+            if let Some(all) = &mut identifiers {
+                all.retain(|identifier| !shared.contains(identifier));
+                if all.is_empty() && !is_leaf {
+                    self.findings.push(cannot_ask(&row.key()));
+                    continue;
+                }
+            }
+            if depth >= max_depth && descent.expected().is_some() && !is_leaf {
+                self.findings.push(too_deep(&row.key(), max_depth));
+                continue;
+            }
+            lists.push(Work {
+                ask: identifiers.and_then(|all| all.into_iter().next()),
+                expected: descent.expected(),
+                shown_by: Some(work.parent.clone()),
+                ..Work::new(row.key(), Some(*node_no), depth)
+            });
+        }
+        lists
+    }
+
+    /// Which of the lists that follow are of leaves: they are not read.
+    pub(super) fn leaves<V: Hierarchy<Row = R>>(&self, vendor: &V) -> HashSet<NodeKey> {
+        let is_leaf = |(row, existing): &(&R, &Existing)| vendor.descend(row) == Descent::Leaf && !existing.has_children;
+        self.rows.iter().zip(&self.existing).filter(is_leaf).map(|(row, _)| row.key()).collect()
+    }
+
+    /// The links that the rows show: to the parent that they state, else to the one whose list it is.
+    pub(super) fn links(&self, work: &Work, reach: Option<Reach>, own_row_is_a_link: bool) -> PageLinks {
+        let among: HashSet<&NodeKey> = self.keys.iter().chain([&work.parent]).collect();
+        let mut links = PageLinks::default();
+        for (place, (row, existing)) in self.rows.iter().zip(&self.existing).enumerate() {
+            let child = row.key();
+            match row.stated_parent() {
+                Stated::Parent(parent) if among.contains(&parent) => {
+                    let edge = Edge { parent, child };
+                    links.missing.extend((edge.parent != work.parent || !existing.linked).then(|| edge.clone()));
+                    links.stated.push(edge);
+                }
+                Stated::Parent(_) => links.elsewhere.push(place),
+                _ if reach != Some(Reach::Direct) || existing.linked || (child == work.parent && !own_row_is_a_link) => {}
+                _ => links.missing.push(Edge { parent: work.parent.clone(), child }),
+            }
+        }
+        links
+    }
+}
+
+fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
+    let say = format!("there is more below this node, deeper than max_depth = {max_depth}; raise max_depth to mirror it");
+    Finding::new("too_deep", key.0.clone(), say)
+}
+
+/// About a node whose children cannot be asked for.
+pub(super) fn cannot_ask(key: &NodeKey) -> Finding {
+    let say = "this node's children cannot be asked for: it has none of the identifiers in `descend_by` that no other live customer has \
+               too; add a type that it has to itself, or correct it at the vendor";
+    Finding::new("cannot_ask", key.0.clone(), say)
+}

@@ -1,0 +1,218 @@
+//! The loop: a list from the queue, pages from the vendor, a transaction for each, until the list is at its end.
+
+use std::collections::VecDeque;
+
+use futures::{StreamExt, stream};
+use tracing::warn;
+
+use super::{
+    Interrupted, another_way,
+    caller::{CallError, millis},
+    context::Context,
+    directory,
+    page::{self, Written},
+};
+use crate::{
+    clock,
+    model::run::Counters,
+    store::{
+        finding::{self, Finding},
+        frontier::{self, Work},
+        mirror::Mirrored,
+    },
+    vendor::{Ask, List, error::VendorError, hierarchy::Hierarchy},
+    walk::{pass::Pass, verdict::Next},
+};
+
+/// Rows in the smallest page: consecutive ones share a row.
+const FEWEST: u32 = 2;
+
+/// How the reading of some pages has ended.
+enum Read {
+    /// As the last page said.
+    Went(Next),
+    /// Pages ahead were in vain: the list has moved, or is shorter than said.
+    Slipped,
+    /// It was another node's list.
+    AnotherWay,
+    /// The vendor refuses this list.
+    Refused(VendorError),
+}
+
+/// Reads lists until none is left.
+///
+/// # Errors
+/// When the run must end before that.
+pub async fn work<V>(context: &Context<V>) -> Result<(), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    while let Some(work) = context.queue.next(&context.session, &context.open, &context.writing).await? {
+        let read = if work.is_directory() { directory::read(context, &work).await.map(|()| None) } else { read_list(context, &work).await };
+        context.queue.put_down(&work, read.as_ref().ok().cloned().flatten()).await;
+        read?;
+    }
+    Ok(())
+}
+
+/// Reads a list to its end. Gives it, if it is to be begun anew later.
+async fn read_list<V>(context: &Context<V>, work: &Work) -> Result<Option<Work>, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let mut pass = Pass::from_stored(&work.pass);
+    let mut limit = pass.limit.unwrap_or_else(|| context.caller.vendor.page_size());
+    let list = match context.caller.vendor.list(&work.parent, work.ask.as_ref()) {
+        Ok(list) => list,
+        Err(say) => return give_up(context, work, Finding::new("cannot_ask", work.parent.0.clone(), say)).await.map(|()| None),
+    };
+    let mut total = None;
+    loop {
+        match read_on(context, work, &mut pass, &mut total, (&list, limit)).await? {
+            Read::Went(Next::ReadOn) | Read::Slipped => {}
+            Read::Went(Next::ReadAgain | Next::Confirm) => {
+                let pass = pass.following().to_stored();
+                return Ok(Some(Work { attempts: work.attempts + 1, pass, ..work.clone() }));
+            }
+            Read::Went(_) | Read::AnotherWay => return Ok(None),
+            // A few rows of many megabytes must not keep out the others.
+            Read::Refused(VendorError::TooLarge(_)) if list.is_paged() && limit > FEWEST => {
+                limit = (limit / 4).max(FEWEST);
+                pass.limit = Some(limit);
+            }
+            Read::Refused(error) => return refused(context, work, error).await.map(|()| None),
+        }
+    }
+}
+
+/// Reads pages, several at a time while the list is calm and its length is known, and takes them in their order.
+///
+/// `total`: the list's length by the count beside its last page, where that is known to mean it.
+async fn read_on<V>(
+    context: &Context<V>,
+    work: &Work,
+    pass: &mut Pass,
+    total: &mut Option<i64>,
+    (list, limit): (&List, u32),
+) -> Result<Read, Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let at_once = usize::try_from(context.source.concurrency).unwrap_or(1);
+    let calls = stream::iter(pass.ahead(limit, work.expected.or(*total))).map(|offset| {
+        let ask = Ask { list: list.clone(), offset, limit };
+        async move { (offset, context.slot().await, context.page(&ask).await) }
+    });
+    let mut pages = std::pin::pin!(calls.buffered(at_once));
+    let mut waiting = VecDeque::new();
+    loop {
+        let next = match waiting.pop_front() {
+            Some(page) => Some(page),
+            None => pages.next().await,
+        };
+        let Some((offset, slot, answer)) = next else { return Ok(Read::Went(Next::ReadOn)) };
+        if offset != pass.offset {
+            return Ok(Read::Slipped);
+        }
+        let _slot = slot?;
+        let page = match answer {
+            Ok(page) => page,
+            Err(CallError::Run(interrupted)) => return Err(interrupted),
+            Err(CallError::ThisOnly(error)) => return Ok(Read::Refused(error)),
+        };
+        *total = context.total(page.stated_count);
+        match meanwhile(page::write(context, work, pass, page, (offset, limit)), &mut pages, &mut waiting, at_once).await? {
+            Written::AnotherWay => return Ok(Read::AnotherWay),
+            Written::Next(next, after) => {
+                *pass = after;
+                if next != Next::ReadOn {
+                    return Ok(Read::Went(next));
+                }
+            }
+        }
+        if context.caller.is_stopped() {
+            return Err(Interrupted::Stopped);
+        }
+    }
+}
+
+/// Does one thing while calls go on: a call that is not polled would hold its permit, and what it has of the database, for
+/// as long.
+async fn meanwhile<T, S>(one: impl Future<Output = T>, calls: &mut S, waiting: &mut VecDeque<S::Item>, at_most: usize) -> T
+where
+    S: futures::Stream + Unpin,
+{
+    let mut one = std::pin::pin!(one);
+    let mut is_over = false;
+    loop {
+        tokio::select! {
+            result = &mut one => return result,
+            answer = calls.next(), if !is_over && waiting.len() < at_most => match answer {
+                Some(answer) => waiting.push_back(answer),
+                None => is_over = true,
+            },
+        }
+    }
+}
+
+/// The vendor refuses a list: it is asked for by the next identifier, or it is settled when no list is left.
+async fn refused<V>(context: &Context<V>, work: &Work, error: VendorError) -> Result<(), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    if !matches!(error, VendorError::Rejected(_)) {
+        return give_up(context, work, refusal(work, &error)).await;
+    }
+    let begun = clock::instant();
+    let _one = context.writing.lock().await;
+    let mut step = context.session.begin().await?;
+    let at = context.at(&mut step).await?;
+    match another_way::next(context, &mut step, at, &work.parent).await? {
+        Some(ask) => frontier::ask_by(&mut step.conn(), &context.open, &work.parent, &ask).await?,
+        None => frontier::refuse(&mut step.conn(), &context.open, &work.parent, &refusal(work, &error).say).await?,
+    }
+    context.remember(&mut step, true, 0).await?;
+    context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await?;
+    context.queue.forget().await;
+    Ok(())
+}
+
+/// The list cannot be read in this walk: a finding says why, and the walk will be partial.
+///
+/// # Errors
+/// When the database fails or the lease is lost.
+pub async fn give_up<V>(context: &Context<V>, work: &Work, finding: Finding) -> Result<(), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    warn!(kind = finding.kind, list = %work.parent, "a list cannot be read: {}", finding.say);
+    let begun = clock::instant();
+    let _one = context.writing.lock().await;
+    let mut step = context.session.begin().await?;
+    let at = context.at(&mut step).await?;
+    frontier::give_up(&mut step.conn(), &context.open, &work.parent).await?;
+    finding::open(&mut step.conn(), at, &[finding]).await?;
+    context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await
+}
+
+/// What a person should know of a list that the vendor refuses.
+pub fn refusal(work: &Work, error: &VendorError) -> Finding {
+    let kind = match error {
+        VendorError::WrongShape(_) => "bad_answer",
+        VendorError::TooLarge(_) => "answer_too_large",
+        VendorError::Transient(_) => "list_unavailable",
+        VendorError::Rejected(_) | VendorError::Throttled { .. } | VendorError::Unauthorised(_) => "list_refused",
+    };
+    let todo = match kind {
+        "answer_too_large" => "raise the source's `max_response`",
+        "list_unavailable" => "if that stays, ask the vendor about it",
+        _ => "if that stays, look at the node with the vendor",
+    };
+    let say = format!("this node's list could not be read, and was kept as it was until the next walk: {error}; {todo}");
+    Finding::new(kind, work.parent.0.clone(), say)
+}
