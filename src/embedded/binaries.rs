@@ -10,9 +10,12 @@ use std::{
 use super::error::EmbeddedError;
 
 const PROGRAMS: [&str; 2] = ["postgres", "initdb"];
-/// Folders in which packages put one folder per version: Debian's, and the RPMs' of postgresql.org.
-const FAMILIES: [(&str, &str); 2] = [("/usr/lib/postgresql", ""), ("/usr", "pgsql-")];
-const SOURCE_BUILD: &str = "/usr/local/pgsql/bin";
+/// Folders in which packages put one folder per version, how these begin, and what leads on from there: Debian's, the RPMs'
+/// of postgresql.org, and Alpine's. script/bootstrap looks in the same places.
+const FAMILIES: [(&str, &str, &str); 3] =
+    [("/usr/lib/postgresql", "", "bin"), ("/usr", "pgsql-", "bin"), ("/usr/libexec", "postgresql", "")];
+/// Fedora's package, and a build from source.
+const SINGLES: [&str; 2] = ["/usr/bin", "/usr/local/pgsql/bin"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Installed {
@@ -47,16 +50,16 @@ fn choose(installed: &[Installed], wanted: Option<u32>) -> Option<&Installed> {
 }
 
 fn folders() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = FAMILIES.iter().flat_map(|(parent, prefix)| family(Path::new(parent), prefix)).collect();
-    folders.push(PathBuf::from(SOURCE_BUILD));
+    let mut folders: Vec<PathBuf> = FAMILIES.iter().flat_map(|(parent, prefix, rest)| family(Path::new(parent), prefix, rest)).collect();
+    folders.extend(SINGLES.map(PathBuf::from));
     folders.extend(answer(Command::new("pg_config").arg("--bindir")).map(PathBuf::from));
     folders
 }
 
-fn family(parent: &Path, prefix: &str) -> Vec<PathBuf> {
+fn family(parent: &Path, prefix: &str, rest: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let members = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)));
-    members.map(|entry| entry.path().join("bin")).collect()
+    members.map(|entry| entry.path().join(rest)).collect()
 }
 
 /// A folder's version, as its server tells it.
@@ -107,6 +110,17 @@ mod tests {
         assert_eq!(major("16beta1"), Some(16));
         assert_eq!("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".split(' ').find_map(major), Some(15));
         assert_eq!(major("(PostgreSQL)"), None);
+    }
+
+    #[test]
+    fn each_version_of_a_family_has_its_folder() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in ["postgresql16", "postgresql17", "other"] {
+            fs::create_dir(parent.path().join(name)).unwrap();
+        }
+        let found = |rest| BTreeSet::from_iter(family(parent.path(), "postgresql", rest));
+        assert_eq!(found("bin"), ["postgresql16/bin", "postgresql17/bin"].map(|path| parent.path().join(path)).into());
+        assert_eq!(found(""), ["postgresql16", "postgresql17"].map(|path| parent.path().join(path)).into());
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod quota;
 mod readings;
 mod refusals;
 mod runs;
+mod scripts;
 mod stamps;
 mod tidy;
 mod tree;

@@ -487,7 +487,7 @@ fn nothing_is_left_for_later() {
     // Put together here, so that this file does not find itself.
     let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("db", "g!")];
     let mut faults = Vec::new();
-    for file in files("", &[".rs", ".sql", ".toml", ".service", ".md"]).iter().chain(&files(".ci", &[""])) {
+    for file in files("", &[".rs", ".sql", ".toml", ".service", ".md"]).iter().chain(&files(".ci", &[""])).chain(&files("script", &[""])) {
         for (at, line) in file.text.lines().enumerate() {
             for word in words.iter().filter(|word| !begins(line, word).is_empty()) {
                 faults.push(format!("{}:{}: `{word}`: do it, or open an issue", file.path, at + 1));
@@ -630,7 +630,11 @@ fn no_file_speaks_of_one_machine() {
     let folders = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
     let mut faults = Vec::new();
     let mut met = BTreeSet::new();
-    for file in files("", &[".rs", ".sql", ".toml", ".json", ".service", ".md", ".lock"]).iter().chain(&files(".ci", &[""])) {
+    for file in files("", &[".rs", ".sql", ".toml", ".json", ".service", ".md", ".lock"])
+        .iter()
+        .chain(&files(".ci", &[""]))
+        .chain(&files("script", &[""]))
+    {
         for (at, line) in file.text.lines().enumerate() {
             for folder in folders.iter().filter(|folder| !begins(line, folder).is_empty()) {
                 if PATHS_ALLOWED.iter().any(|(path, _)| *path == file.path) {
@@ -683,10 +687,12 @@ fn is_file_name(text: &str) -> bool {
 }
 
 #[test]
-fn the_readme_and_the_check_run_the_same_tests() {
+fn the_readme_and_the_check_run_the_same_commands() {
     let readme = fs::read_to_string(root().join("README.md")).expect("README.md can be read");
     let check = fs::read_to_string(root().join(".ci/run")).expect(".ci/run can be read");
-    let commands = readme.lines().filter(|line| line.starts_with("cargo test")).count();
-    assert_eq!(commands, 1, "README.md: one line, and only one, begins with `cargo test`: .ci/run takes the command from there");
-    assert!(check.contains("README.md"), ".ci/run: take the test command from README.md");
+    for command in ["script/demo", "script/test"] {
+        let lines = readme.lines().filter(|line| line.starts_with(command)).count();
+        assert_eq!(lines, 1, "README.md: one line, and only one, begins with `{command}`: .ci/run takes the command from there");
+        assert!(check.contains(&format!("command_of_readme '{command}'")), ".ci/run: take `{command}` from README.md");
+    }
 }
