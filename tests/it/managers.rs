@@ -92,7 +92,7 @@ async fn a_manager_whom_the_vendor_hides_keeps_the_reports_who_name_them() {
         }
         account.vendor.settings().hidden.clear();
         account.case.complete().await;
-        assert_eq!(account.told().await, [String::new(); 0], "{more}");
+        assert_eq!(account.told().await, Vec::<String>::new(), "{more}");
         assert_eq!(users(&account.pool).await.1, users_now(&account.vendor).links, "{more}");
     }
 }
@@ -145,7 +145,7 @@ async fn columns_that_the_search_refuses_are_left_out_and_told() {
         }
         account.vendor.settings().refused_columns.clear();
         account.case.complete().await;
-        assert_eq!(account.told().await, [String::new(); 0], "{refused}");
+        assert_eq!(account.told().await, Vec::<String>::new(), "{refused}");
         assert_users(&account.pool, &with_root(&account), UNSTAMPED).await;
     }
 }
