@@ -26,10 +26,11 @@ use crate::{
     },
     sync::{
         gauges::Gauges,
+        open::Shared,
         report::{NoRun, Report},
-        run::{self, Shared, Wanted},
+        run::{self, Wanted},
     },
-    vendor::{capillary, error::VendorError, leadsquared},
+    vendor_api::{capillary, error::VendorError, leadsquared},
 };
 
 /// How long a clean end waits for the embedded server's.
@@ -137,9 +138,6 @@ impl App {
     }
 
     /// Begins a transaction, which must end before the application closes.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn begin(&self) -> sqlx::Result<Step> {
         session::begin(&self.pool).await
     }
@@ -174,9 +172,6 @@ impl App {
     }
 
     /// The purse of a source's budget; sources that name the same budget share it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn purse(&self, source: &Source) -> sqlx::Result<Arc<Purse<PgLedger>>> {
         if let Some(purse) = self.purses().get(&source.budget) {
             return Ok(Arc::clone(purse));

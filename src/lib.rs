@@ -16,6 +16,6 @@ pub mod store;
 pub mod sync;
 pub mod telemetry;
 pub mod text;
-pub mod vendor;
+pub mod vendor_api;
 pub mod walk;
 pub mod web;

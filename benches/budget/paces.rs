@@ -13,7 +13,7 @@ use hiersync::{
         shape::Shape,
     },
     sync::{gauges::Gauges, run::Wanted},
-    vendor::{Ask, Vendor, hierarchy::Hierarchy},
+    vendor_api::{Ask, Vendor, hierarchy::Hierarchy},
 };
 use tokio_util::sync::CancellationToken;
 

@@ -75,8 +75,5 @@ pub trait Ledger: Send + Sync {
 
     /// Pauses the whole budget, for every process. A limit that the refusal stated is kept if it says more than those
     /// configured; a refusal that the limits do not explain slows the pace.
-    ///
-    /// # Errors
-    /// When the database does not answer.
     fn pause(&self, pause: &Pause) -> impl Future<Output = Result<(), LedgerError>> + Send;
 }

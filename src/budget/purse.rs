@@ -164,9 +164,6 @@ impl<L: Ledger> Purse<L> {
     }
 
     /// Pauses the budget for everybody and gives unused permits back.
-    ///
-    /// # Errors
-    /// When the ledger fails.
     pub async fn pause(&self, pause: &Pause) -> Result<(), LedgerError> {
         self.lock_stock().clear();
         self.ledger.pause(pause).await

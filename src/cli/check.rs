@@ -18,7 +18,7 @@ use crate::{
         gauges::Gauges,
         terms::Terms,
     },
-    vendor::{Ask, List, error::VendorError, hierarchy::Hierarchy},
+    vendor_api::{Ask, List, error::VendorError, hierarchy::Hierarchy},
 };
 
 /// What people type.

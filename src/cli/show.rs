@@ -73,9 +73,6 @@ pub struct FindingsArgs {
 }
 
 /// Tells how each source and each budget stands.
-///
-/// # Errors
-/// When the database fails.
 pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     let health = report::health(&mut app.begin().await?.conn()).await?;
     let budgets = figures::budgets(&mut app.begin().await?.conn()).await?;
@@ -204,9 +201,6 @@ pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
 }
 
 /// Prints the database URL that BI tools should use.
-///
-/// # Errors
-/// Never; the signature is that of a verb.
 pub fn url(config: &Config) -> Result<Exit, Failure> {
     match &config.database.url {
         Some(url) => println!("{url}"),

@@ -57,9 +57,6 @@ pub struct Loaded {
 }
 
 /// Writes a budget and its configured limits down, and gives its number.
-///
-/// # Errors
-/// When the database fails.
 pub async fn write_limits(conn: &mut Conn<'_>, name: &str, limits: &[Limit], headroom: f64) -> sqlx::Result<i32> {
     let mut limits = limits.to_vec();
     limits.sort_by_key(|limit| (limit.window, limit.calls));
@@ -79,9 +76,6 @@ pub async fn write_limits(conn: &mut Conn<'_>, name: &str, limits: &[Limit], hea
 }
 
 /// The book as it stands, by a clock that did not jump, without what the dead had under way.
-///
-/// # Errors
-/// When the database fails.
 pub async fn load(conn: &mut Conn<'_>, budget: &Budget) -> sqlx::Result<Loaded> {
     let asked = clock::uptime();
     let boot = process::boot();
@@ -144,9 +138,6 @@ async fn follow_clock(conn: &mut Conn<'_>, budget: &Budget, jump: TimeDelta) -> 
 }
 
 /// Writes a trade down and gives the batches that were bought.
-///
-/// # Errors
-/// When the database fails.
 pub async fn write(conn: &mut Conn<'_>, budget: &Budget, loaded: &Loaded, buys: u32) -> sqlx::Result<Vec<Bought>> {
     write_place(conn, budget, &loaded.changes).await?;
     let (book, changes) = (&loaded.book, &loaded.changes);
@@ -208,9 +199,6 @@ async fn write_place(conn: &mut Conn<'_>, budget: &Budget, changes: &Changes) ->
 }
 
 /// Keeps a limit that the vendor stated; one that is not lower than configured takes back an earlier one.
-///
-/// # Errors
-/// When the database fails.
 pub async fn learn(conn: &mut Conn<'_>, budget: &Budget, limit: Limit, is_news: bool) -> sqlx::Result<()> {
     let millis = i64::try_from(limit.window.as_millis()).unwrap_or(i64::MAX);
     sqlx::query!(

@@ -33,9 +33,6 @@ impl Change {
 }
 
 /// Writes change rows.
-///
-/// # Errors
-/// When the database fails.
 pub async fn write(conn: &mut Conn<'_>, at: At, changes: &[Change]) -> sqlx::Result<()> {
     if changes.is_empty() {
         return Ok(());

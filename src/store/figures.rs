@@ -46,9 +46,6 @@ pub struct WindowRow {
 }
 
 /// Every budget.
-///
-/// # Errors
-/// When the database fails.
 pub async fn budgets(conn: &mut Conn<'_>) -> sqlx::Result<Vec<BudgetRow>> {
     let rows = sqlx::query!(
         r#"select budget as "name!", (extract(epoch from span) * 1000)::bigint as "window_ms!", origin = 'learned' as "is_learned!",
@@ -98,9 +95,6 @@ pub struct Totals {
 }
 
 /// Totals by source and outcome.
-///
-/// # Errors
-/// When the database fails.
 pub async fn totals(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Totals>> {
     sqlx::query_as!(
         Totals,
@@ -115,9 +109,6 @@ pub async fn totals(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Totals>> {
 }
 
 /// How many rows the published tables hold.
-///
-/// # Errors
-/// When the database fails.
 pub async fn sizes(conn: &mut Conn<'_>) -> sqlx::Result<Vec<(String, i64)>> {
     let rows = sqlx::query_file!("src/store/sql/report_sizes.sql").fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| (row.name, row.rows)).collect())

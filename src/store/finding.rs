@@ -32,9 +32,6 @@ impl Finding {
 }
 
 /// Opens findings; those that are open already are only marked as seen in this walk, once.
-///
-/// # Errors
-/// When the database fails.
 pub async fn open(conn: &mut Conn<'_>, at: At, findings: &[Finding]) -> sqlx::Result<()> {
     if findings.is_empty() {
         return Ok(());
@@ -66,9 +63,6 @@ pub async fn open(conn: &mut Conn<'_>, at: At, findings: &[Finding]) -> sqlx::Re
 
 /// Of nodes shown as of these digests under an older stamp: those of which an earlier complete walk said the same, or, where any
 /// other state will do, that the stamp was older.
-///
-/// # Errors
-/// When the database fails.
 pub async fn stale_before(conn: &mut Conn<'_>, at: At, keys: &[&str], digests: &[Option<String>]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"select n.key as "key!"
@@ -86,9 +80,6 @@ pub async fn stale_before(conn: &mut Conn<'_>, at: At, keys: &[&str], digests: &
 }
 
 /// Resolves what the walk, now ended, no longer saw.
-///
-/// # Errors
-/// When the database fails.
 pub async fn resolve(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.finding set resolved_at = clock_timestamp() where source_id = $1 and resolved_at is null and walk_id <> $2",
@@ -122,9 +113,6 @@ const OF_ENDS: [&str; 8] =
     ["columns_refused", "cycle", "limit_learned", "manager_not_listed", "managers_unknown", "root_unknown", "second_parent", "self_parent"];
 
 /// Resolves what the walk, now ended without being complete, would have seen again.
-///
-/// # Errors
-/// When the database fails.
 pub async fn resolve_seen(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query_file!(
         "src/store/sql/finding_resolve_seen.sql",
@@ -140,9 +128,6 @@ pub async fn resolve_seen(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()
 }
 
 /// Resolves the findings of one kind, which are no longer so.
-///
-/// # Errors
-/// When the database fails.
 pub async fn withdraw(conn: &mut Conn<'_>, run: &OpenRun, kind: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync.finding set resolved_at = clock_timestamp() where source_id = $1 and kind = $2 and resolved_at is null",
@@ -155,9 +140,6 @@ pub async fn withdraw(conn: &mut Conn<'_>, run: &OpenRun, kind: &str) -> sqlx::R
 }
 
 /// Whether the walk saw a finding of one of these kinds.
-///
-/// # Errors
-/// When the database fails.
 pub async fn any_of(conn: &mut Conn<'_>, run: &OpenRun, kinds: &[&str]) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (

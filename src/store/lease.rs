@@ -40,17 +40,11 @@ pub struct Holder {
 const LEASE_LOCK: i32 = 0x6869_6c65;
 
 /// Keeps others from taking the lease until this transaction ends: a dry run's transaction is as long as the run.
-///
-/// # Errors
-/// When the database fails.
 pub async fn try_lock(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<bool> {
     sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1, $2) as "locked!""#, LEASE_LOCK, source_id).fetch_one(conn).await
 }
 
 /// Takes the lease, if nobody holds it or its holder is dead; closes the run that the holder left open.
-///
-/// # Errors
-/// When the database fails.
 pub async fn take(conn: &mut Conn<'_>, source_id: i32, process_id: i64, own: &Identity) -> sqlx::Result<Result<Lease, Holder>> {
     first(conn, source_id, process_id).await?;
     if let Some(holder) = holder(conn, source_id, own).await? {
@@ -103,9 +97,6 @@ async fn holder(conn: &mut Conn<'_>, source_id: i32, own: &Identity) -> sqlx::Re
 }
 
 /// Renews the lease. `false`: somebody else has it, or it was given back while this was under way.
-///
-/// # Errors
-/// When the database fails.
 pub async fn renew(conn: &mut Conn<'_>, lease: Lease) -> sqlx::Result<bool> {
     let renewed = sqlx::query!(
         "update hiersync_internal.lease set until = clock_timestamp() + make_interval(secs => $3)
@@ -120,9 +111,6 @@ pub async fn renew(conn: &mut Conn<'_>, lease: Lease) -> sqlx::Result<bool> {
 }
 
 /// Gives the lease back.
-///
-/// # Errors
-/// When the database fails; it runs out then.
 pub async fn release(conn: &mut Conn<'_>, lease: Lease) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync_internal.lease set until = '-infinity' where source_id = $1 and epoch = $2",

@@ -39,9 +39,6 @@ impl PgLedger {
     /// Opens the ledger of the budget called `name` and writes its limits down, for people.
     ///
     /// `limits` are as configured, `headroom` is the share of them to be left alone, `timeout` one request's time.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open(
         pool: &PgPool,
         process_id: i64,
@@ -108,9 +105,6 @@ impl PgLedger {
 }
 
 /// Limits of a budget that the vendor stated and that are lower than configured.
-///
-/// # Errors
-/// When the database fails.
 pub async fn stated_limits(conn: &mut Conn<'_>, budget: &str) -> sqlx::Result<Vec<Limit>> {
     let rows = sqlx::query!(
         r#"select (extract(epoch from span) * 1000)::bigint as "window_ms!", calls as "calls!" from hiersync.budget_use

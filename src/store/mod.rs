@@ -1,4 +1,5 @@
-//! All SQL. Never sees HTTP. One function is one statement; the caller owns the transaction.
+//! All SQL. Never sees HTTP. One function is one statement; the caller owns the transaction. That a statement fails when the database
+//! does is said here, once.
 
 pub mod book;
 pub mod change;

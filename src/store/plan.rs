@@ -49,17 +49,11 @@ pub struct Held {
 }
 
 /// Each source's walks, or those of the one that is named. A source that never ran is not there.
-///
-/// # Errors
-/// When the database fails.
 pub async fn walks(conn: &mut Conn<'_>, source: Option<&str>) -> sqlx::Result<Vec<Walks>> {
     sqlx::query_file_as!(Walks, "src/store/sql/plan_walks.sql", source).fetch_all(conn).await
 }
 
 /// What the ledger of the budget called `name` holds; of one that was never used, nothing.
-///
-/// # Errors
-/// When the database fails.
 pub async fn held(conn: &mut Conn<'_>, name: &str) -> sqlx::Result<Held> {
     let rows = sqlx::query!(
         r#"select c.now as "now!", b.paused_until as "paused_until?", l.calls as "calls?", l.ended_at as "ended_at?"

@@ -72,9 +72,6 @@ fn start_ticks(pid: i32) -> Option<i64> {
 }
 
 /// Writes this process down and gives its number.
-///
-/// # Errors
-/// When the database fails.
 pub async fn register(conn: &mut Conn<'_>, own: &Identity) -> sqlx::Result<i64> {
     // Old ones are of no use: what they held has run out.
     sqlx::query!(

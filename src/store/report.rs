@@ -106,17 +106,11 @@ pub struct ChangeRow {
 }
 
 /// Every source's health.
-///
-/// # Errors
-/// When the database fails.
 pub async fn health(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Health>> {
     sqlx::query_file_as!(Health, "src/store/sql/report_health.sql").fetch_all(conn).await
 }
 
 /// The latest runs, newest first; of one source if named.
-///
-/// # Errors
-/// When the database fails.
 pub async fn runs(conn: &mut Conn<'_>, source: Option<&str>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as!(
         RunRow,
@@ -134,9 +128,6 @@ pub async fn runs(conn: &mut Conn<'_>, source: Option<&str>, limit: i64) -> sqlx
 }
 
 /// One run's row, also inside a transaction that nobody else sees.
-///
-/// # Errors
-/// When the database fails.
 pub async fn run(conn: &mut Conn<'_>, source_id: i32, run_id: i64) -> sqlx::Result<RunRow> {
     sqlx::query_as!(
         RunRow,
@@ -153,9 +144,6 @@ pub async fn run(conn: &mut Conn<'_>, source_id: i32, run_id: i64) -> sqlx::Resu
 }
 
 /// The latest changes, newest first; of one source, one run or one node if named.
-///
-/// # Errors
-/// When the database fails.
 pub async fn changes(
     conn: &mut Conn<'_>,
     source: Option<&str>,
@@ -179,9 +167,6 @@ pub async fn changes(
 }
 
 /// When the last run of each source began, for the timetable.
-///
-/// # Errors
-/// When the database fails.
 pub async fn last_starts(conn: &mut Conn<'_>) -> sqlx::Result<Vec<(String, Option<DateTime<Utc>>)>> {
     let rows = sqlx::query!(
         "select s.name, (select max(r.started_at) from hiersync.sync_run r where r.source_id = s.source_id) as started_at
@@ -212,9 +197,6 @@ pub struct FindingRow {
 }
 
 /// Findings, newest first: those that are open, or all.
-///
-/// # Errors
-/// When the database fails.
 pub async fn findings(conn: &mut Conn<'_>, source: Option<&str>, all: bool, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
     sqlx::query_as!(
         FindingRow,

@@ -29,9 +29,6 @@ pub async fn resolved(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<HashMa
 }
 
 /// The key that an earlier walk has learned for this root.
-///
-/// # Errors
-/// When the database fails.
 pub async fn learned(conn: &mut Conn<'_>, run: &OpenRun, asked_by: &str) -> sqlx::Result<Option<NodeKey>> {
     let key = sqlx::query_scalar!(
         "select node_key from hiersync_internal.root where source_id = $1 and asked_by = $2",
@@ -77,9 +74,6 @@ pub async fn taken_in(conn: &mut Conn<'_>, run: &OpenRun, asked_by: &str, key: &
 }
 
 /// Removes roots that the config no longer names.
-///
-/// # Errors
-/// When the database fails.
 pub async fn forget_unmet(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query!("delete from hiersync_internal.root where source_id = $1 and walk_id <> $2", run.lease.source_id, run.walk_id)
         .execute(conn)

@@ -17,17 +17,11 @@ pub struct OpenRun {
 }
 
 /// The database's clock.
-///
-/// # Errors
-/// When the database fails.
 pub async fn clock(conn: &mut Conn<'_>) -> sqlx::Result<DateTime<Utc>> {
     sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
 }
 
 /// Closes the run that a former holder left open, as abandoned.
-///
-/// # Errors
-/// When the database fails.
 pub async fn abandon(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         "update hiersync.sync_run
@@ -40,9 +34,6 @@ pub async fn abandon(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Option
 }
 
 /// The open walk to go on with; one that was begun with other settings is closed as superseded.
-///
-/// # Errors
-/// When the database fails.
 pub async fn open_walk(conn: &mut Conn<'_>, source_id: i32, shape: &str) -> sqlx::Result<i64> {
     sqlx::query!(
         "update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = 'superseded'
@@ -62,9 +53,6 @@ pub async fn open_walk(conn: &mut Conn<'_>, source_id: i32, shape: &str) -> sqlx
 }
 
 /// Opens a run.
-///
-/// # Errors
-/// When the database fails.
 pub async fn open(conn: &mut Conn<'_>, lease: Lease, walk_id: i64, trigger: Trigger) -> sqlx::Result<OpenRun> {
     let run_id = sqlx::query_scalar!(
         "insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger) values ($1, $2, $3, $4, $5) returning run_id",
@@ -80,9 +68,6 @@ pub async fn open(conn: &mut Conn<'_>, lease: Lease, walk_id: i64, trigger: Trig
 }
 
 /// Adds to the run's counters. `false`: the run is closed, the lease is lost, and the transaction must not be committed.
-///
-/// # Errors
-/// When the database fails.
 pub async fn count(conn: &mut Conn<'_>, run: &OpenRun, by: &Counters) -> sqlx::Result<bool> {
     let counted = sqlx::query_file!(
         "src/store/sql/run_count.sql",
@@ -108,9 +93,6 @@ pub async fn count(conn: &mut Conn<'_>, run: &OpenRun, by: &Counters) -> sqlx::R
 }
 
 /// Closes the run. `false`: somebody else has closed it.
-///
-/// # Errors
-/// When the database fails.
 pub async fn close(
     conn: &mut Conn<'_>,
     run: &OpenRun,
@@ -133,9 +115,6 @@ pub async fn close(
 }
 
 /// Closes the walk.
-///
-/// # Errors
-/// When the database fails.
 pub async fn close_walk(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool) -> sqlx::Result<()> {
     let verdict = if is_complete { "complete" } else { "partial" };
     sqlx::query!(

@@ -13,18 +13,12 @@ use super::conn::Conn;
 const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '8s'; set local jit = off";
 
 /// Begins a transaction by itself.
-///
-/// # Errors
-/// When the database fails.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Step> {
     Ok(Step::Lasting(pool.begin_with(BEGIN).await?))
 }
 
 /// Begins one that holds an advisory lock until its end. The lock is taken by a statement of its own: what is read after it
 /// is what the last holder wrote.
-///
-/// # Errors
-/// When the database fails.
 pub async fn begin_locked(pool: &PgPool, class: i32, id: i32) -> sqlx::Result<Step> {
     let begin = format!("{BEGIN}; select pg_advisory_xact_lock({class}, {id})");
     Ok(Step::Lasting(pool.begin_with(AssertSqlSafe(begin)).await?))
@@ -56,18 +50,12 @@ pub enum Step {
 
 impl Session {
     /// A dry session: writes that nobody else ever sees.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn dry(pool: &PgPool) -> sqlx::Result<Self> {
         let transaction = pool.begin().await?;
         Ok(Self::Dry(Arc::new(Mutex::new(DryTransaction { transaction, dirty: false }))))
     }
 
     /// Begins a step.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn begin(&self) -> sqlx::Result<Step> {
         match self {
             Self::Lasting(pool) => begin(pool).await,
@@ -107,9 +95,6 @@ impl Step {
     }
 
     /// Makes the step's work last.
-    ///
-    /// # Errors
-    /// When the database fails; the work is undone then.
     pub async fn commit(self) -> sqlx::Result<()> {
         match self {
             Self::Lasting(transaction) => transaction.commit().await,

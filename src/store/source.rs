@@ -3,9 +3,6 @@
 use super::conn::Conn;
 
 /// The id of a configured source; a new one is written down. `None`: it was of another vendor before.
-///
-/// # Errors
-/// When the database fails.
 pub async fn id_of(conn: &mut Conn<'_>, name: &str, vendor: &str) -> sqlx::Result<Option<i32>> {
     // Two processes may meet here: `do nothing` lets the later one read what the earlier one wrote.
     sqlx::query!("insert into hiersync.source (name, vendor) values ($1, $2) on conflict (name) do nothing", name, vendor)
@@ -19,9 +16,6 @@ pub async fn id_of(conn: &mut Conn<'_>, name: &str, vendor: &str) -> sqlx::Resul
 }
 
 /// Takes numbers for new nodes and gives the first.
-///
-/// # Errors
-/// When the database fails.
 pub async fn take_numbers(conn: &mut Conn<'_>, source_id: i32, count: i32) -> sqlx::Result<i32> {
     sqlx::query_scalar!(
         r#"update hiersync_internal.source_state set next_node_no = next_node_no + $2 where source_id = $1

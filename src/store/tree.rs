@@ -44,9 +44,6 @@ pub struct Trees(Tree);
 
 impl Trees {
     /// Those of a source by its name. `None`: it has never been synced.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn of(conn: &mut Conn<'_>, source: &str) -> sqlx::Result<Option<Self>> {
         let row = sqlx::query!("select source_id, vendor from hiersync.source where name = $1", source).fetch_optional(conn).await?;
         Ok(row.map(|row| match row.vendor.as_str() {

@@ -1,23 +1,48 @@
 //! A list that must be asked for by another identifier: the one it was asked for by is refused, or names another node, too.
 
-use super::{Interrupted, context::Context, links::write_link_changes, page::Tables, page_plan::cannot_ask};
+use super::{
+    Interrupted,
+    context::{Context, Tables},
+    links::write_link_changes,
+    page_plan::{PagePlan, cannot_ask},
+};
 use crate::{
     config::Identifier,
-    model::node::NodeKey,
+    model::{node::NodeKey, reach::Reach, run::Counters},
     store::{
         facts::{At, Linked},
-        finding, frontier,
+        finding,
+        frontier::{self, Work},
         mirror::{Mirror, Mirrored},
         session::Step,
     },
-    vendor::hierarchy::Hierarchy,
+    vendor_api::hierarchy::Hierarchy,
 };
+
+/// Some row states another parent than the one by whose identifier was asked: the identifier names that one, too.
+pub(super) fn is_anothers<V>(context: &Context<V>, work: &Work, plan: &PagePlan<V::Row>) -> bool
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    // Of a root whose id could not be learned nothing can be said.
+    work.ask.is_some() && !work.parent.0.starts_with('-') && context.walk.reach() == Some(Reach::Direct) && plan.states_others(work)
+}
+
+/// Leaves a list that is another node's, and commits.
+pub(super) async fn leave<V>(context: &Context<V>, work: &Work, mut step: Step, at: At) -> Result<(), Interrupted>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    take(context, &mut step, at, &work.parent).await?;
+    context.commit(step, Counters::default()).await?;
+    context.queue.forget().await;
+    Ok(())
+}
 
 /// Asks for the list by the next identifier from now on. Where none is left it is given up, and the links that this walk has read
 /// from it are no more. Gives whether there was one.
-///
-/// # Errors
-/// When the database fails.
 pub async fn take<V>(context: &Context<V>, step: &mut Step, at: At, parent: &NodeKey) -> Result<bool, Interrupted>
 where
     V: Hierarchy,

@@ -26,7 +26,7 @@ use crate::{
     clock,
     model::run::Counters,
     store::ledger::PgLedger,
-    vendor::{Vendor, error::VendorError},
+    vendor_api::{Vendor, error::VendorError},
 };
 
 /// A wait for the budget longer than this ends the run; the next one goes on.
@@ -311,9 +311,6 @@ impl<V: Vendor> Caller<V> {
     }
 
     /// Gives unused permits back.
-    ///
-    /// # Errors
-    /// When the ledger fails.
     pub async fn settle(&self) -> Result<(), Interrupted> {
         Ok(self.purse.settle().await?)
     }

@@ -22,15 +22,19 @@ use crate::{
     store::{
         facts::At,
         lease,
+        mirror::Mirrored,
         run::{self, OpenRun},
         session::{Session, Step},
         source::{self, Paging},
     },
-    vendor::{
+    vendor_api::{
         Ask, Page,
         hierarchy::{Hierarchy, Root},
     },
 };
+
+/// The tables of a vendor's rows.
+pub(super) type Tables<V> = <<V as crate::vendor_api::Vendor>::Row as Mirrored>::Tables;
 
 /// Everything that the parts of one run share.
 pub struct Context<V> {
@@ -108,9 +112,6 @@ impl WalkSeen {
 
 impl<V: Hierarchy> Context<V> {
     /// A walk that goes on reads its lists as it began to, with what earlier ones have learned.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn recall(&self) -> Result<(), Interrupted> {
         let mut step = self.session.begin().await?;
         let recalled = run::recall(&mut step.conn(), &self.open).await?;
@@ -130,9 +131,6 @@ impl<V: Hierarchy> Context<V> {
     }
 
     /// Writes down what the lists hold, now that it is known.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_reach(&self, step: &mut Step, reach: Reach) -> sqlx::Result<()> {
         if self.walk.reach() != Some(reach) {
             run::set_reach(&mut step.conn(), &self.open, reach.word()).await?;
@@ -142,9 +140,6 @@ impl<V: Hierarchy> Context<V> {
     }
 
     /// Writes down that something has moved, and how long a page is. Nothing is written that is known.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn remember(&self, step: &mut Step, has_moved: bool, page: u32) -> sqlx::Result<()> {
         let was_moved = has_moved && self.walk.has_moved.swap(true, Ordering::Relaxed);
         let longest = self.walk.longest_page.fetch_max(page, Ordering::Relaxed);
@@ -183,9 +178,6 @@ impl<V: Hierarchy> Context<V> {
     }
 
     /// A place for a request in flight.
-    ///
-    /// # Errors
-    /// Never: the places are not closed.
     pub async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Interrupted> {
         self.slots.acquire().await.map_err(|_| Interrupted::Stopped)
     }
@@ -196,18 +188,12 @@ impl<V: Hierarchy> Context<V> {
     }
 
     /// Where and when a step writes.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn at(&self, step: &mut Step) -> sqlx::Result<At> {
         let now = run::clock(&mut step.conn()).await?;
         Ok(At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now })
     }
 
     /// Adds the counters and commits; the run's row is the fence.
-    ///
-    /// # Errors
-    /// When the database fails or the lease is lost.
     pub async fn commit(&self, mut step: Step, counters: Counters) -> Result<(), Interrupted> {
         let calls = self.caller.take_counters();
         let mut all = calls;
@@ -226,9 +212,6 @@ impl<V: Hierarchy> Context<V> {
     }
 
     /// The same, and closes the run.
-    ///
-    /// # Errors
-    /// When the database fails or the lease is lost.
     pub async fn commit_closed(&self, mut step: Step, counters: Counters, outcome: Outcome) -> Result<(), Interrupted> {
         let mut all = self.caller.take_counters();
         all += counters;

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use super::{
     Interrupted,
     caller::{CallError, millis},
-    context::Context,
+    context::{Context, Tables},
+    given_up,
     links::write_link_changes,
-    page::Tables,
-    reader, remark, rows,
+    remark, rows,
 };
 use crate::{
     clock,
@@ -26,7 +26,7 @@ use crate::{
         queued,
         session::Step,
     },
-    vendor::{Ask, List, Page, error::VendorError, hierarchy::Hierarchy},
+    vendor_api::{Ask, List, Page, error::VendorError, hierarchy::Hierarchy},
     walk::{
         decide::{Decision, Version, decide},
         directory::{DirectoryPage, following, next, next_page, take},
@@ -39,9 +39,6 @@ use crate::{
 const CHUNK: usize = 1000;
 
 /// Queues the directory, once per walk. It stands beside the roots' lists, unless it is all that is read.
-///
-/// # Errors
-/// When the database fails.
 pub async fn queue<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<()> {
     let depth = if context.walk.reach() == Some(Reach::Directory) { 0 } else { -1 };
     let list = Work::new(NodeKey(DIRECTORY.into()), None, depth);
@@ -108,13 +105,13 @@ where
     V::Row: Mirrored,
 {
     if context.walk.reach() == Some(Reach::Directory) {
-        return reader::give_up(context, work, reader::refusal(work, error)).await;
+        return given_up::give_up(context, work, given_up::refusal(work, error)).await;
     }
     let mut step = context.session.begin().await?;
     frontier::give_up(&mut step.conn(), &context.open, &work.parent).await?;
     if !may_be_columns(error) {
         let at = context.at(&mut step).await?;
-        finding::open(&mut step.conn(), at, &[reader::refusal(work, error)]).await?;
+        finding::open(&mut step.conn(), at, &[given_up::refusal(work, error)]).await?;
     }
     context.commit(step, Counters::default()).await
 }
@@ -142,8 +139,7 @@ where
     let distinct: Vec<V::Row> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
     let existing = Tables::<V>::directory_existing(&mut step.conn(), at, &distinct).await?;
     let (same, differing): (Vec<_>, Vec<_>) = distinct.iter().zip(&existing).partition(|(row, known)| stands(*row, known, is_all));
-    let staged: Vec<&V::Row> = differing.iter().map(|(row, _)| *row).collect();
-    Tables::<V>::stage(&mut step.conn(), at, &staged, is_all).await?;
+    Tables::<V>::stage(&mut step.conn(), at, &differing.iter().map(|(row, _)| *row).collect::<Vec<_>>(), is_all).await?;
     let numbers: Vec<i32> = same.iter().filter_map(|(_, known)| known.node_no).collect();
     let unchanged = same.iter().filter(|(_, known)| is_all && !known.shown && !known.is_root).count();
     let fresh = u32::try_from(existing.iter().filter(|known| !known.shown).count()).unwrap_or(u32::MAX);
@@ -154,18 +150,12 @@ where
     let loses = received < ask.limit && Tables::<V>::directory_loses(&mut step.conn(), at).await?;
     let next = next(pass, seen, Evidence { loses, knows: context.walk.knows(), ..Evidence::default() });
     save(context, &mut step, work, (pass, next), &[]).await?;
-    let mut findings: Vec<Finding> = page.remarks.into_iter().map(|told| remark::finding(&work.parent, told)).collect();
-    findings.extend(remark::doubt(&work.parent, next));
-    findings.extend(told);
+    let remarks = page.remarks.into_iter().map(|remark| remark::finding(&work.parent, remark));
+    let findings: Vec<Finding> = remarks.chain(remark::doubt(&work.parent, next)).chain(told).collect();
     finding::open(&mut step.conn(), at, &findings).await?;
-    let counters = Counters {
-        pages: 1,
-        rows_seen: received.into(),
-        unchanged: i64::try_from(unchanged).unwrap_or(i64::MAX),
-        write_ms: millis(begun.elapsed()),
-        ..Counters::default()
-    };
-    context.commit(step, counters).await?;
+    let unchanged = i64::try_from(unchanged).unwrap_or(i64::MAX);
+    let counted = Counters { pages: 1, rows_seen: received.into(), unchanged, ..Counters::default() };
+    context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..counted }).await?;
     context.tell_page(received);
     Ok(next)
 }
@@ -200,9 +190,6 @@ fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
 }
 
 /// The whole directory is read: takes in who lies below the roots.
-///
-/// # Errors
-/// When the database fails.
 pub async fn take_in<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<Counters, Interrupted>
 where
     V: Hierarchy,

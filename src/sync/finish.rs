@@ -1,7 +1,12 @@
 //! The walk is at its end: what was put off is linked, what is gone is retired, walk and run are closed, all in one
 //! transaction.
 
-use super::{Interrupted, caller::millis, context::Context, directory, links, managers, page::Tables, quota};
+use super::{
+    Interrupted,
+    caller::millis,
+    context::{Context, Tables},
+    directory, links, managers, quota,
+};
 use crate::{
     clock,
     model::{
@@ -18,7 +23,7 @@ use crate::{
         queued, root, run,
         session::Step,
     },
-    vendor::hierarchy::Hierarchy,
+    vendor_api::hierarchy::Hierarchy,
 };
 
 /// What is gone.
@@ -94,10 +99,7 @@ where
         counters.retired = i64::try_from(gone.nodes.len()).unwrap_or(i64::MAX);
         write_gone::<Tables<V>>(&mut step, at, gone).await?;
     }
-    let hidden = managers::hidden(context, &mut step, at).await?;
-    finding::open(&mut step.conn(), at, &hidden).await?;
-    Tables::<V>::unstage(&mut step.conn(), at.source_id).await?;
-    tell_oddities::<Tables<V>>(&mut step, at).await?;
+    tell_oddities(context, &mut step, at).await?;
     if reach != Reach::Direct {
         // Lists of children are not read below that level; here it shows only now, when all are linked.
         let deep = Tables::<V>::too_deep(&mut step.conn(), at, context.max_depth()).await?;
@@ -130,9 +132,16 @@ fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
     Finding::new("too_deep", key.0.clone(), say)
 }
 
-/// Cycles and second parents are mirrored as the vendor shows them; a person should know.
-async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
-    let told = M::oddities(&mut step.conn(), at).await?.into_iter().filter_map(|oddity| {
+/// Cycles, second parents and managers whom the vendor hides are mirrored as its rows say; a person should know.
+async fn tell_oddities<V>(context: &Context<V>, step: &mut Step, at: At) -> sqlx::Result<()>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let hidden = managers::hidden(context, step, at).await?;
+    finding::open(&mut step.conn(), at, &hidden).await?;
+    Tables::<V>::unstage(&mut step.conn(), at.source_id).await?;
+    let told = Tables::<V>::oddities(&mut step.conn(), at).await?.into_iter().filter_map(|oddity| {
         let (kind, say) = match oddity.kind.as_str() {
             "self_parent" => (
                 "self_parent",
@@ -159,9 +168,6 @@ async fn tell_oddities<M: Mirror>(step: &mut Step, at: At) -> sqlx::Result<()> {
 }
 
 /// What the vendor stated is kept to; a person should write it into the config.
-///
-/// # Errors
-/// When the database fails.
 pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<()> {
     let stated = ledger::stated_limits(&mut step.conn(), &context.source.budget).await?;
     if stated.is_empty() {

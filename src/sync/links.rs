@@ -1,8 +1,7 @@
 //! The links that a page shows: written, and what follows where they differ from what was known.
 
 use super::{
-    context::Context,
-    page::Tables,
+    context::{Context, Tables},
     page_plan::{PageLinks, PagePlan},
 };
 use crate::{
@@ -14,15 +13,34 @@ use crate::{
         mirror::{Mirror, Mirrored},
         session::Step,
     },
-    vendor::hierarchy::Hierarchy,
+    vendor_api::hierarchy::Hierarchy,
     walk::pass::Pass,
 };
 
 /// Pages of a list that is read again because one of its rows has shown up elsewhere, at most.
 const SHORT: u32 = 8;
 
+/// Writes the links of a page and their changes. Gives how many lists are to be read again.
+pub(super) async fn write<V>(
+    context: &Context<V>,
+    step: &mut Step,
+    at: At,
+    work: &Work,
+    plan: &PagePlan<V::Row>,
+    reach: Option<Reach>,
+) -> sqlx::Result<u64>
+where
+    V: Hierarchy,
+    V::Row: Mirrored,
+{
+    let linked = link(context, step, at, work, plan, reach).await?;
+    let lists = reread(context, step, at, reach, &linked, plan).await?;
+    write_link_changes::<Tables<V>>(step, at, &linked).await?;
+    Ok(lists)
+}
+
 /// Links the rows. Whom a row names as parent, and no list shows, is settled at the walk's end.
-pub(super) async fn link<V>(
+async fn link<V>(
     context: &Context<V>,
     step: &mut Step,
     at: At,
@@ -49,7 +67,7 @@ where
 
 /// A child that shows up below another parent than before has moved, or has two: the other parent's list tells, if it is
 /// short and was read already. One that is still to be read tells anyhow.
-pub(super) async fn reread<V>(
+async fn reread<V>(
     context: &Context<V>,
     step: &mut Step,
     at: At,
@@ -75,9 +93,6 @@ where
 }
 
 /// Writes what was done to links into `change`.
-///
-/// # Errors
-/// When the database fails.
 pub async fn write_link_changes<M: Mirror>(step: &mut Step, at: At, linked: &Linked) -> sqlx::Result<()> {
     let of = |op: &'static str| move |edge: &Edge| Change::of_link(M::LINK, op, edge);
     let changes: Vec<Change> = linked

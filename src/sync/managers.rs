@@ -1,7 +1,12 @@
 //! Who reports to whom, where a list holds everybody below and its rows do not say: the search over all users does. Where the key may
 //! not search, lists are compared.
 
-use super::{Interrupted, context::Context, directory, links::write_link_changes, page::Tables};
+use super::{
+    Interrupted,
+    context::{Context, Tables},
+    directory,
+    links::write_link_changes,
+};
 use crate::{
     model::{node::NodeKey, reach::Reach, run::Counters},
     store::{
@@ -12,7 +17,7 @@ use crate::{
         queued,
         session::Step,
     },
-    vendor::hierarchy::Hierarchy,
+    vendor_api::hierarchy::Hierarchy,
     walk::pass::Pass,
 };
 
@@ -20,9 +25,6 @@ use crate::{
 const NAMED: usize = 5;
 
 /// When the lists known so far are read: queues what else must be read to know who reports to whom. `false`: nothing.
-///
-/// # Errors
-/// When the database fails or the lease is lost.
 pub async fn ask<V>(context: &Context<V>) -> Result<bool, Interrupted>
 where
     V: Hierarchy,
@@ -129,9 +131,6 @@ where
 
 /// At the walk's end: links whom the walk has named as whose manager. A manager whom the vendor hides is kept, as known or as a
 /// placeholder. Gives how many could not be placed, as a finding.
-///
-/// # Errors
-/// When the database fails.
 pub async fn place<V>(context: &Context<V>, step: &mut Step, at: At, is_read: bool) -> sqlx::Result<(Counters, Option<Finding>)>
 where
     V: Hierarchy,
@@ -183,9 +182,6 @@ where
 }
 
 /// Managers whom rows name and nobody shows, as findings.
-///
-/// # Errors
-/// When the database fails.
 pub async fn hidden<V>(context: &Context<V>, step: &mut Step, at: At) -> sqlx::Result<Vec<Finding>>
 where
     V: Hierarchy,

@@ -6,7 +6,9 @@ pub mod caller;
 pub mod context;
 mod directory;
 pub mod finish;
+mod following;
 pub mod gauges;
+mod given_up;
 mod links;
 mod managers;
 pub mod need;
@@ -28,7 +30,7 @@ pub mod terms;
 
 use chrono::{DateTime, Utc};
 
-use crate::{budget::ledger::LedgerError, vendor::error::VendorError};
+use crate::{budget::ledger::LedgerError, vendor_api::error::VendorError};
 
 /// Why a run ends before its walk does.
 #[derive(Debug, thiserror::Error)]

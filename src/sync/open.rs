@@ -2,20 +2,33 @@
 
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{report::NoRun, run::Shared};
+use super::report::NoRun;
 use crate::{
     config::Source,
     model::run::Trigger,
     store::{
         lease::{self, Holder},
+        process::Identity,
         run::{self, OpenRun},
         session::Session,
         source,
     },
 };
+
+/// What all runs of a process share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The database.
+    pub pool: PgPool,
+    /// This process there.
+    pub process_id: i64,
+    /// This process on its machine.
+    pub identity: Identity,
+}
 
 /// Takes the lease and opens the run, waiting for a holder elsewhere that may be dead.
 ///

@@ -1,12 +1,17 @@
 //! Writes one page: rows, links, changes, findings, the lists that follow, the place to go on from and the counters,
 //! in one transaction.
 
-use std::collections::HashSet;
-
-use super::{Interrupted, another_way, caller::millis, context::Context, links, page_plan::PagePlan, remark, rows};
+use super::{
+    Interrupted, another_way,
+    caller::millis,
+    context::{Context, Tables},
+    following, links,
+    page_plan::PagePlan,
+    remark, rows,
+};
 use crate::{
     clock,
-    model::{node::NodeKey, reach::Reach, run::Counters},
+    model::{reach::Reach, run::Counters},
     store::{
         facts::At,
         finding,
@@ -16,16 +21,13 @@ use crate::{
         session::Step,
         source::{self, Paging},
     },
-    vendor::{Page, hierarchy::Hierarchy},
+    vendor_api::{Page, hierarchy::Hierarchy},
     walk::{
         page_seen::{Kind, PageSeen},
         pass::Pass,
         verdict::{Evidence, Next},
     },
 };
-
-/// The tables of a vendor's rows.
-pub(super) type Tables<V> = <<V as crate::vendor::Vendor>::Row as Mirrored>::Tables;
 
 /// What a page has made of its list.
 #[derive(Debug)]
@@ -37,9 +39,6 @@ pub enum Written {
 }
 
 /// Writes a page of `work`'s list, asked for at a place with a limit.
-///
-/// # Errors
-/// When the database fails or the lease is lost; nothing is written then.
 pub async fn write<V>(context: &Context<V>, work: &Work, pass: &Pass, page: Page<V::Row>, asked: (u32, u32)) -> Result<Written, Interrupted>
 where
     V: Hierarchy,
@@ -50,10 +49,8 @@ where
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
     let mut plan = PagePlan::new(work, page, context.max_depth());
-    if is_anothers(context, work, &plan) {
-        another_way::take(context, &mut step, at, &work.parent).await?;
-        context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await?;
-        context.queue.forget().await;
+    if another_way::is_anothers(context, work, &plan) {
+        another_way::leave(context, work, step, at).await?;
         return Ok(Written::AnotherWay);
     }
     plan.existing = Tables::<V>::existing(&mut step.conn(), at, &work.parent, &plan.rows).await?;
@@ -67,15 +64,12 @@ where
     let taught = taught(context, &mut step, &plan, &pass, &seen, next).await?;
 
     let applied = rows::apply::<Tables<V>>(&mut step.conn(), at, &plan.rows, &plan.existing).await?;
-    plan.findings.extend(applied.findings);
-    plan.findings.extend(remark::doubt(&work.parent, next));
+    plan.findings.extend(applied.findings.into_iter().chain(remark::doubt(&work.parent, next)));
     if !save(context, &mut step, work, (&pass, next), seen.received(), &applied.numbers).await? {
         return Ok(Written::AnotherWay);
     }
-    let (queued, restated) = follow(context, &mut step, at, work, &mut plan, (&applied.numbers, &applied.changed), reach).await?;
-    let linked = links::link(context, &mut step, at, work, &plan, reach).await?;
-    let reread = links::reread(context, &mut step, at, reach, &linked, &plan).await?;
-    links::write_link_changes::<Tables<V>>(&mut step, at, &linked).await?;
+    let (queued, restated) = following::queue(context, &mut step, at, work, &mut plan, (&applied.numbers, &applied.changed), reach).await?;
+    let reread = links::write(context, &mut step, at, work, &plan, reach).await?;
     let has_moved = reread > 0 || pass.number > 0 || !matches!(next, Next::ReadOn | Next::Proven { .. });
     context.remember(&mut step, has_moved, seen.received()).await?;
     finding::open(&mut step.conn(), at, &plan.findings).await?;
@@ -89,15 +83,6 @@ where
     }
     context.queue.add(queued).await;
     Ok(Written::Next(next, pass))
-}
-
-/// Some row states another parent than the one by whose identifier was asked: the identifier names that one, too.
-fn is_anothers<V: Hierarchy>(context: &Context<V>, work: &Work, plan: &PagePlan<V::Row>) -> bool
-where
-    V::Row: Mirrored,
-{
-    // Of a root whose id could not be learned nothing can be said.
-    work.ask.is_some() && !work.parent.0.starts_with('-') && context.walk.reach() == Some(Reach::Direct) && plan.states_others(work)
 }
 
 /// What the lists hold, as far as it is known with this page.
@@ -214,47 +199,4 @@ async fn save<V: Hierarchy>(
     };
     let standing = Standing { pass: &pass, state, page, shown, last_page: by_count.then_some(received) };
     frontier::save(&mut step.conn(), &context.open, work, standing).await
-}
-
-/// Queues the lists that follow from the rows. Those that the walk has met before are told what their parents' rows say now. Gives the
-/// new ones, and whether others were changed.
-async fn follow<V>(
-    context: &Context<V>,
-    step: &mut Step,
-    at: At,
-    work: &Work,
-    plan: &mut PagePlan<V::Row>,
-    (numbers, changed): (&[i32], &[NodeKey]),
-    reach: Option<Reach>,
-) -> Result<(Vec<Work>, bool), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    if !reach.is_some_and(Reach::reads_below_roots) {
-        return Ok((Vec::new(), false));
-    }
-    let vendor = &context.caller.vendor;
-    let identifiers = plan.identifiers(vendor);
-    let shared = match identifiers.is_empty() {
-        true => HashSet::new(),
-        false => Tables::<V>::shared(&mut step.conn(), at, &identifiers).await?,
-    };
-    let lists = plan.follow(vendor, work, numbers, &shared, context.max_depth());
-    let leaves = plan.leaves(vendor);
-    let (known_leaves, wanted): (Vec<&Work>, Vec<&Work>) = lists.iter().partition(|list| leaves.contains(&list.parent));
-    let queued = queued::queue(&mut step.conn(), &context.open, &wanted).await?;
-    let is_new: HashSet<&NodeKey> = queued.iter().map(|list| &list.parent).collect();
-    let met = wanted.iter().filter(|list| !is_new.contains(&list.parent)).chain(&known_leaves).copied();
-    // At rest each node is shown once.
-    let may_be_met = !leaves.is_empty() && context.walk.has_moved();
-    let met: Vec<&Work> = met.filter(|list| may_be_met || !leaves.contains(&list.parent)).collect();
-    let mut restated = queued::restate(&mut step.conn(), &context.open, &met).await? > 0;
-    if context.caller.vendor.identifiers_needed() && !changed.is_empty() {
-        for twin in Tables::<V>::twins(&mut step.conn(), at, changed).await? {
-            another_way::take(context, step, at, &twin).await?;
-            restated = true;
-        }
-    }
-    Ok((queued, restated))
 }

@@ -14,7 +14,7 @@ use crate::{
         finding::Finding,
         frontier::Work,
     },
-    vendor::{
+    vendor_api::{
         Page,
         hierarchy::{Descent, Hierarchy},
     },

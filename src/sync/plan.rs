@@ -141,9 +141,6 @@ struct Known<'s> {
 }
 
 /// Plans the walks of all these sources, and their budgets in the order in which they are met.
-///
-/// # Errors
-/// When the database fails.
 pub async fn plan(pool: &PgPool, planned: &[Planned<'_>]) -> sqlx::Result<(Vec<SourcePlan>, Vec<BudgetPlan>)> {
     let mut step = session::begin(pool).await?;
     let mut conn = step.conn();

@@ -57,9 +57,6 @@ impl State {
 impl Queue {
     /// The next list, or `None` when there is none and none can follow. `writing`: held by whoever queues lists, until they are held
     /// here too.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn next(&self, session: &Session, run: &OpenRun, writing: &Mutex<()>) -> sqlx::Result<Option<Work>> {
         loop {
             // Made before looking: what is put down after the look wakes it.

@@ -15,16 +15,13 @@ use crate::{
         finding::{self, Finding},
         plan,
     },
-    vendor::hierarchy::Hierarchy,
+    vendor_api::hierarchy::Hierarchy,
 };
 
 /// The finding that is open until the walk is at its end.
 pub const KIND: &str = "quota_short";
 
 /// Says it if this run cannot finish its walk.
-///
-/// # Errors
-/// When the database fails or the lease is lost.
 pub async fn foresee<V: Hierarchy>(context: &Context<V>) -> Result<(), Interrupted> {
     let source = &context.source;
     let mut step = context.session.begin().await?;

@@ -3,24 +3,24 @@
 use std::collections::VecDeque;
 
 use futures::{StreamExt, stream};
-use tracing::warn;
 
 use super::{
     Interrupted, another_way,
     caller::{CallError, millis},
     context::Context,
     directory,
+    given_up::{give_up, refusal},
     page::{self, Written},
 };
 use crate::{
     clock,
     model::run::Counters,
     store::{
-        finding::{self, Finding},
+        finding::Finding,
         frontier::{self, Work},
         mirror::Mirrored,
     },
-    vendor::{Ask, List, error::VendorError, hierarchy::Hierarchy},
+    vendor_api::{Ask, List, error::VendorError, hierarchy::Hierarchy},
     walk::{pass::Pass, verdict::Next},
 };
 
@@ -118,24 +118,29 @@ where
             return Ok(Read::Slipped);
         }
         let _slot = slot?;
-        let page = match answer {
+        let page = match answered(answer)? {
             Ok(page) => page,
-            Err(CallError::Run(interrupted)) => return Err(interrupted),
-            Err(CallError::ThisOnly(error)) => return Ok(Read::Refused(error)),
+            Err(error) => return Ok(Read::Refused(error)),
         };
         *total = context.total(page.stated_count);
-        match meanwhile(page::write(context, work, pass, page, (offset, limit)), &mut pages, &mut waiting, at_once).await? {
-            Written::AnotherWay => return Ok(Read::AnotherWay),
-            Written::Next(next, after) => {
-                *pass = after;
-                if next != Next::ReadOn {
-                    return Ok(Read::Went(next));
-                }
-            }
+        let written = meanwhile(page::write(context, work, pass, page, (offset, limit)), &mut pages, &mut waiting, at_once).await?;
+        let Written::Next(next, after) = written else { return Ok(Read::AnotherWay) };
+        *pass = after;
+        if next != Next::ReadOn {
+            return Ok(Read::Went(next));
         }
         if context.caller.is_stopped() {
             return Err(Interrupted::Stopped);
         }
+    }
+}
+
+/// Whom an error concerns: the outer one ends the run, the inner one this list only.
+fn answered<T>(answer: Result<T, CallError>) -> Result<Result<T, VendorError>, Interrupted> {
+    match answer {
+        Ok(page) => Ok(Ok(page)),
+        Err(CallError::Run(interrupted)) => Err(interrupted),
+        Err(CallError::ThisOnly(error)) => Ok(Err(error)),
     }
 }
 
@@ -179,40 +184,4 @@ where
     context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await?;
     context.queue.forget().await;
     Ok(())
-}
-
-/// The list cannot be read in this walk: a finding says why, and the walk will be partial.
-///
-/// # Errors
-/// When the database fails or the lease is lost.
-pub async fn give_up<V>(context: &Context<V>, work: &Work, finding: Finding) -> Result<(), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    warn!(kind = finding.kind, list = %work.parent, "a list cannot be read: {}", finding.say);
-    let begun = clock::instant();
-    let _one = context.writing.lock().await;
-    let mut step = context.session.begin().await?;
-    let at = context.at(&mut step).await?;
-    frontier::give_up(&mut step.conn(), &context.open, &work.parent).await?;
-    finding::open(&mut step.conn(), at, &[finding]).await?;
-    context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await
-}
-
-/// What a person should know of a list that the vendor refuses.
-pub fn refusal(work: &Work, error: &VendorError) -> Finding {
-    let kind = match error {
-        VendorError::WrongShape(_) => "bad_answer",
-        VendorError::TooLarge(_) => "answer_too_large",
-        VendorError::Transient(_) => "list_unavailable",
-        VendorError::Rejected(_) | VendorError::Throttled { .. } | VendorError::Unauthorised(_) => "list_refused",
-    };
-    let todo = match kind {
-        "answer_too_large" => "raise the source's `max_response`",
-        "list_unavailable" => "if that stays, ask the vendor about it",
-        _ => "if that stays, look at the node with the vendor",
-    };
-    let say = format!("this node's list could not be read, and was kept as it was until the next walk: {error}; {todo}");
-    Finding::new(kind, work.parent.0.clone(), say)
 }

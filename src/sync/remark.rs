@@ -3,7 +3,7 @@
 use crate::{
     model::node::NodeKey,
     store::{finding::Finding, frontier},
-    vendor::Remark,
+    vendor_api::Remark,
     walk::verdict::{Next, Reason},
 };
 

@@ -7,7 +7,7 @@ use crate::{
         lease::Holder,
         report::{ChangeRow, RunRow},
     },
-    vendor::error::VendorError,
+    vendor_api::error::VendorError,
 };
 
 /// How a run ended.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::vendor::error::VendorError;
+use crate::vendor_api::error::VendorError;
 
 /// Calls for one thing at most, the first one included.
 pub const ATTEMPTS: u32 = 5;

@@ -5,8 +5,7 @@ use futures::FutureExt;
 use super::{
     Interrupted,
     caller::{CallError, millis},
-    context::Context,
-    page::Tables,
+    context::{Context, Tables},
     rows,
 };
 use crate::{
@@ -25,7 +24,7 @@ use crate::{
         queued, root,
         session::Step,
     },
-    vendor::hierarchy::{Hierarchy, Root},
+    vendor_api::hierarchy::{Hierarchy, Root},
 };
 
 /// Resolves the roots that this walk has not resolved yet, and takes in those that it has not taken in.
@@ -159,9 +158,6 @@ where
 }
 
 /// Writes into `change` what became of a row of which only the id is known, and counts it.
-///
-/// # Errors
-/// When the database fails.
 pub async fn told_of<V>(step: &mut Step, at: At, key: &NodeKey, ensured: Ensured) -> sqlx::Result<Counters>
 where
     V: Hierarchy,

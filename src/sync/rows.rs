@@ -44,9 +44,6 @@ struct Plan<'a, R> {
 }
 
 /// Writes rows of which this is known, in the same order.
-///
-/// # Errors
-/// When the database fails.
 pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], existing: &[Existing]) -> sqlx::Result<Applied> {
     let mut plan = plan(rows, existing);
     plan.take_confirmed(conn, at).await?;

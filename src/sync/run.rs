@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -13,7 +12,8 @@ use super::{
     context::{Context, WalkSeen},
     directory, finish,
     gauges::Gauges,
-    managers, open,
+    managers,
+    open::{self, Shared},
     queue::Queue,
     quota, reader,
     report::{NoRun, Report, chain, verdict, worst},
@@ -31,27 +31,15 @@ use crate::{
         lease,
         ledger::PgLedger,
         mirror::Mirrored,
-        process::Identity,
         report::{self, ChangeRow, RunRow},
         run,
         session::Session,
     },
-    vendor::hierarchy::Hierarchy,
+    vendor_api::hierarchy::Hierarchy,
 };
 
 /// Changes that a dry run tells of at most.
 const TOLD: i64 = 1000;
-
-/// What all runs of a process share.
-#[derive(Clone)]
-pub struct Shared {
-    /// The database.
-    pub pool: PgPool,
-    /// This process there.
-    pub process_id: i64,
-    /// This process on its machine.
-    pub identity: Identity,
-}
 
 /// How a run is wanted.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,7 @@ use crate::{
         mirror::Mirrored,
         session::Step,
     },
-    vendor::hierarchy::Hierarchy,
+    vendor_api::hierarchy::Hierarchy,
     walk::{
         pass::Pass,
         settle::{Above, Doubt, Verdict, settle},
@@ -26,9 +26,6 @@ use crate::{
 const ROUNDS: u32 = 64;
 
 /// Settles what can be settled, and queues the rest. `false`: nothing is left to do.
-///
-/// # Errors
-/// When the database fails or the lease is lost.
 pub async fn lists<V>(context: &Context<V>) -> Result<bool, Interrupted>
 where
     V: Hierarchy,

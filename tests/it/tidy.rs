@@ -10,7 +10,7 @@ use std::{
 
 /// Which room may use which. What stands in no row is not to be used.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("app", &["budget", "clock", "config", "embedded", "model", "store", "sync", "vendor"]),
+    ("app", &["budget", "clock", "config", "embedded", "model", "store", "sync", "vendor_api"]),
     ("budget", &["clock", "model"]),
     (
         "cli",
@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sync",
             "telemetry",
             "text",
-            "vendor",
+            "vendor_api",
             "web",
         ],
     ),
@@ -43,10 +43,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("schedule", &["clock", "config"]),
     ("simulator", &["clock", "model"]),
     ("store", &["budget", "clock", "config", "model"]),
-    ("sync", &["budget", "clock", "config", "model", "store", "vendor", "walk"]),
+    ("sync", &["budget", "clock", "config", "model", "store", "vendor_api", "walk"]),
     ("telemetry", &[]),
     ("text", &[]),
-    ("vendor", &["clock", "config", "model"]),
+    ("vendor_api", &["clock", "config", "model"]),
     ("walk", &["model"]),
     ("web", &["clock", "model", "store", "text"]),
 ];
@@ -54,7 +54,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Arrows that only these files of a room may use, and why.
 const NARROW: &[(&str, &str, &[&str], &str)] = &[
     ("cli", "simulator", &["cli/demo/"], "only the demo plays the vendors"),
-    ("cli", "vendor", &["cli/check.rs"], "only the light call of `check` is no run"),
+    ("cli", "vendor_api", &["cli/check.rs"], "only the light call of `check` is no run"),
     (
         "cli",
         "embedded",
@@ -72,7 +72,7 @@ const NARROW: &[(&str, &str, &[&str], &str)] = &[
 
 /// What only these files may say, and what to do instead.
 const OWNERS: &[(&str, &[&str], &str)] = &[
-    ("reqwest::", &["vendor/http.rs"], "send requests through vendor/http.rs"),
+    ("reqwest::", &["vendor_api/http.rs"], "send requests through vendor_api/http.rs"),
     ("clap::", &["cli/"], "the command line belongs to cli/"),
     ("clap_complete::", &["cli/"], "the command line belongs to cli/"),
     ("comfy_table::", &["cli/"], "tables for people belong to cli/"),
@@ -411,7 +411,7 @@ fn vendors_are_told_apart_only_where_they_must_be() {
     let mut faults = Vec::new();
     for file in sources() {
         let own = VENDORS.iter().find(|vendor| file.path.contains(&format!("/{vendor}/")));
-        let is_shared = file.room() == "vendor" && own.is_none() && file.place() != "vendor/mod.rs";
+        let is_shared = file.room() == "vendor_api" && own.is_none() && file.place() != "vendor_api/mod.rs";
         for (line, text) in file.statements() {
             let text = text.to_lowercase();
             for vendor in VENDORS.iter().filter(|vendor| text.contains(**vendor)) {

@@ -30,9 +30,6 @@ pub fn setting(stage: &Stage) {
 }
 
 /// What was mirrored: live nodes, and the top of each tree.
-///
-/// # Errors
-/// When the database fails.
 pub async fn mirrored(app: &App) -> Result<(), Failure> {
     let mut step = app.begin().await?;
     for row in report::health(&mut step.conn()).await? {
@@ -48,9 +45,6 @@ pub async fn mirrored(app: &App) -> Result<(), Failure> {
 }
 
 /// What the second sync has changed.
-///
-/// # Errors
-/// When the database fails.
 pub async fn changed(app: &App, reports: &[Report]) -> Result<(), Failure> {
     println!("\nEvery difference is a row in hiersync.change:");
     let mut step = app.begin().await?;
@@ -78,9 +72,6 @@ pub fn doors(stage: &Stage) {
 }
 
 /// How to query what was mirrored.
-///
-/// # Errors
-/// When the database fails.
 pub async fn how_to_query(app: &App, keep: bool) -> Result<(), Failure> {
     println!("\n== How to query ==");
     for example in EXAMPLES {

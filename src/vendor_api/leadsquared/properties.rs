@@ -6,7 +6,7 @@ use serde_json::json;
 use super::api::read_users;
 use crate::{
     model::user::User,
-    vendor::{
+    vendor_api::{
         Page,
         answer::Answer,
         arbitrary::{check, digests, json, spoilt, unknown_fields},

@@ -10,7 +10,7 @@ use super::{convert, refusal, wire};
 use crate::{
     config::{self, Identifier},
     model::customer::Customer,
-    vendor::{
+    vendor_api::{
         Ask, Page,
         answer::Answer,
         error::VendorError,

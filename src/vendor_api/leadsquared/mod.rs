@@ -21,7 +21,7 @@ use crate::{
         secrets::{SecretError, Secrets},
     },
     model::{node::NodeKey, user::User},
-    vendor::{Ask, List, Page, Vendor, error::VendorError},
+    vendor_api::{Ask, List, Page, Vendor, error::VendorError},
 };
 
 /// One LeadSquared account.
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Edges, KeysIn, Reach},
-        vendor::test_door::{Door, ok, source},
+        vendor_api::test_door::{Door, ok, source},
     };
 
     const SECOND: Duration = Duration::from_secs(1);

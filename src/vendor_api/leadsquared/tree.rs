@@ -4,7 +4,7 @@ use super::LeadSquared;
 use crate::{
     config::{self, Edges, Identifier},
     model::{node::NodeKey, reach::Reach, user::User},
-    vendor::{
+    vendor_api::{
         List,
         hierarchy::{Descent, Hierarchy, Root},
     },

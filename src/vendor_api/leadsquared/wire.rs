@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::vendor::json::{self, Field, Flag, Number, Text};
+use crate::vendor_api::json::{self, Field, Flag, Number, Text};
 
 /// An answer with users, whole or with a refusal in their place.
 #[derive(Deserialize)]

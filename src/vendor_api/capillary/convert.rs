@@ -6,7 +6,7 @@ use serde_json::{Map, Value, value::RawValue};
 use super::wire;
 use crate::{
     model::customer::{Channel, Customer, Identifier, Profile},
-    vendor::{
+    vendor_api::{
         json::{Field, Listed, Number, Sent},
         rows::{self, Notes, Rows},
         times,
@@ -157,7 +157,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::vendor::Remark;
+    use crate::vendor_api::Remark;
 
     fn read(rows: &[Value]) -> (Vec<Customer>, Vec<Remark>) {
         let text = Value::from(rows.to_vec()).to_string();

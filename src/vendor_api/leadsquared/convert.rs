@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::wire;
 use crate::{
     model::user::{Manager, User},
-    vendor::{
+    vendor_api::{
         json::Text,
         rows::{self, Notes, Rows},
         times,
@@ -108,7 +108,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::vendor::Remark;
+    use crate::vendor_api::Remark;
 
     const MEERA: &str = "5f0c1a10-0000-4000-8000-000000000011";
 

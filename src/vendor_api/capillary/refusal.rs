@@ -2,7 +2,7 @@
 //! "200: success, or one or more requests failed due to errors" (vendor documentation, "API status codes").
 
 use super::wire::{EntityFaults, Envelope, Fault};
-use crate::vendor::{
+use crate::vendor_api::{
     answer::Answer,
     error::VendorError,
     json::{self, Field, Flag, Listed, Number, Text},

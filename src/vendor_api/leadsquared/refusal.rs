@@ -9,7 +9,7 @@ use url::Url;
 use super::wire::Exception;
 use crate::{
     model::limit::Limit,
-    vendor::{
+    vendor_api::{
         answer::Answer,
         error::VendorError,
         json::{self, Field, Flag, Text},

@@ -134,7 +134,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::{model::user::User, vendor::times};
+    use crate::{model::user::User, vendor_api::times};
 
     #[derive(Deserialize)]
     struct Row {

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::vendor::json::{self, Field, Flag, Listed, Number, Sent, Text};
+use crate::vendor_api::json::{self, Field, Flag, Listed, Number, Sent, Text};
 
 /// Any answer. Errors stand here, in `entity`, or in both.
 #[derive(Deserialize)]

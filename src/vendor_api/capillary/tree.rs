@@ -6,7 +6,7 @@ use super::Capillary;
 use crate::{
     config::{self, Identifier},
     model::{customer::Customer, node::NodeKey, reach::Reach},
-    vendor::{
+    vendor_api::{
         List,
         hierarchy::{Descent, Hierarchy, Root},
     },

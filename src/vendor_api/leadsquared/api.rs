@@ -14,7 +14,7 @@ use super::{Keys, convert, refusal, wire};
 use crate::{
     config::{self, KeysIn},
     model::user::User,
-    vendor::{
+    vendor_api::{
         Ask, Page,
         answer::Answer,
         error::VendorError,

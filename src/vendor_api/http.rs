@@ -158,7 +158,7 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::test_door::{Door, gzip_bomb, ok};
+    use crate::vendor_api::test_door::{Door, gzip_bomb, ok};
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -30,7 +30,7 @@ use crate::{
         secrets::{SecretError, Secrets},
     },
     model::{customer::Customer, node::NodeKey},
-    vendor::{Ask, List, Page, Vendor, error::VendorError},
+    vendor_api::{Ask, List, Page, Vendor, error::VendorError},
 };
 
 /// A token is renewed this long before its end, or a tenth of its life if that is shorter.
@@ -193,7 +193,7 @@ impl Vendor for Capillary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::test_door::{Door, answer, ok, source};
+    use crate::vendor_api::test_door::{Door, answer, ok, source};
 
     const SECOND: Duration = Duration::from_secs(1);
 
