@@ -1,5 +1,5 @@
 //! Both vendors on loopback: with state, a door that counts as a vendor would, and faults on demand.
-//! For the tests and for `hiersync demo`. Reads the vendors' facts by itself: it must know neither `vendor` nor `config`.
+//! For the tests and for `hiersync demo`. Reads the vendors' facts by itself: it must know neither `vendor_api` nor `config`.
 
 pub mod answer;
 #[cfg(test)]

@@ -88,6 +88,8 @@ pub struct DirectoryExisting {
     pub is_root: bool,
     /// The directory has shown it in this walk already.
     pub shown: bool,
+    /// It waits beside the mirror, as the directory has shown it.
+    pub is_staged: bool,
     /// Its live parents.
     pub parents: Vec<NodeKey>,
 }

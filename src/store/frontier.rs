@@ -192,7 +192,7 @@ pub async fn give_up(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sq
 pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, why: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync_internal.frontier set state = 'doubtful', refusal = $4, is_recounted = false
-         where source_id = $1 and walk_id = $2 and parent_key = $3",
+         where source_id = $1 and walk_id = $2 and parent_key = $3 and state = 'queued'",
         run.lease.source_id,
         run.walk_id,
         parent.0,

@@ -44,7 +44,7 @@ pub async fn try_lock(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<bool>
     sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1, $2) as "locked!""#, LEASE_LOCK, source_id).fetch_one(conn).await
 }
 
-/// Takes the lease, if nobody holds it or its holder is dead; closes the run that the holder left open.
+/// Takes the lease, if nobody holds it or its holder is dead.
 pub async fn take(conn: &mut Conn<'_>, source_id: i32, process_id: i64, own: &Identity) -> sqlx::Result<Result<Lease, Holder>> {
     first(conn, source_id, process_id).await?;
     if let Some(holder) = holder(conn, source_id, own).await? {

@@ -26,7 +26,8 @@ pub(super) async fn existing(conn: &mut Conn<'_>, at: At, rows: &[User]) -> sqlx
         stamp: row.auto_update_time,
         live: row.live,
         is_root: row.is_root,
-        shown: row.shown,
+        shown: row.shown || row.staged,
+        is_staged: row.staged,
         parents: row.managers.into_iter().map(|manager| NodeKey(manager.to_string())).collect(),
     });
     Ok(existing.collect())

@@ -177,7 +177,8 @@ async fn save<V: Hierarchy>(
     frontier::save(&mut step.conn(), &context.open, work, standing).await.map(|_| ())
 }
 
-/// Whether a row adds nothing: the one live parent that it states, and, where it `is_all` that is read, content and stamp.
+/// Whether a row adds nothing: the one live parent that it states, and, where it `is_all` that is read, content and stamp. Of two
+/// readings the later one counts. Where lists are read beside it, who has no manager by it is nobody's report by a list either.
 fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
     let incoming = Version { digest: Some(row.digest()), stamp: row.stamp() };
     let is_same = !is_all || decide(incoming, Version { digest: known.digest, stamp: known.stamp }) == Decision::Same;
@@ -186,7 +187,8 @@ fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
         Stated::Nobody | Stated::Nothing => Vec::new(),
     };
     let hangs = known.parents == stated || (known.is_root && known.parents.is_empty());
-    is_same && known.node_no.is_some() && known.live && hangs
+    let says = is_all || known.is_root || !stated.is_empty();
+    is_same && says && known.node_no.is_some() && known.live && !known.is_staged && hangs
 }
 
 /// The whole directory is read: takes in who lies below the roots.

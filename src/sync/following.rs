@@ -1,4 +1,4 @@
-//! The lists that follow from the rows of a page.
+//! The lists that follow from the rows of a page. After its links: a list may turn out to be another node's, and takes its own back.
 
 use std::collections::HashSet;
 

@@ -68,8 +68,8 @@ where
     if !save(context, &mut step, work, (&pass, next), seen.received(), &applied.numbers).await? {
         return Ok(Written::AnotherWay);
     }
-    let (queued, restated) = following::queue(context, &mut step, at, work, &mut plan, (&applied.numbers, &applied.changed), reach).await?;
     let reread = links::write(context, &mut step, at, work, &plan, reach).await?;
+    let (queued, restated) = following::queue(context, &mut step, at, work, &mut plan, (&applied.numbers, &applied.changed), reach).await?;
     let has_moved = reread > 0 || pass.number > 0 || !matches!(next, Next::ReadOn | Next::Proven { .. });
     context.remember(&mut step, has_moved, seen.received()).await?;
     finding::open(&mut step.conn(), at, &plan.findings).await?;

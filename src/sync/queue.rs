@@ -32,6 +32,8 @@ struct State {
     /// All lists that are queued and not in hand are held.
     is_whole: bool,
     in_hand: HashSet<String>,
+    /// Lists in hand whose rows in the store may have changed since they were taken.
+    in_doubt: HashSet<String>,
 }
 
 impl State {
@@ -107,7 +109,11 @@ impl Queue {
     pub async fn put_down(&self, work: &Work, again: Option<Work>) {
         let mut state = self.state.lock().await;
         state.in_hand.remove(&work.parent.0);
-        state.hold(again.into_iter().collect());
+        if state.in_doubt.remove(&work.parent.0) {
+            state.is_whole = false;
+        } else {
+            state.hold(again.into_iter().collect());
+        }
         self.news.notify_waiters();
     }
 
@@ -118,7 +124,9 @@ impl Queue {
 
     /// The frontier has changed beside what is held.
     pub async fn forget(&self) {
-        let mut state = self.state.lock().await;
+        let mut guard = self.state.lock().await;
+        let state = &mut *guard;
+        state.in_doubt.extend(state.in_hand.iter().cloned());
         state.held.clear();
         state.is_whole = false;
         self.news.notify_waiters();

@@ -176,6 +176,10 @@ where
     let _one = context.writing.lock().await;
     let mut step = context.session.begin().await?;
     let at = context.at(&mut step).await?;
+    if frontier::asked_by(&mut step.conn(), &context.open, &work.parent).await? != work.ask {
+        // It is asked for in another way by now.
+        return Ok(());
+    }
     match another_way::next(context, &mut step, at, &work.parent).await? {
         Some(ask) => frontier::ask_by(&mut step.conn(), &context.open, &work.parent, &ask).await?,
         None => frontier::refuse(&mut step.conn(), &context.open, &work.parent, &refusal(work, &error).say).await?,

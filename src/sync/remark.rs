@@ -29,16 +29,24 @@ fn advice(kind: &str) -> Option<&'static str> {
     }
 }
 
+/// About a list that moved in all its passes.
+pub(super) fn moved(key: &NodeKey) -> Finding {
+    let list = named(key);
+    let say = format!("{list} moved faster than it could be read; nothing was retired by it, and the next walk reads it again");
+    Finding::new("list_moved", key.0.clone(), say)
+}
+
+fn named(key: &NodeKey) -> &'static str {
+    if key.0 == frontier::DIRECTORY { "the directory of all users" } else { "this node's list" }
+}
+
 /// What a person should know of a list that proves nothing.
 pub(super) fn doubt(key: &NodeKey, next: Next) -> Option<Finding> {
     let Next::Unproven(reason) = next else { return None };
-    let list = if key.0 == frontier::DIRECTORY { "the directory of all users" } else { "this node's list" };
+    let list = named(key);
     let finding = |kind, say: String| Some(Finding::new(kind, key.0.clone(), say));
     match reason {
-        Reason::Moved => {
-            let say = format!("{list} moved faster than it could be read; nothing was retired by it, and the next walk reads it again");
-            finding("list_moved", say)
-        }
+        Reason::Moved => Some(moved(key)),
         Reason::Repeats => {
             let say = format!(
                 "the vendor shows the same rows of {list} again, whichever page is asked for; nothing was retired by it; \

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Interrupted, caller::millis, context::Context};
+use super::{Interrupted, caller::millis, context::Context, remark};
 use crate::{
     clock,
     model::{node::NodeKey, run::Counters},
@@ -123,6 +123,9 @@ fn above(list: &Doubtful, is_late: bool) -> Above {
 
 fn unproven(list: &Doubtful, pass: &Pass) -> Finding {
     let key: &NodeKey = &list.parent;
+    if list.refusal.is_none() && list.expected.is_none_or(|count| count == i64::from(pass.length())) {
+        return remark::moved(key);
+    }
     if let Some(refusal) = &list.refusal {
         return Finding::new("list_refused", key.0.clone(), refusal.clone());
     }

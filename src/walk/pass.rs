@@ -169,10 +169,11 @@ impl Pass {
         let rows = expected.unwrap_or(0).max(length.into());
         let is_same_again = !self.slipped && is_confirmed && agrees;
         let is_all = i64::from(together) >= rows || (evidence.knows && !loses) || is_same_again;
-        if is_all && self.twice.saturating_mul(DISORDER) <= self.shown {
+        let is_in_order = self.twice.saturating_mul(DISORDER) <= self.shown;
+        if is_all && is_in_order {
             return Next::ProvenTogether;
         }
-        if agrees { Next::Unproven(Reason::Moved) } else { Next::Doubtful }
+        if agrees || !is_in_order { Next::Unproven(Reason::Moved) } else { Next::Doubtful }
     }
 
     /// The end of a list in one piece. Its own count is cut off with it: it can contradict the list, and not prove it.

@@ -62,8 +62,17 @@ pub enum Verdict {
 /// Decides.
 pub fn settle(doubt: Doubt, above: Above) -> Verdict {
     let agrees = !doubt.is_refused && doubt.expected.is_none_or(|count| count == i64::from(doubt.length));
+    if agrees && !doubt.has_moved {
+        return Verdict::Read;
+    }
+    // A pass that has moved shows how long the list is, and not all of it.
+    let is_all = i64::from(doubt.together) >= doubt.expected.unwrap_or(0).max(doubt.length.into());
     if agrees {
-        return if doubt.has_moved { Verdict::ReadTogether } else { Verdict::Read };
+        return match (is_all, doubt.is_last_pass) {
+            (true, _) => Verdict::ReadTogether,
+            (false, false) => Verdict::ReadAgain,
+            (false, true) => Verdict::Unproven,
+        };
     }
     let may_ask = doubt.recounts < RECOUNTS;
     match above {
@@ -84,7 +93,6 @@ pub fn settle(doubt: Doubt, above: Above) -> Verdict {
     if !doubt.is_last_pass {
         return Verdict::ReadAgain;
     }
-    let is_all = doubt.expected.is_some_and(|count| i64::from(doubt.together) >= count.max(doubt.length.into()));
     if is_all { Verdict::ReadTogether } else { Verdict::Unproven }
 }
 
@@ -118,6 +126,13 @@ mod tests {
         let fresh = Doubt { is_recounted: true, recounts: 1, expected: Some(3), ..COUNTED };
         assert_eq!(settle(fresh, Above::Shows), Verdict::Read);
         assert_eq!(settle(Doubt { has_moved: true, ..fresh }, Above::Shows), Verdict::ReadTogether);
+    }
+
+    #[test]
+    fn a_list_that_moved_is_not_read_by_its_length_alone() {
+        let missed = Doubt { is_recounted: true, recounts: 1, expected: Some(3), together: 2, has_moved: true, ..COUNTED };
+        assert_eq!(settle(missed, Above::Shows), Verdict::ReadAgain);
+        assert_eq!(settle(Doubt { is_last_pass: true, ..missed }, Above::Shows), Verdict::Unproven);
     }
 
     #[test]

@@ -115,6 +115,27 @@ async fn two_who_share_all_their_identifiers_are_told_and_given_nobodys_children
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_shows_its_parents_own_identifiers_links_nobody() {
+    for page_size in [2, 3, 100] {
+        let (mut world, pair) = two([5, 2]);
+        let child = world.children(pair[0])[2];
+        for id in [pair[0], child] {
+            identify(&mut world, id, "SAME", "910000000901");
+        }
+        let vendor = CapillarySim::start(world, CapillarySettings::default()).await.unwrap();
+        let case = Case::new().await.customers(&vendor, &format!("page_size = {page_size}"));
+        let pool = case.pool().await;
+        for _ in 0..2 {
+            assert_eq!(case.sync_with(WANTED).await.outcome, Outcome::Partial);
+            assert!(findings(&pool).await.contains(&("cannot_ask".to_owned(), pair[0].to_string())));
+            let below = "select count(*) from hiersync.customer_link where parent_id = $1 and retired_at is null";
+            let below: i64 = sqlx::query_scalar(below).bind(pair[0]).fetch_one(&pool).await.unwrap();
+            assert_eq!(below, 0, "page_size = {page_size}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_that_state_another_parent_show_that_the_list_is_anothers() {
     let (mut world, pair) = two([3, 3]);
     // Of the same account, but not below the root.

@@ -7,10 +7,11 @@ select
     exists (select 1 from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text) as "is_root!",
     exists (
         select 1 from hiersync_internal.frontier f
-        where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*' and f.seen @> u.node_no
-    ) or exists (
-        select 1 from hiersync_internal.staged_user r where r.source_id = $1 and r.walk_id = $2 and r.user_id = i.id
+        where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*' and (f.seen @> u.node_no or f.seen_earlier @> u.node_no)
     ) as "shown!",
+    exists (
+        select 1 from hiersync_internal.staged_user r where r.source_id = $1 and r.walk_id = $2 and r.user_id = i.id
+    ) as "staged!",
     array(
         select l.manager_id from hiersync.reporting_line l
         where l.source_id = $1 and l.user_id = i.id and l.retired_at is null

@@ -17,3 +17,4 @@ from (
     select coalesce(range_agg(int4range(n, n, '[]')), '{}') as numbers from unnest($6::int[]) n
 ) p
 where f.source_id = $1 and f.walk_id = $2 and f.parent_key = $3 and f.ask_value is not distinct from $9::text
+  and f.state <> 'given_up'
