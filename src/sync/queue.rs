@@ -54,6 +54,21 @@ impl State {
         self.in_hand.insert(work.parent.0.clone());
         Some(work)
     }
+
+    fn put_down(&mut self, parent: &str, again: Option<Work>) {
+        self.in_hand.remove(parent);
+        if self.in_doubt.remove(parent) {
+            self.is_whole = false;
+        } else {
+            self.hold(again.into_iter().collect());
+        }
+    }
+
+    fn forget(&mut self) {
+        self.in_doubt.extend(self.in_hand.iter().cloned());
+        self.held.clear();
+        self.is_whole = false;
+    }
 }
 
 impl Queue {
@@ -107,13 +122,7 @@ impl Queue {
 
     /// A reader is done with a list for now, or with this run. `again`: it is to be read once more.
     pub async fn put_down(&self, work: &Work, again: Option<Work>) {
-        let mut state = self.state.lock().await;
-        state.in_hand.remove(&work.parent.0);
-        if state.in_doubt.remove(&work.parent.0) {
-            state.is_whole = false;
-        } else {
-            state.hold(again.into_iter().collect());
-        }
+        self.state.lock().await.put_down(&work.parent.0, again);
         self.news.notify_waiters();
     }
 
@@ -124,11 +133,32 @@ impl Queue {
 
     /// The frontier has changed beside what is held.
     pub async fn forget(&self) {
-        let mut guard = self.state.lock().await;
-        let state = &mut *guard;
-        state.in_doubt.extend(state.in_hand.iter().cloned());
-        state.held.clear();
-        state.is_whole = false;
+        self.state.lock().await.forget();
         self.news.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::node::NodeKey;
+
+    #[test]
+    fn a_list_whose_row_has_changed_while_it_was_in_hand_is_looked_for_in_the_store() {
+        let list = Work::new(NodeKey("7".into()), None, 1);
+        let mut state = State { is_whole: true, ..State::default() };
+        state.hold(vec![list.clone()]);
+        let in_hand = state.take().unwrap();
+        state.forget();
+        // Another reader has looked: whatever is in hand it was not given.
+        state.is_whole = true;
+        state.put_down(&in_hand.parent.0, Some(list.clone()));
+        assert!(!state.is_whole && state.held.is_empty());
+
+        state.hold(vec![list.clone()]);
+        state.is_whole = true;
+        let in_hand = state.take().unwrap();
+        state.put_down(&in_hand.parent.0, Some(list));
+        assert!(state.is_whole && state.held.len() == 1);
     }
 }
