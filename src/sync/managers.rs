@@ -69,25 +69,27 @@ where
         let is_flat = told.below == 0 && read_below == 0;
         if !is_flat && 2 * told.below_shown <= told.below {
             // Whoever came since the roots' lists were read looks like somebody whom they do not reach.
-            if read_below == 0 && queued::read_roots_again(&mut step.conn(), &context.open, &Pass::again().to_stored()).await? > 0 {
-                return Ok(true);
-            }
-            context.set_reach(step, Reach::Direct).await?;
-            return list_by_list::<V>(step, at).await;
+            return Ok((read_below == 0 && read_roots_again(context, step).await?) || list_by_list(context, step, at).await?);
         }
     }
     context.set_reach(step, Reach::Subtree).await?;
     // Who has left between the two is missed by the search: the roots' lists are read once more.
     let unnamed = Tables::<V>::unnamed(&mut step.conn(), at, Naming::Search).await?;
-    Ok(!unnamed.is_empty() && queued::read_roots_again(&mut step.conn(), &context.open, &Pass::again().to_stored()).await? > 0)
+    Ok(!unnamed.is_empty() && read_roots_again(context, step).await?)
+}
+
+/// `false`: the roots' lists were read often enough.
+async fn read_roots_again<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<bool> {
+    Ok(queued::read_roots_again(&mut step.conn(), &context.open, &Pass::again().to_stored()).await? > 0)
 }
 
 /// The lists hold direct reports: those of the roots are linked, and everybody in them has a list.
-async fn list_by_list<V>(step: &mut Step, at: At) -> Result<bool, Interrupted>
+async fn list_by_list<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<bool, Interrupted>
 where
     V: Hierarchy,
     V::Row: Mirrored,
 {
+    context.set_reach(step, Reach::Direct).await?;
     Tables::<V>::unstage(&mut step.conn(), at.source_id).await?;
     let shown = Tables::<V>::shown_links(&mut step.conn(), at).await?;
     link::<V>(step, at, &shown, false).await?;
@@ -118,12 +120,8 @@ where
     if context.caller.vendor.reach().is_none() {
         let (among_roots, all_rows) = Tables::<V>::overlap(&mut step.conn(), at).await?;
         if 2 * among_roots <= all_rows {
-            // Whoever came since the roots' lists were read looks like somebody whom they do not reach.
-            if queued::read_roots_again(&mut step.conn(), &context.open, &Pass::again().to_stored()).await? > 0 {
-                return Ok(true);
-            }
-            context.set_reach(step, Reach::Direct).await?;
-            return list_by_list::<V>(step, at).await;
+            // As in the search.
+            return Ok(read_roots_again(context, step).await? || list_by_list(context, step, at).await?);
         }
     }
     Ok(Tables::<V>::reread_compared(&mut step.conn(), at, &Pass::again().to_stored()).await? > 0)
