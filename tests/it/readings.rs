@@ -194,6 +194,17 @@ async fn a_roster_of_2500_users_costs_three_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_read_twice_counts_each_user_once() {
+    let account = Account::open(&Shape::list(9), LeadSquaredSettings::default(), "edges = \"advanced_search\"").await;
+    account.case.complete().await;
+    let gone = account.report(account.root, 8);
+    account.vendor.world().delete(gone);
+    // That somebody is missing is asked a second time.
+    let run = account.case.complete().await;
+    assert_eq!((run.unchanged, run.retired, run.rows_seen > 16), (9, 1, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_roster_that_fills_its_pages_exactly_is_read_to_its_end() {
     let account = Account::open(&Shape::list(999), LeadSquaredSettings::default(), "edges = \"advanced_search\"").await;
     let run = account.case.complete().await;
