@@ -27,23 +27,14 @@ pub async fn take_numbers(conn: &mut Conn<'_>, source_id: i32, count: i32) -> sq
     .await
 }
 
-/// What a vendor's pages have taught, from walk to walk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Paging {
-    /// Whether the count beside a page is that of the whole list.
-    pub count_is_total: Option<bool>,
-}
-
-/// What is remembered of a source's pages.
-pub async fn paging(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Paging> {
-    let row =
-        sqlx::query!("select count_is_total from hiersync_internal.source_state where source_id = $1", source_id).fetch_one(conn).await?;
-    Ok(Paging { count_is_total: row.count_is_total })
+/// Whether the count beside a page is that of the whole list, as earlier pages have taught.
+pub async fn count_is_total(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Option<bool>> {
+    sqlx::query_scalar!("select count_is_total from hiersync_internal.source_state where source_id = $1", source_id).fetch_one(conn).await
 }
 
 /// Remembers it.
-pub async fn remember_paging(conn: &mut Conn<'_>, source_id: i32, paging: Paging) -> sqlx::Result<()> {
-    sqlx::query!("update hiersync_internal.source_state set count_is_total = $2 where source_id = $1", source_id, paging.count_is_total)
+pub async fn set_count_is_total(conn: &mut Conn<'_>, source_id: i32, is_total: bool) -> sqlx::Result<()> {
+    sqlx::query!("update hiersync_internal.source_state set count_is_total = $2 where source_id = $1", source_id, is_total)
         .execute(conn)
         .await?;
     Ok(())

@@ -1,9 +1,6 @@
 //! What the parts of one run share: its calls, its transactions, its rows.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU32, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 
@@ -15,17 +12,12 @@ use super::{
 };
 use crate::{
     config::Source,
-    model::{
-        reach::Reach,
-        run::{Counters, Outcome},
-    },
+    model::reach::Reach,
     store::{
-        facts::At,
-        lease,
         mirror::Mirrored,
         run::{self, OpenRun},
-        session::{Session, Step},
-        source::{self, Paging},
+        session::Session,
+        source,
     },
     vendor_api::{
         Ask, Page,
@@ -55,104 +47,66 @@ pub struct Context<V> {
     /// For whoever looks.
     pub gauges: Arc<Gauges>,
     /// What the walk has shown of itself.
-    pub walk: WalkSeen,
+    pub(super) walk: Mutex<WalkSeen>,
     /// One for each request that may be in flight, held until its page is written: so much a crash may cost.
     pub slots: tokio::sync::Semaphore,
 }
 
+/// A vendor whose rows have mirror tables.
+pub trait Synced: Hierarchy<Row: Mirrored> {}
+
+impl<V: Hierarchy<Row: Mirrored>> Synced for V {}
+
 /// What a walk has shown of itself. Kept in the store, too.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct WalkSeen {
-    reach: Mutex<Option<Reach>>,
-    paging: Mutex<Paging>,
-    /// An earlier walk of the source has ended: the mirror knows who was there.
-    knows: AtomicBool,
-    has_moved: AtomicBool,
-    longest_page: AtomicU32,
-    /// Rounds of this run in which lists in doubt were settled.
-    rounds: AtomicU32,
-}
-
-impl WalkSeen {
     /// What the lists hold, as far as it is known.
-    pub fn reach(&self) -> Option<Reach> {
-        *self.reach.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What the vendor's pages have taught.
-    pub fn paging(&self) -> Paging {
-        *self.paging.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// They taught more.
-    pub fn set_paging(&self, paging: Paging) {
-        *self.paging.lock().unwrap_or_else(PoisonError::into_inner) = paging;
-    }
-
+    pub reach: Option<Reach>,
+    /// Whether the count beside a page is that of the whole list, as far as pages have taught it.
+    pub count_is_total: Option<bool>,
     /// An earlier walk of the source has ended: the mirror knows who was there.
-    pub fn knows(&self) -> bool {
-        self.knows.load(Ordering::Relaxed)
-    }
-
+    pub knows: bool,
     /// Something was seen to move.
-    pub fn has_moved(&self) -> bool {
-        self.has_moved.load(Ordering::Relaxed)
-    }
-
-    /// One more round of settling begins: its number.
-    pub fn next_round(&self) -> u32 {
-        self.rounds.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
+    pub has_moved: bool,
     /// Rows of the longest page.
-    pub fn longest_page(&self) -> u32 {
-        self.longest_page.load(Ordering::Relaxed)
-    }
+    pub longest_page: u32,
+    /// Rounds of this run in which lists in doubt were settled.
+    pub rounds: u32,
 }
 
-impl<V: Hierarchy> Context<V> {
+impl<V: Synced> Context<V> {
+    /// What the walk has shown of itself so far.
+    pub fn walk(&self) -> WalkSeen {
+        *self.walk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It has shown more.
+    pub fn learn(&self, more: impl FnOnce(&mut WalkSeen)) {
+        more(&mut self.walk.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// A walk that goes on reads its lists as it began to, with what earlier ones have learned.
     pub async fn recall(&self) -> Result<(), Interrupted> {
-        let mut step = self.session.begin().await?;
-        let recalled = run::recall(&mut step.conn(), &self.open).await?;
-        self.walk.set_paging(source::paging(&mut step.conn(), self.open.lease.source_id).await?);
-        self.walk.knows.store(recalled.knows, Ordering::Relaxed);
-        self.walk.has_moved.fetch_or(recalled.has_moved, Ordering::Relaxed);
-        self.walk.longest_page.fetch_max(recalled.longest_page.unsigned_abs(), Ordering::Relaxed);
+        let mut w = self.write().await?;
+        let recalled = run::recall(&mut w.step.conn(), &self.open).await?;
+        let count_is_total = source::count_is_total(&mut w.step.conn(), self.open.lease.source_id).await?;
         let word = |word: Option<&str>| word.and_then(Reach::from_word);
         let known = word(recalled.reach.as_deref()).or_else(|| self.caller.vendor.reach());
+        let longest_page = recalled.longest_page.unsigned_abs();
+        let (knows, has_moved) = (recalled.knows, recalled.has_moved);
+        self.learn(|walk| *walk = WalkSeen { reach: known, count_is_total, knows, has_moved, longest_page, rounds: 0 });
         // What the last walk's lists held is only a guess, where rows tell or comparing does.
         let last = word(recalled.last_reach.as_deref()).filter(|last| matches!(last, Reach::Direct | Reach::Subtree));
-        match (known, last) {
-            (None, Some(last)) => self.set_reach(&mut step, last).await?,
-            _ => *self.walk.reach.lock().unwrap_or_else(PoisonError::into_inner) = known,
+        if let (None, Some(last)) = (known, last) {
+            w.set_reach(last).await?;
         }
-        Ok(step.commit().await?)
-    }
-
-    /// Writes down what the lists hold, now that it is known.
-    pub async fn set_reach(&self, step: &mut Step, reach: Reach) -> sqlx::Result<()> {
-        if self.walk.reach() != Some(reach) {
-            run::set_reach(&mut step.conn(), &self.open, reach.word()).await?;
-        }
-        *self.walk.reach.lock().unwrap_or_else(PoisonError::into_inner) = Some(reach);
-        Ok(())
-    }
-
-    /// Writes down that something has moved, and how long a page is. Nothing is written that is known.
-    pub async fn remember(&self, step: &mut Step, has_moved: bool, page: u32) -> sqlx::Result<()> {
-        let was_moved = has_moved && self.walk.has_moved.swap(true, Ordering::Relaxed);
-        let longest = self.walk.longest_page.fetch_max(page, Ordering::Relaxed);
-        if (has_moved && !was_moved) || page > longest {
-            run::remember(&mut step.conn(), &self.open, has_moved, page).await?;
-        }
-        Ok(())
+        Ok(w.step.commit().await?)
     }
 
     /// The list's length by the count beside its page, where that is known to mean it. It tells where to read ahead and ends nothing:
     /// an answer that is cut short is cut short with it.
     pub fn total(&self, stated: Option<u64>) -> Option<i64> {
-        stated.filter(|_| self.walk.paging().count_is_total == Some(true)).and_then(|count| i64::try_from(count).ok())
+        stated.filter(|_| self.walk().count_is_total == Some(true)).and_then(|count| i64::try_from(count).ok())
     }
 
     /// A page of a list. Where the vendor fails for good for this list, but answers for a root's, that is about this list only.
@@ -185,43 +139,6 @@ impl<V: Hierarchy> Context<V> {
     /// Levels below a root.
     pub fn max_depth(&self) -> i32 {
         i32::try_from(self.source.max_depth).unwrap_or(i32::MAX)
-    }
-
-    /// Where and when a step writes.
-    pub async fn at(&self, step: &mut Step) -> sqlx::Result<At> {
-        let now = run::clock(&mut step.conn()).await?;
-        Ok(At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now })
-    }
-
-    /// Adds the counters and commits; the run's row is the fence.
-    pub async fn commit(&self, mut step: Step, counters: Counters) -> Result<(), Interrupted> {
-        let calls = self.caller.take_counters();
-        let mut all = calls;
-        all += counters;
-        let result = async {
-            if !run::count(&mut step.conn(), &self.open, &all).await? {
-                return Err(Interrupted::LeaseLost);
-            }
-            Ok(step.commit().await?)
-        }
-        .await;
-        if result.is_err() {
-            self.caller.put_back(calls);
-        }
-        result
-    }
-
-    /// The same, and closes the run.
-    pub async fn commit_closed(&self, mut step: Step, counters: Counters, outcome: Outcome) -> Result<(), Interrupted> {
-        let mut all = self.caller.take_counters();
-        all += counters;
-        let fenced =
-            run::count(&mut step.conn(), &self.open, &all).await? && run::close(&mut step.conn(), &self.open, outcome, None, None).await?;
-        if !fenced {
-            return Err(Interrupted::LeaseLost);
-        }
-        lease::release(&mut step.conn(), self.open.lease).await?;
-        Ok(step.commit().await?)
     }
 
     /// For whoever looks.

@@ -5,28 +5,25 @@ use std::collections::HashSet;
 
 use super::{
     Interrupted,
-    caller::{CallError, millis},
-    context::{Context, Tables},
-    given_up,
-    links::write_link_changes,
-    remark, rows,
+    caller::CallError,
+    context::{Context, Synced, Tables},
+    refused, remark, rows,
+    writing::Writing,
 };
 use crate::{
-    clock,
     model::{
         node::{Node, NodeKey},
         reach::{Reach, Stated},
         run::Counters,
     },
     store::{
-        facts::{At, DirectoryExisting, Edge},
+        facts::{DirectoryExisting, Edge},
         finding::{self, Finding},
         frontier::{self, DIRECTORY, Shown, Standing, State, Work},
-        mirror::{Mirror, Mirrored},
+        mirror::Mirror,
         queued,
-        session::Step,
     },
-    vendor_api::{Ask, List, Page, error::VendorError, hierarchy::Hierarchy},
+    vendor_api::{Ask, List, Page, error::VendorError},
     walk::{
         decide::{Decision, Version, decide},
         directory::{DirectoryPage, following, next, next_page, take},
@@ -39,21 +36,17 @@ use crate::{
 const CHUNK: usize = 1000;
 
 /// Queues the directory, once per walk. It stands beside the roots' lists, unless it is all that is read.
-pub async fn queue<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<()> {
-    let depth = if context.walk.reach() == Some(Reach::Directory) { 0 } else { -1 };
+pub async fn queue<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<()> {
+    let depth = if w.context.walk().reach == Some(Reach::Directory) { 0 } else { -1 };
     let list = Work::new(NodeKey(DIRECTORY.into()), None, depth);
-    queued::queue(&mut step.conn(), &context.open, &[&list]).await.map(|_| ())
+    queued::queue(&mut w.step.conn(), &w.context.open, &[&list]).await.map(|_| ())
 }
 
 /// Reads the directory to its end.
 ///
 /// # Errors
 /// When the run must end.
-pub async fn read<V>(context: &Context<V>, work: &Work) -> Result<(), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+pub async fn read<V: Synced>(context: &Context<V>, work: &Work) -> Result<(), Interrupted> {
     let mut pass = Pass::from_stored(&work.pass);
     let mut left_out = None;
     loop {
@@ -89,7 +82,7 @@ fn may_be_columns(error: &VendorError) -> bool {
     matches!(error, VendorError::Rejected(_))
 }
 
-fn columns_refused<V: Hierarchy>(context: &Context<V>, left_out: &[String]) -> Finding {
+fn columns_refused<V: Synced>(context: &Context<V>, left_out: &[String]) -> Finding {
     let say = format!(
         "the vendor refuses the search over all users with these columns, of which one may be unknown to it: {}; they are left out until \
          it takes them; correct `columns`, or ask the vendor",
@@ -99,74 +92,56 @@ fn columns_refused<V: Hierarchy>(context: &Context<V>, left_out: &[String]) -> F
 }
 
 /// Where lists are read beside it, they tell what the directory does not.
-async fn give_up<V>(context: &Context<V>, work: &Work, error: &VendorError) -> Result<(), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    if context.walk.reach() == Some(Reach::Directory) {
-        return given_up::give_up(context, work, given_up::refusal(work, error)).await;
+async fn give_up<V: Synced>(context: &Context<V>, work: &Work, error: &VendorError) -> Result<(), Interrupted> {
+    if context.walk().reach == Some(Reach::Directory) {
+        return refused::give_up(context, work, refused::refusal(work, error)).await;
     }
-    let mut step = context.session.begin().await?;
-    frontier::give_up(&mut step.conn(), &context.open, &work.parent).await?;
+    let mut w = context.write().await?;
+    frontier::give_up(&mut w.step.conn(), &context.open, &work.parent).await?;
     if !may_be_columns(error) {
-        let at = context.at(&mut step).await?;
-        finding::open(&mut step.conn(), at, &[given_up::refusal(work, error)]).await?;
+        finding::open(&mut w.step.conn(), w.at, &[refused::refusal(work, error)]).await?;
     }
-    context.commit(step, Counters::default()).await
+    w.commit(Counters::default()).await
 }
 
 /// Writes a page, and says how the directory goes on.
-async fn write<V>(
+async fn write<V: Synced>(
     context: &Context<V>,
     work: &Work,
     pass: &mut Pass,
     page: Page<V::Row>,
     ask: &Ask,
     told: Option<Finding>,
-) -> Result<Next, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let begun = clock::instant();
-    let _one = context.writing.lock().await;
-    let mut step = context.session.begin().await?;
-    let at = context.at(&mut step).await?;
+) -> Result<Next, Interrupted> {
+    let mut w = context.write().await?;
     let received = page.received();
-    let is_all = context.walk.reach() == Some(Reach::Directory);
+    let is_all = context.walk().reach == Some(Reach::Directory);
     let mut met = HashSet::new();
     let distinct: Vec<V::Row> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
-    let existing = Tables::<V>::directory_existing(&mut step.conn(), at, &distinct).await?;
+    let existing = Tables::<V>::directory_existing(&mut w.step.conn(), w.at, &distinct).await?;
     let (same, differing): (Vec<_>, Vec<_>) = distinct.iter().zip(&existing).partition(|(row, known)| stands(*row, known, is_all));
-    Tables::<V>::stage(&mut step.conn(), at, &differing.iter().map(|(row, _)| *row).collect::<Vec<_>>(), is_all).await?;
+    Tables::<V>::stage(&mut w.step.conn(), w.at, &differing.iter().map(|(row, _)| *row).collect::<Vec<_>>(), is_all).await?;
     let numbers: Vec<i32> = same.iter().filter_map(|(_, known)| known.node_no).collect();
     let unchanged = same.iter().filter(|(_, known)| is_all && !known.shown && !known.is_root).count();
     let fresh = u32::try_from(existing.iter().filter(|known| !known.shown).count()).unwrap_or(u32::MAX);
 
     let seen = DirectoryPage { offset: ask.offset, limit: ask.limit, keys: &page.keys, fresh };
     take(pass, seen);
-    save(context, &mut step, work, (pass, Next::ReadOn), &numbers).await?;
-    let loses = received < ask.limit && Tables::<V>::directory_loses(&mut step.conn(), at).await?;
-    let next = next(pass, seen, Evidence { loses, knows: context.walk.knows(), ..Evidence::default() });
-    save(context, &mut step, work, (pass, next), &[]).await?;
+    save(&mut w, work, (pass, Next::ReadOn), &numbers).await?;
+    let loses = received < ask.limit && Tables::<V>::directory_loses(&mut w.step.conn(), w.at).await?;
+    let next = next(pass, seen, Evidence { loses, knows: context.walk().knows, ..Evidence::default() });
+    save(&mut w, work, (pass, next), &[]).await?;
     let remarks = page.remarks.into_iter().map(|remark| remark::finding(&work.parent, remark));
     let findings: Vec<Finding> = remarks.chain(remark::doubt(&work.parent, next)).chain(told).collect();
-    finding::open(&mut step.conn(), at, &findings).await?;
+    finding::open(&mut w.step.conn(), w.at, &findings).await?;
     let unchanged = i64::try_from(unchanged).unwrap_or(i64::MAX);
     let counted = Counters { pages: 1, rows_seen: received.into(), unchanged, ..Counters::default() };
-    context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..counted }).await?;
+    w.commit(counted).await?;
     context.tell_page(received);
     Ok(next)
 }
 
-async fn save<V: Hierarchy>(
-    context: &Context<V>,
-    step: &mut Step,
-    work: &Work,
-    (pass, next): (&Pass, Next),
-    page: &[i32],
-) -> sqlx::Result<()> {
+async fn save<V: Synced>(w: &mut Writing<'_, V>, work: &Work, (pass, next): (&Pass, Next), page: &[i32]) -> sqlx::Result<()> {
     let (state, shown, pass) = match next {
         Next::ReadOn => (State::Queued, Shown::ByPass, pass.to_stored()),
         Next::ReadAgain => (State::Queued, Shown::ByNextPass, following(pass).to_stored()),
@@ -174,7 +149,7 @@ async fn save<V: Hierarchy>(
         _ => (State::Read, Shown::Together, Pass::default().to_stored()),
     };
     let standing = Standing { pass: &pass, state, page, shown, last_page: None };
-    frontier::save(&mut step.conn(), &context.open, work, standing).await.map(|_| ())
+    frontier::save(&mut w.step.conn(), &w.context.open, work, standing).await.map(|_| ())
 }
 
 /// Whether a row adds nothing: the one live parent that it states, and, where it `is_all` that is read, content and stamp. Of two
@@ -192,24 +167,20 @@ fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
 }
 
 /// The whole directory is read: takes in who lies below the roots.
-pub async fn take_in<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<Counters, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+pub async fn take_in<V: Synced>(w: &mut Writing<'_, V>) -> Result<Counters, Interrupted> {
     let mut counters = Counters::default();
     let directory = Work::new(NodeKey(DIRECTORY.into()), None, 0);
-    for chunk in Tables::<V>::staged(&mut step.conn(), at).await?.chunks(CHUNK) {
-        let existing = Tables::<V>::existing(&mut step.conn(), at, &directory.parent, chunk).await?;
-        let applied = rows::apply::<Tables<V>>(&mut step.conn(), at, chunk, &existing).await?;
+    for chunk in Tables::<V>::staged(&mut w.step.conn(), w.at).await?.chunks(CHUNK) {
+        let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, &directory.parent, chunk).await?;
+        let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, chunk, &existing).await?;
         let pass = Pass::default().to_stored();
         let standing = Standing { pass: &pass, state: State::Read, page: &applied.numbers, shown: Shown::ByPass, last_page: None };
-        frontier::save(&mut step.conn(), &context.open, &directory, standing).await?;
+        frontier::save(&mut w.step.conn(), &w.context.open, &directory, standing).await?;
         let edges: Vec<Edge> = chunk.iter().filter_map(edge).collect();
-        let mut linked = Tables::<V>::link(&mut step.conn(), at, &edges).await?;
-        linked.retired = Tables::<V>::unlink_others(&mut step.conn(), at, &edges).await?;
-        write_link_changes::<Tables<V>>(step, at, &linked).await?;
-        finding::open(&mut step.conn(), at, &applied.findings).await?;
+        let mut linked = Tables::<V>::link(&mut w.step.conn(), w.at, &edges).await?;
+        linked.retired = Tables::<V>::unlink_others(&mut w.step.conn(), w.at, &edges).await?;
+        w.tell_links(&linked).await?;
+        finding::open(&mut w.step.conn(), w.at, &applied.findings).await?;
         counters += applied.counters;
     }
     Ok(counters)

@@ -3,12 +3,11 @@
 
 use super::{
     Interrupted,
-    caller::millis,
-    context::{Context, Tables},
-    directory, links, managers, quota,
+    context::{Context, Synced, Tables},
+    directory, managers, quota,
+    writing::Writing,
 };
 use crate::{
-    clock,
     model::{
         node::NodeKey,
         reach::Reach,
@@ -16,14 +15,12 @@ use crate::{
     },
     store::{
         change::{self, Change},
-        facts::{At, Edge, Linked},
+        facts::{Edge, Linked},
         finding::{self, Finding},
         frontier, ledger,
-        mirror::{Mirror, Mirrored},
+        mirror::Mirror,
         queued, root, run,
-        session::Step,
     },
-    vendor_api::hierarchy::Hierarchy,
 };
 
 /// What is gone.
@@ -36,11 +33,7 @@ struct Gone {
 ///
 /// # Errors
 /// When the database fails or the lease is lost; nothing is written then, and the next run ends the walk.
-pub async fn finish<V>(context: &Context<V>) -> Result<Outcome, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+pub async fn finish<V: Synced>(context: &Context<V>) -> Result<Outcome, Interrupted> {
     match end(context, None).await? {
         Ended::As(outcome) => Ok(outcome),
         // The same again, retiring none.
@@ -67,64 +60,57 @@ struct Guarded {
 }
 
 /// `guarded`: what the guard has forbidden to retire.
-async fn end<V>(context: &Context<V>, guarded: Option<Guarded>) -> Result<Ended, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let begun = clock::instant();
-    let _one = context.writing.lock().await;
-    let mut step = context.session.begin().await?;
-    let at = context.at(&mut step).await?;
-    let reach = context.walk.reach().unwrap_or(Reach::Direct);
-    let before = Tables::<V>::live(&mut step.conn(), at.source_id).await?;
-    let unread = frontier::unproven(&mut step.conn(), &context.open).await?;
-    let mut is_complete = unread == 0 && !finding::any_of(&mut step.conn(), &context.open, &finding::OF_LISTS).await?;
-    let (mut counters, unknown) = managers::place(context, &mut step, at, unread == 0).await?;
+async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Result<Ended, Interrupted> {
+    let mut w = context.write().await?;
+    let reach = context.walk().reach.unwrap_or(Reach::Direct);
+    let before = Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?;
+    let unread = frontier::unproven(&mut w.step.conn(), &context.open).await?;
+    let mut is_complete = unread == 0 && !finding::any_of(&mut w.step.conn(), &context.open, &finding::OF_LISTS).await?;
+    let (mut counters, unknown) = managers::place(&mut w, unread == 0).await?;
     is_complete &= unknown.is_none();
-    finding::open(&mut step.conn(), at, unknown.as_slice()).await?;
+    finding::open(&mut w.step.conn(), w.at, unknown.as_slice()).await?;
     // Where single rows cannot be read, the others are taken in all the same.
-    let is_readable = unread == 1 && finding::any_of(&mut step.conn(), &context.open, &["list_unreadable"]).await?;
+    let is_readable = unread == 1 && finding::any_of(&mut w.step.conn(), &context.open, &["list_unreadable"]).await?;
     if reach == Reach::Directory && (is_complete || is_readable) {
-        counters += directory::take_in(context, &mut step, at).await?;
+        counters += directory::take_in(&mut w).await?;
     }
     if let Some(guarded) = guarded {
         is_complete = false;
-        finding::open(&mut step.conn(), at, &[guarded.finding(context)]).await?;
+        finding::open(&mut w.step.conn(), w.at, &[guarded.finding(context)]).await?;
     } else {
-        let gone = retire::<V>(&mut step, at, reach, is_complete).await?;
+        let gone = retire(&mut w, reach, is_complete).await?;
         if let Some(example) = gone.nodes.iter().min().filter(|_| is_forbidden(context, gone.nodes.len(), before)) {
             return Ok(Ended::Guarded(Guarded { nodes: gone.nodes.len(), live: before, example: example.clone() }));
         }
         counters.retired = i64::try_from(gone.nodes.len()).unwrap_or(i64::MAX);
-        write_gone::<Tables<V>>(&mut step, at, gone).await?;
+        write_gone(&mut w, gone).await?;
     }
-    tell_oddities(context, &mut step, at).await?;
+    tell_oddities(&mut w).await?;
     if reach != Reach::Direct {
         // Lists of children are not read below that level; here it shows only now, when all are linked.
-        let deep = Tables::<V>::too_deep(&mut step.conn(), at, context.max_depth()).await?;
+        let deep = Tables::<V>::too_deep(&mut w.step.conn(), w.at, context.max_depth()).await?;
         is_complete &= deep.is_empty();
-        finding::open(&mut step.conn(), at, &deep.iter().map(|key| too_deep(key, context.max_depth())).collect::<Vec<_>>()).await?;
+        finding::open(&mut w.step.conn(), w.at, &deep.iter().map(|key| too_deep(key, context.max_depth())).collect::<Vec<_>>()).await?;
     }
-    tell_stated_limits(context, &mut step).await?;
+    tell_stated_limits(&mut w).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
-    counters.write_ms = millis(begun.elapsed());
-    close(context, step, outcome, counters).await?;
+    close(w, outcome, counters).await?;
     Ok(Ended::As(outcome))
 }
 
-async fn close<V: Hierarchy>(context: &Context<V>, mut step: Step, outcome: Outcome, counters: Counters) -> Result<(), Interrupted> {
+async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Counters) -> Result<(), Interrupted> {
+    let open = &w.context.open;
     // However many runs it took: the walk is done, and the next one is foreseen anew.
-    finding::withdraw(&mut step.conn(), &context.open, quota::KIND).await?;
+    finding::withdraw(&mut w.step.conn(), open, quota::KIND).await?;
     if outcome == Outcome::Complete {
-        finding::resolve(&mut step.conn(), &context.open).await?;
+        finding::resolve(&mut w.step.conn(), open).await?;
     } else {
-        finding::resolve_seen(&mut step.conn(), &context.open).await?;
+        finding::resolve_seen(&mut w.step.conn(), open).await?;
     }
-    queued::forget_unmet(&mut step.conn(), &context.open).await?;
-    root::forget_unmet(&mut step.conn(), &context.open).await?;
-    run::close_walk(&mut step.conn(), &context.open, outcome == Outcome::Complete).await?;
-    context.commit_closed(step, counters, outcome).await
+    queued::forget_unmet(&mut w.step.conn(), open).await?;
+    root::forget_unmet(&mut w.step.conn(), open).await?;
+    run::close_walk(&mut w.step.conn(), open, outcome == Outcome::Complete).await?;
+    w.close(counters, outcome, (None, None)).await
 }
 
 fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
@@ -133,15 +119,11 @@ fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
 }
 
 /// Cycles, second parents and managers whom the vendor hides are mirrored as its rows say; a person should know.
-async fn tell_oddities<V>(context: &Context<V>, step: &mut Step, at: At) -> sqlx::Result<()>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let hidden = managers::hidden(context, step, at).await?;
-    finding::open(&mut step.conn(), at, &hidden).await?;
-    Tables::<V>::unstage(&mut step.conn(), at.source_id).await?;
-    let told = Tables::<V>::oddities(&mut step.conn(), at).await?.into_iter().filter_map(|oddity| {
+async fn tell_oddities<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<()> {
+    let hidden = managers::hidden(w).await?;
+    finding::open(&mut w.step.conn(), w.at, &hidden).await?;
+    Tables::<V>::unstage(&mut w.step.conn(), w.at.source_id).await?;
+    let told = Tables::<V>::oddities(&mut w.step.conn(), w.at).await?.into_iter().filter_map(|oddity| {
         let (kind, say) = match oddity.kind.as_str() {
             "self_parent" => (
                 "self_parent",
@@ -164,12 +146,12 @@ where
         };
         Some(Finding::new(kind, oddity.key.0, say))
     });
-    finding::open(&mut step.conn(), at, &told.collect::<Vec<_>>()).await
+    finding::open(&mut w.step.conn(), w.at, &told.collect::<Vec<_>>()).await
 }
 
 /// What the vendor stated is kept to; a person should write it into the config.
-pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<()> {
-    let stated = ledger::stated_limits(&mut step.conn(), &context.source.budget).await?;
+pub async fn tell_stated_limits<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<()> {
+    let stated = ledger::stated_limits(&mut w.step.conn(), &w.context.source.budget).await?;
     if stated.is_empty() {
         return Ok(());
     }
@@ -177,48 +159,43 @@ pub async fn tell_stated_limits<V: Hierarchy>(context: &Context<V>, step: &mut S
     let say = format!(
         "the vendor allows only {}, less than the `limits` of budget {}: hiersync keeps to it; write it into the configuration",
         stated.join(" and "),
-        context.source.budget
+        w.context.source.budget
     );
-    let at = context.at(step).await?;
-    finding::open(&mut step.conn(), at, &[Finding::new("limit_learned", context.source.name.clone(), say)]).await
+    finding::open(&mut w.step.conn(), w.at, &[Finding::new("limit_learned", w.context.source.name.clone(), say)]).await
 }
 
 /// Retires links, then nodes, then what hung below those.
-async fn retire<V>(step: &mut Step, at: At, reach: Reach, is_complete: bool) -> sqlx::Result<Gone>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let links = Tables::<V>::retire_links(&mut step.conn(), at, reach, is_complete).await?;
+async fn retire<V: Synced>(w: &mut Writing<'_, V>, reach: Reach, is_complete: bool) -> sqlx::Result<Gone> {
+    let links = Tables::<V>::retire_links(&mut w.step.conn(), w.at, reach, is_complete).await?;
     let mut gone = Gone { links, nodes: Vec::new() };
     if !is_complete {
         return Ok(gone);
     }
     loop {
-        let nodes = Tables::<V>::retire_nodes(&mut step.conn(), at, reach).await?;
+        let nodes = Tables::<V>::retire_nodes(&mut w.step.conn(), w.at, reach).await?;
         if nodes.is_empty() {
             return Ok(gone);
         }
-        gone.links.extend(Tables::<V>::retire_links_below(&mut step.conn(), at, &nodes).await?);
+        gone.links.extend(Tables::<V>::retire_links_below(&mut w.step.conn(), w.at, &nodes).await?);
         gone.nodes.extend(nodes);
     }
 }
 
-async fn write_gone<M: Mirror>(step: &mut Step, at: At, gone: Gone) -> sqlx::Result<()> {
-    let change = |key: &NodeKey| Change { entity: M::NODE, key: key.0.clone(), op: "retire", fields: None, vendor_time: None };
+async fn write_gone<V: Synced>(w: &mut Writing<'_, V>, gone: Gone) -> sqlx::Result<()> {
+    let change = |key: &NodeKey| Change { entity: Tables::<V>::NODE, key: key.0.clone(), op: "retire", fields: None, vendor_time: None };
     let changes: Vec<Change> = gone.nodes.iter().map(change).collect();
-    change::write(&mut step.conn(), at, &changes).await?;
-    links::write_link_changes::<M>(step, at, &Linked { retired: gone.links, ..Linked::default() }).await
+    change::write(&mut w.step.conn(), w.at, &changes).await?;
+    w.tell_links(&Linked { retired: gone.links, ..Linked::default() }).await
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of node counts far below 2^52")]
-fn is_forbidden<V: Hierarchy>(context: &Context<V>, gone: usize, before: i64) -> bool {
+fn is_forbidden<V: Synced>(context: &Context<V>, gone: usize, before: i64) -> bool {
     !context.accept_retire && gone as f64 > context.source.retire_guard * before as f64
 }
 
 impl Guarded {
     #[expect(clippy::cast_precision_loss, reason = "a share of node counts far below 2^52")]
-    fn finding<V: Hierarchy>(&self, context: &Context<V>) -> Finding {
+    fn finding<V: Synced>(&self, context: &Context<V>) -> Finding {
         let Self { nodes, live, example } = self;
         let percent = *nodes as f64 / *live as f64 * 100.0;
         let say = format!(

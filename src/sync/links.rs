@@ -1,19 +1,23 @@
-//! The links that a page shows: written, and what follows where they differ from what was known.
+//! What follows from the rows of a page: the links that they show, and then their lists. A list may turn out to be another node's, and
+//! takes its own links back.
+
+use std::collections::HashSet;
 
 use super::{
-    context::{Context, Tables},
+    Interrupted,
+    context::{Synced, Tables},
     page_plan::{PageLinks, PagePlan},
+    refused,
+    writing::Writing,
 };
 use crate::{
-    model::reach::Reach,
+    model::{node::NodeKey, reach::Reach},
     store::{
-        change::{self, Change},
-        facts::{At, Edge, Linked},
+        facts::{Edge, Linked},
         frontier::Work,
-        mirror::{Mirror, Mirrored},
-        session::Step,
+        mirror::Mirror,
+        queued,
     },
-    vendor_api::hierarchy::Hierarchy,
     walk::pass::Pass,
 };
 
@@ -21,64 +25,36 @@ use crate::{
 const SHORT: u32 = 8;
 
 /// Writes the links of a page and their changes. Gives how many lists are to be read again.
-pub(super) async fn write<V>(
-    context: &Context<V>,
-    step: &mut Step,
-    at: At,
+pub(super) async fn write<V: Synced>(
+    w: &mut Writing<'_, V>,
     work: &Work,
     plan: &PagePlan<V::Row>,
     reach: Option<Reach>,
-) -> sqlx::Result<u64>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let linked = link(context, step, at, work, plan, reach).await?;
-    let lists = reread(context, step, at, reach, &linked, plan).await?;
-    write_link_changes::<Tables<V>>(step, at, &linked).await?;
+) -> sqlx::Result<u64> {
+    let linked = link(w, work, plan, reach).await?;
+    let lists = reread(w, reach, &linked, plan).await?;
+    w.tell_links(&linked).await?;
     Ok(lists)
 }
 
 /// Links the rows. Whom a row names as parent, and no list shows, is settled at the walk's end.
-async fn link<V>(
-    context: &Context<V>,
-    step: &mut Step,
-    at: At,
-    work: &Work,
-    plan: &PagePlan<V::Row>,
-    reach: Option<Reach>,
-) -> sqlx::Result<Linked>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let PageLinks { stated, missing, elsewhere } = plan.links(work, reach, context.caller.vendor.own_row_is_a_link());
+async fn link<V: Synced>(w: &mut Writing<'_, V>, work: &Work, plan: &PagePlan<V::Row>, reach: Option<Reach>) -> sqlx::Result<Linked> {
+    let PageLinks { stated, missing, elsewhere } = plan.links(work, reach, w.context.caller.vendor.own_row_is_a_link());
     let elsewhere: Vec<&V::Row> = elsewhere.into_iter().map(|place| &plan.rows[place]).collect();
-    Tables::<V>::stage(&mut step.conn(), at, &elsewhere, false).await?;
+    Tables::<V>::stage(&mut w.step.conn(), w.at, &elsewhere, false).await?;
     let mut linked = Linked::default();
     if !missing.is_empty() {
-        linked = Tables::<V>::link(&mut step.conn(), at, &missing).await?;
+        linked = Tables::<V>::link(&mut w.step.conn(), w.at, &missing).await?;
     }
     if !stated.is_empty() {
-        linked.retired = Tables::<V>::unlink_others(&mut step.conn(), at, &stated).await?;
+        linked.retired = Tables::<V>::unlink_others(&mut w.step.conn(), w.at, &stated).await?;
     }
     Ok(linked)
 }
 
 /// A child that shows up below another parent than before has moved, or has two: the other parent's list tells, if it is
 /// short and was read already. One that is still to be read tells anyhow.
-async fn reread<V>(
-    context: &Context<V>,
-    step: &mut Step,
-    at: At,
-    reach: Option<Reach>,
-    linked: &Linked,
-    plan: &PagePlan<V::Row>,
-) -> sqlx::Result<u64>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+async fn reread<V: Synced>(w: &mut Writing<'_, V>, reach: Option<Reach>, linked: &Linked, plan: &PagePlan<V::Row>) -> sqlx::Result<u64> {
     // At rest nothing is linked, and who is new has stood nowhere before.
     if reach != Some(Reach::Direct) || (linked.inserted.is_empty() && linked.restored.is_empty()) {
         return Ok(0);
@@ -88,19 +64,45 @@ where
     if edges.is_empty() {
         return Ok(0);
     }
-    let rows = SHORT * context.caller.vendor.page_size();
-    Tables::<V>::reread(&mut step.conn(), at, &edges, rows, &Pass::again().to_stored()).await
+    let rows = SHORT * w.context.caller.vendor.page_size();
+    let lists = Tables::<V>::reread(&mut w.step.conn(), w.at, &edges, rows, &Pass::again().to_stored()).await?;
+    w.is_frontier_changed |= lists > 0;
+    Ok(lists)
 }
 
-/// Writes what was done to links into `change`.
-pub async fn write_link_changes<M: Mirror>(step: &mut Step, at: At, linked: &Linked) -> sqlx::Result<()> {
-    let of = |op: &'static str| move |edge: &Edge| Change::of_link(M::LINK, op, edge);
-    let changes: Vec<Change> = linked
-        .inserted
-        .iter()
-        .map(of("insert"))
-        .chain(linked.restored.iter().map(of("restore")))
-        .chain(linked.retired.iter().map(of("retire")))
-        .collect();
-    change::write(&mut step.conn(), at, &changes).await
+/// Queues the lists that follow from the rows. Those that the walk has met before are told what their parents' rows say now.
+pub(super) async fn follow<V: Synced>(
+    w: &mut Writing<'_, V>,
+    work: &Work,
+    plan: &mut PagePlan<V::Row>,
+    (numbers, changed): (&[i32], &[NodeKey]),
+    reach: Option<Reach>,
+) -> Result<(), Interrupted> {
+    if !reach.is_some_and(Reach::reads_below_roots) {
+        return Ok(());
+    }
+    let vendor = &w.context.caller.vendor;
+    let identifiers = plan.identifiers(vendor);
+    let shared = match identifiers.is_empty() {
+        true => HashSet::new(),
+        false => Tables::<V>::shared(&mut w.step.conn(), w.at, &identifiers).await?,
+    };
+    let lists = plan.follow(vendor, work, numbers, &shared, w.context.max_depth());
+    let leaves = plan.leaves(vendor);
+    let (known_leaves, wanted): (Vec<&Work>, Vec<&Work>) = lists.iter().partition(|list| leaves.contains(&list.parent));
+    let queued = queued::queue(&mut w.step.conn(), &w.context.open, &wanted).await?;
+    let is_new: HashSet<&NodeKey> = queued.iter().map(|list| &list.parent).collect();
+    let met = wanted.iter().filter(|list| !is_new.contains(&list.parent)).chain(&known_leaves).copied();
+    // At rest each node is shown once.
+    let may_be_met = !leaves.is_empty() && w.context.walk().has_moved;
+    let met: Vec<&Work> = met.filter(|list| may_be_met || !leaves.contains(&list.parent)).collect();
+    w.is_frontier_changed |= queued::restate(&mut w.step.conn(), &w.context.open, &met).await? > 0;
+    if w.context.caller.vendor.identifiers_needed() && !changed.is_empty() {
+        for twin in Tables::<V>::twins(&mut w.step.conn(), w.at, changed).await? {
+            refused::take(w, &twin).await?;
+            w.is_frontier_changed = true;
+        }
+    }
+    w.queued.extend(queued);
+    Ok(())
 }

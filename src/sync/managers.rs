@@ -3,21 +3,19 @@
 
 use super::{
     Interrupted,
-    context::{Context, Tables},
+    context::{Context, Synced, Tables},
     directory,
-    links::write_link_changes,
+    writing::Writing,
 };
 use crate::{
     model::{node::NodeKey, reach::Reach, run::Counters},
     store::{
-        facts::{At, Edge, Naming},
+        facts::{Edge, Naming},
         finding::Finding,
         frontier,
-        mirror::{Mirror, Mirrored},
+        mirror::Mirror,
         queued,
-        session::Step,
     },
-    vendor_api::hierarchy::Hierarchy,
     walk::pass::Pass,
 };
 
@@ -25,171 +23,136 @@ use crate::{
 const NAMED: usize = 5;
 
 /// When the lists known so far are read: queues what else must be read to know who reports to whom. `false`: nothing.
-pub async fn ask<V>(context: &Context<V>) -> Result<bool, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let mut step = context.session.begin().await?;
-    let at = context.at(&mut step).await?;
-    let is_told = match context.walk.reach() {
-        None | Some(Reach::Subtree) => search(context, &mut step, at).await?,
-        Some(Reach::Direct) if context.caller.vendor.reach().is_none() => doubt_direct(context, &mut step, at).await?,
-        Some(Reach::Compared) => compare(context, &mut step, at).await?,
+pub async fn ask<V: Synced>(context: &Context<V>) -> Result<bool, Interrupted> {
+    let mut w = context.write().await?;
+    let is_told = match context.walk().reach {
+        None | Some(Reach::Subtree) => search(&mut w).await?,
+        Some(Reach::Direct) if context.caller.vendor.reach().is_none() => doubt_direct(&mut w).await?,
+        Some(Reach::Compared) => compare(&mut w).await?,
         Some(Reach::Direct | Reach::Stated | Reach::Directory) => false,
     };
-    context.commit(step, Counters::default()).await?;
-    if is_told {
-        context.queue.forget().await;
-    }
+    w.is_frontier_changed = is_told;
+    w.commit(Counters::default()).await?;
     Ok(is_told)
 }
 
 /// Asks the search once the roots' lists are read. What it says tells what they hold, where that is not configured.
-async fn search<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<bool, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let told = Tables::<V>::reach_told(&mut step.conn(), at).await?;
+async fn search<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
+    let told = Tables::<V>::reach_told(&mut w.step.conn(), w.at).await?;
     if told.shown == 0 {
         return Ok(false);
     }
-    let Some(state) = frontier::state_of(&mut step.conn(), &context.open, frontier::DIRECTORY).await? else {
-        directory::queue(context, step).await?;
+    let Some(state) = frontier::state_of(&mut w.step.conn(), &w.context.open, frontier::DIRECTORY).await? else {
+        directory::queue(w).await?;
         return Ok(true);
     };
     if state == "given_up" || told.named == 0 {
         // The key may not search, or the search names nobody's manager.
-        context.set_reach(step, Reach::Compared).await?;
-        return Ok(Tables::<V>::queue_below_roots(&mut step.conn(), at).await? > 0);
+        w.set_reach(Reach::Compared).await?;
+        return Ok(Tables::<V>::queue_below_roots(&mut w.step.conn(), w.at).await? > 0);
     }
-    if context.caller.vendor.reach().is_none() {
-        let (_, read_below) = Tables::<V>::overlap(&mut step.conn(), at).await?;
+    if w.context.caller.vendor.reach().is_none() {
+        let (_, read_below) = Tables::<V>::overlap(&mut w.step.conn(), w.at).await?;
         let is_flat = told.below == 0 && read_below == 0;
         if !is_flat && 2 * told.below_shown <= told.below {
             // Whoever came since the roots' lists were read looks like somebody whom they do not reach.
-            return Ok((read_below == 0 && read_roots_again(context, step).await?) || list_by_list(context, step, at).await?);
+            return Ok((read_below == 0 && read_roots_again(w).await?) || list_by_list(w).await?);
         }
     }
-    context.set_reach(step, Reach::Subtree).await?;
+    w.set_reach(Reach::Subtree).await?;
     // Who has left between the two is missed by the search: the roots' lists are read once more.
-    let unnamed = Tables::<V>::unnamed(&mut step.conn(), at, Naming::Search).await?;
-    Ok(!unnamed.is_empty() && read_roots_again(context, step).await?)
+    let unnamed = Tables::<V>::unnamed(&mut w.step.conn(), w.at, Naming::Search).await?;
+    Ok(!unnamed.is_empty() && read_roots_again(w).await?)
 }
 
 /// `false`: the roots' lists were read often enough.
-async fn read_roots_again<V: Hierarchy>(context: &Context<V>, step: &mut Step) -> sqlx::Result<bool> {
-    Ok(queued::read_roots_again(&mut step.conn(), &context.open, &Pass::again().to_stored()).await? > 0)
+async fn read_roots_again<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<bool> {
+    Ok(queued::read_roots_again(&mut w.step.conn(), &w.context.open, &Pass::again().to_stored()).await? > 0)
 }
 
 /// The lists hold direct reports: those of the roots are linked, and everybody in them has a list.
-async fn list_by_list<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<bool, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    context.set_reach(step, Reach::Direct).await?;
-    Tables::<V>::unstage(&mut step.conn(), at.source_id).await?;
-    let shown = Tables::<V>::shown_links(&mut step.conn(), at).await?;
-    link::<V>(step, at, &shown, false).await?;
-    Ok(Tables::<V>::queue_below_roots(&mut step.conn(), at).await? > 0)
+async fn list_by_list<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
+    w.set_reach(Reach::Direct).await?;
+    Tables::<V>::unstage(&mut w.step.conn(), w.at.source_id).await?;
+    let shown = Tables::<V>::shown_links(&mut w.step.conn(), w.at).await?;
+    link(w, &shown, false).await?;
+    Ok(Tables::<V>::queue_below_roots(&mut w.step.conn(), w.at).await? > 0)
 }
 
 /// Lists held direct reports in the last walk. If most of those below the roots stand in the roots' lists too, they do no more.
-async fn doubt_direct<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<bool, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let (among_roots, all_rows) = Tables::<V>::overlap(&mut step.conn(), at).await?;
-    if 2 * among_roots <= all_rows || frontier::state_of(&mut step.conn(), &context.open, frontier::DIRECTORY).await?.is_some() {
+async fn doubt_direct<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
+    let (among_roots, all_rows) = Tables::<V>::overlap(&mut w.step.conn(), w.at).await?;
+    if 2 * among_roots <= all_rows || frontier::state_of(&mut w.step.conn(), &w.context.open, frontier::DIRECTORY).await?.is_some() {
         return Ok(false);
     }
-    directory::queue(context, step).await?;
-    context.set_reach(step, Reach::Subtree).await?;
+    directory::queue(w).await?;
+    w.set_reach(Reach::Subtree).await?;
     Ok(true)
 }
 
 /// All lists are read. Those that show somebody under another manager than is known are read once more, as a second witness.
-async fn compare<V>(context: &Context<V>, step: &mut Step, at: At) -> Result<bool, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    if context.caller.vendor.reach().is_none() {
-        let (among_roots, all_rows) = Tables::<V>::overlap(&mut step.conn(), at).await?;
+async fn compare<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
+    if w.context.caller.vendor.reach().is_none() {
+        let (among_roots, all_rows) = Tables::<V>::overlap(&mut w.step.conn(), w.at).await?;
         if 2 * among_roots <= all_rows {
             // As in the search.
-            return Ok(read_roots_again(context, step).await? || list_by_list(context, step, at).await?);
+            return Ok(read_roots_again(w).await? || list_by_list(w).await?);
         }
     }
-    Ok(Tables::<V>::reread_compared(&mut step.conn(), at, &Pass::again().to_stored()).await? > 0)
+    Ok(Tables::<V>::reread_compared(&mut w.step.conn(), w.at, &Pass::again().to_stored()).await? > 0)
 }
 
 /// At the walk's end: links whom the walk has named as whose manager. A manager whom the vendor hides is kept, as known or as a
 /// placeholder. Gives how many could not be placed, as a finding.
-pub async fn place<V>(context: &Context<V>, step: &mut Step, at: At, is_read: bool) -> sqlx::Result<(Counters, Option<Finding>)>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let reach = context.walk.reach().unwrap_or(Reach::Direct);
+pub async fn place<V: Synced>(w: &mut Writing<'_, V>, is_read: bool) -> sqlx::Result<(Counters, Option<Finding>)> {
+    let reach = w.context.walk().reach.unwrap_or(Reach::Direct);
     let mut counters = Counters::default();
     if matches!(reach, Reach::Directory) {
         return Ok((counters, None));
     }
     let mut edges = Vec::new();
-    for named in Tables::<V>::named(&mut step.conn(), at).await? {
+    for named in Tables::<V>::named(&mut w.step.conn(), w.at).await? {
         if named.is_elsewhere && !named.is_listed {
             continue;
         }
         if !named.is_listed {
-            let (ensured, _) = Tables::<V>::ensure(&mut step.conn(), at, &named.edge.parent).await?;
-            counters += super::roots::told_of::<V>(step, at, &named.edge.parent, ensured).await?;
+            let (ensured, _) = Tables::<V>::ensure(&mut w.step.conn(), w.at, &named.edge.parent).await?;
+            counters += super::roots::told_of(w, &named.edge.parent, ensured).await?;
         }
         edges.push(named.edge);
     }
     if reach == Reach::Compared && is_read {
-        edges.extend(Tables::<V>::compared_links(&mut step.conn(), at).await?);
+        edges.extend(Tables::<V>::compared_links(&mut w.step.conn(), w.at).await?);
     }
-    link::<V>(step, at, &edges, true).await?;
+    link(w, &edges, true).await?;
     let naming = match reach {
         Reach::Subtree => Naming::Search,
         Reach::Compared => Naming::Compared,
         Reach::Stated => Naming::Lines,
         Reach::Direct | Reach::Directory => return Ok((counters, None)),
     };
-    let unnamed = Tables::<V>::unnamed(&mut step.conn(), at, naming).await?;
-    Ok((counters, (!unnamed.is_empty()).then(|| unknown(context, &unnamed))))
+    let unnamed = Tables::<V>::unnamed(&mut w.step.conn(), w.at, naming).await?;
+    Ok((counters, (!unnamed.is_empty()).then(|| unknown(w.context, &unnamed))))
 }
 
-async fn link<V>(step: &mut Step, at: At, edges: &[Edge], is_all: bool) -> sqlx::Result<()>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+async fn link<V: Synced>(w: &mut Writing<'_, V>, edges: &[Edge], is_all: bool) -> sqlx::Result<()> {
     if edges.is_empty() {
         return Ok(());
     }
-    let mut linked = Tables::<V>::link(&mut step.conn(), at, edges).await?;
+    let mut linked = Tables::<V>::link(&mut w.step.conn(), w.at, edges).await?;
     if is_all {
-        linked.retired = Tables::<V>::unlink_others(&mut step.conn(), at, edges).await?;
+        linked.retired = Tables::<V>::unlink_others(&mut w.step.conn(), w.at, edges).await?;
     }
-    write_link_changes::<Tables<V>>(step, at, &linked).await
+    w.tell_links(&linked).await
 }
 
 /// Managers whom rows name and nobody shows, as findings.
-pub async fn hidden<V>(context: &Context<V>, step: &mut Step, at: At) -> sqlx::Result<Vec<Finding>>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    if context.walk.reach() == Some(Reach::Compared) {
+pub async fn hidden<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<Vec<Finding>> {
+    if w.context.walk().reach == Some(Reach::Compared) {
         return Ok(Vec::new());
     }
-    let of_directory = context.walk.reach() == Some(Reach::Directory);
-    let hidden = Tables::<V>::hidden(&mut step.conn(), at, of_directory).await?;
+    let of_directory = w.context.walk().reach == Some(Reach::Directory);
+    let hidden = Tables::<V>::hidden(&mut w.step.conn(), w.at, of_directory).await?;
     let finding = |manager: crate::store::facts::Hidden| {
         let what = if manager.is_placed {
             "their lines are kept as they name them"
@@ -207,7 +170,7 @@ where
 }
 
 /// About users whose manager nobody names.
-fn unknown<V: Hierarchy>(context: &Context<V>, unnamed: &[NodeKey]) -> Finding {
+fn unknown<V: Synced>(context: &Context<V>, unnamed: &[NodeKey]) -> Finding {
     let some: Vec<&str> = unnamed.iter().take(NAMED).map(|key| key.0.as_str()).collect();
     let more = if unnamed.len() > NAMED { ", …" } else { "" };
     let say = format!(

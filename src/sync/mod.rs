@@ -1,14 +1,11 @@
 //! Brings one source's walk forward: work from the store, permit from the budget, page from the vendor, one
 //! transaction. Whoever asks for a run comes through here.
 
-mod another_way;
 pub mod caller;
 pub mod context;
 mod directory;
 pub mod finish;
-mod following;
 pub mod gauges;
-mod given_up;
 mod links;
 mod managers;
 pub mod need;
@@ -19,6 +16,7 @@ pub mod plan;
 pub mod queue;
 pub mod quota;
 pub mod reader;
+mod refused;
 mod remark;
 pub mod report;
 pub mod retry;
@@ -27,6 +25,7 @@ pub mod rows;
 pub mod run;
 mod settle;
 pub mod terms;
+pub mod writing;
 
 use chrono::{DateTime, Utc};
 

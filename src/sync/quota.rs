@@ -5,7 +5,7 @@ use tracing::warn;
 
 use super::{
     Interrupted,
-    context::Context,
+    context::{Context, Synced},
     need::{self, Need},
 };
 use crate::{
@@ -15,31 +15,29 @@ use crate::{
         finding::{self, Finding},
         plan,
     },
-    vendor_api::hierarchy::Hierarchy,
 };
 
 /// The finding that is open until the walk is at its end.
 pub const KIND: &str = "quota_short";
 
 /// Says it if this run cannot finish its walk.
-pub async fn foresee<V: Hierarchy>(context: &Context<V>) -> Result<(), Interrupted> {
+pub async fn foresee<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
     let source = &context.source;
-    let mut step = context.session.begin().await?;
-    let walks = plan::walks(&mut step.conn(), Some(&source.name)).await?.into_iter().next().unwrap_or_default();
-    let held = plan::held(&mut step.conn(), &source.budget).await?;
+    let mut w = context.write().await?;
+    let walks = plan::walks(&mut w.step.conn(), Some(&source.name)).await?.into_iter().next().unwrap_or_default();
+    let held = plan::held(&mut w.step.conn(), &source.budget).await?;
     let need = Need::left(&walks, source.vendor.roots());
     let course = need.course(&mut need::ahead(&held, &source.allowed(&held.stated)), need::begins(&held));
-    let Some(pause) = course.pause else { return Ok(step.commit().await?) };
+    let Some(pause) = course.pause else { return Ok(w.step.commit().await?) };
     warn!(
         source = source.name, budget = source.budget, needed = need.calls, free = pause.calls_before, window = %pause.limit,
         goes_on_at = %pause.until, "the budget does not last for this walk: it is spent, then the walk waits for its window"
     );
-    let at = context.at(&mut step).await?;
-    finding::open(&mut step.conn(), at, &[short(context, need, pause)]).await?;
-    context.commit(step, Counters::default()).await
+    finding::open(&mut w.step.conn(), w.at, &[short(context, need, pause)]).await?;
+    w.commit(Counters::default()).await
 }
 
-fn short<V: Hierarchy>(context: &Context<V>, need: Need, pause: Pause) -> Finding {
+fn short<V: Synced>(context: &Context<V>, need: Need, pause: Pause) -> Finding {
     let (source, budget) = (&context.source.name, &context.source.budget);
     let at_least = if need.is_at_least { "at least " } else { "" };
     let say = format!(

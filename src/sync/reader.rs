@@ -5,22 +5,16 @@ use std::collections::VecDeque;
 use futures::{StreamExt, stream};
 
 use super::{
-    Interrupted, another_way,
-    caller::{CallError, millis},
-    context::Context,
+    Interrupted,
+    caller::CallError,
+    context::{Context, Synced},
     directory,
-    given_up::{give_up, refusal},
     page::{self, Written},
+    refused::{give_up, refused},
 };
 use crate::{
-    clock,
-    model::run::Counters,
-    store::{
-        finding::Finding,
-        frontier::{self, Work},
-        mirror::Mirrored,
-    },
-    vendor_api::{Ask, List, error::VendorError, hierarchy::Hierarchy},
+    store::{finding::Finding, frontier::Work},
+    vendor_api::{Ask, List, error::VendorError},
     walk::{pass::Pass, verdict::Next},
 };
 
@@ -43,11 +37,7 @@ enum Read {
 ///
 /// # Errors
 /// When the run must end before that.
-pub async fn work<V>(context: &Context<V>) -> Result<(), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+pub async fn work<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
     while let Some(work) = context.queue.next(&context.session, &context.open, &context.writing).await? {
         let read = if work.is_directory() { directory::read(context, &work).await.map(|()| None) } else { read_list(context, &work).await };
         context.queue.put_down(&work, read.as_ref().ok().cloned().flatten()).await;
@@ -57,11 +47,7 @@ where
 }
 
 /// Reads a list to its end. Gives it, if it is to be begun anew later.
-async fn read_list<V>(context: &Context<V>, work: &Work) -> Result<Option<Work>, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+async fn read_list<V: Synced>(context: &Context<V>, work: &Work) -> Result<Option<Work>, Interrupted> {
     let mut pass = Pass::from_stored(&work.pass);
     let mut limit = pass.limit.unwrap_or_else(|| context.caller.vendor.page_size());
     let list = match context.caller.vendor.list(&work.parent, work.ask.as_ref()) {
@@ -90,17 +76,13 @@ where
 /// Reads pages, several at a time while the list is calm and its length is known, and takes them in their order.
 ///
 /// `total`: the list's length by the count beside its last page, where that is known to mean it.
-async fn read_on<V>(
+async fn read_on<V: Synced>(
     context: &Context<V>,
     work: &Work,
     pass: &mut Pass,
     total: &mut Option<i64>,
     (list, limit): (&List, u32),
-) -> Result<Read, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+) -> Result<Read, Interrupted> {
     let at_once = usize::try_from(context.source.concurrency).unwrap_or(1);
     let calls = stream::iter(pass.ahead(limit, work.expected.or(*total))).map(|offset| {
         let ask = Ask { list: list.clone(), offset, limit };
@@ -161,31 +143,4 @@ where
             },
         }
     }
-}
-
-/// The vendor refuses a list: it is asked for by the next identifier, or it is settled when no list is left.
-async fn refused<V>(context: &Context<V>, work: &Work, error: VendorError) -> Result<(), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    if !matches!(error, VendorError::Rejected(_)) {
-        return give_up(context, work, refusal(work, &error)).await;
-    }
-    let begun = clock::instant();
-    let _one = context.writing.lock().await;
-    let mut step = context.session.begin().await?;
-    let at = context.at(&mut step).await?;
-    if frontier::asked_by(&mut step.conn(), &context.open, &work.parent).await? != work.ask {
-        // It is asked for in another way by now.
-        return Ok(());
-    }
-    match another_way::next(context, &mut step, at, &work.parent).await? {
-        Some(ask) => frontier::ask_by(&mut step.conn(), &context.open, &work.parent, &ask).await?,
-        None => frontier::refuse(&mut step.conn(), &context.open, &work.parent, &refusal(work, &error).say).await?,
-    }
-    context.remember(&mut step, true, 0).await?;
-    context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await?;
-    context.queue.forget().await;
-    Ok(())
 }

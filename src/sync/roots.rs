@@ -4,12 +4,12 @@ use futures::FutureExt;
 
 use super::{
     Interrupted,
-    caller::{CallError, millis},
-    context::{Context, Tables},
+    caller::CallError,
+    context::{Context, Synced, Tables},
     rows,
+    writing::Writing,
 };
 use crate::{
-    clock,
     model::{
         node::{Node, NodeKey},
         reach::Reach,
@@ -17,25 +17,20 @@ use crate::{
     },
     store::{
         change::{self, Change},
-        facts::{At, Ensured},
+        facts::Ensured,
         finding::{self, Finding},
         frontier::Work,
-        mirror::{Mirror, Mirrored},
+        mirror::Mirror,
         queued, root,
-        session::Step,
     },
-    vendor_api::hierarchy::{Hierarchy, Root},
+    vendor_api::hierarchy::Root,
 };
 
 /// Resolves the roots that this walk has not resolved yet, and takes in those that it has not taken in.
 ///
 /// # Errors
 /// When the run must end.
-pub async fn resolve<V>(context: &Context<V>) -> Result<(), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+pub async fn resolve<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
     let mut step = context.session.begin().await?;
     let resolved = root::resolved(&mut step.conn(), &context.open).await?;
     step.commit().await?;
@@ -52,26 +47,17 @@ where
 }
 
 /// Learns the root's key, and writes it down.
-async fn find<V>(context: &Context<V>, root: &Root) -> Result<NodeKey, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+async fn find<V: Synced>(context: &Context<V>, root: &Root) -> Result<NodeKey, Interrupted> {
     let (key, finding) = look_up(context, root).await?;
-    let mut step = context.session.begin().await?;
-    let at = context.at(&mut step).await?;
-    root::write(&mut step.conn(), &context.open, &root.asked_by, &key).await?;
-    finding::open(&mut step.conn(), at, finding.as_slice()).await?;
-    context.commit(step, Counters::default()).await?;
+    let mut w = context.write().await?;
+    root::write(&mut w.step.conn(), &context.open, &root.asked_by, &key).await?;
+    finding::open(&mut w.step.conn(), w.at, finding.as_slice()).await?;
+    w.commit(Counters::default()).await?;
     Ok(key)
 }
 
 /// The root's key, and a finding if it could not be learned.
-async fn look_up<V>(context: &Context<V>, root: &Root) -> Result<(NodeKey, Option<Finding>), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+async fn look_up<V: Synced>(context: &Context<V>, root: &Root) -> Result<(NodeKey, Option<Finding>), Interrupted> {
     let Some(identifier) = &root.identifier else { return Ok((root.key.clone(), None)) };
     let vendor = &context.caller.vendor;
     let mut was_asked = false;
@@ -101,17 +87,13 @@ where
 }
 
 /// The root's own row: lists show children, so a root is on none. Where the vendor refuses it, the walk is not the worse for it.
-async fn own_row<V>(context: &Context<V>, key: &NodeKey) -> Result<Option<V::Row>, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+async fn own_row<V: Synced>(context: &Context<V>, key: &NodeKey) -> Result<Option<V::Row>, Interrupted> {
     let mut step = context.session.begin().await?;
     let is_in_a_list = Tables::<V>::has_parent(&mut step.conn(), context.open.lease.source_id, key).await?;
     step.commit().await?;
     // The directory and other roots' lists show rows of another shape: one of the two it must be.
     let is_unknown = key.0.starts_with('-');
-    if is_unknown || is_in_a_list || context.walk.reach() == Some(Reach::Directory) {
+    if is_unknown || is_in_a_list || context.walk().reach == Some(Reach::Directory) {
         return Ok(None);
     }
     let vendor = &context.caller.vendor;
@@ -122,53 +104,38 @@ where
     }
 }
 
-async fn take_in<V>(context: &Context<V>, root: &Root, key: &NodeKey, row: Option<V::Row>) -> Result<(), Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let begun = clock::instant();
-    let _one = context.writing.lock().await;
-    let mut step = context.session.begin().await?;
-    let at = context.at(&mut step).await?;
+async fn take_in<V: Synced>(context: &Context<V>, root: &Root, key: &NodeKey, row: Option<V::Row>) -> Result<(), Interrupted> {
+    let mut w = context.write().await?;
     let mut counters = Counters::default();
     if let Some(row) = &row {
         let row = std::slice::from_ref(row);
-        let existing = Tables::<V>::existing(&mut step.conn(), at, key, row).await?;
-        let applied = rows::apply::<Tables<V>>(&mut step.conn(), at, row, &existing).await?;
-        finding::open(&mut step.conn(), at, &applied.findings).await?;
+        let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, key, row).await?;
+        let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, row, &existing).await?;
+        finding::open(&mut w.step.conn(), w.at, &applied.findings).await?;
         counters = applied.counters;
     }
-    let (ensured, node_no) = Tables::<V>::ensure(&mut step.conn(), at, key).await?;
+    let (ensured, node_no) = Tables::<V>::ensure(&mut w.step.conn(), w.at, key).await?;
     // Two identifiers may lead to the same root.
-    let is_first = root::taken_in(&mut step.conn(), &context.open, &root.asked_by, key).await?;
+    let is_first = root::taken_in(&mut w.step.conn(), &context.open, &root.asked_by, key).await?;
     if row.is_none() {
-        counters = told_of::<V>(&mut step, at, key, ensured).await?;
+        counters = told_of(&mut w, key, ensured).await?;
         counters.unchanged = i64::from(ensured == Ensured::Known && is_first);
     }
-    let mut queued = Vec::new();
-    if context.walk.reach() != Some(Reach::Directory) {
+    if context.walk().reach != Some(Reach::Directory) {
         let list = Work { ask: root.identifier.clone(), ..Work::new(key.clone(), Some(node_no), 0) };
-        queued = queued::queue(&mut step.conn(), &context.open, &[&list]).await?;
+        w.queued = queued::queue(&mut w.step.conn(), &context.open, &[&list]).await?;
     }
-    counters.write_ms = millis(begun.elapsed());
-    context.commit(step, counters).await?;
-    context.queue.add(queued).await;
-    Ok(())
+    w.commit(counters).await
 }
 
 /// Writes into `change` what became of a row of which only the id is known, and counts it.
-pub async fn told_of<V>(step: &mut Step, at: At, key: &NodeKey, ensured: Ensured) -> sqlx::Result<Counters>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+pub async fn told_of<V: Synced>(w: &mut Writing<'_, V>, key: &NodeKey, ensured: Ensured) -> sqlx::Result<Counters> {
     let change = |op| Change { entity: Tables::<V>::NODE, key: key.0.clone(), op, fields: None, vendor_time: None };
     let (op, counters) = match ensured {
         Ensured::Inserted => ("insert", Counters { inserted: 1, ..Counters::default() }),
         Ensured::Restored => ("restore", Counters { restored: 1, ..Counters::default() }),
         Ensured::Known => return Ok(Counters::default()),
     };
-    change::write(&mut step.conn(), at, &[change(op)]).await?;
+    change::write(&mut w.step.conn(), w.at, &[change(op)]).await?;
     Ok(counters)
 }

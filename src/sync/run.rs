@@ -1,6 +1,6 @@
 //! One run, from the lease to the closed row.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::{
     Interrupted,
     caller::Caller,
-    context::{Context, WalkSeen},
+    context::{Context, Synced},
     directory, finish,
     gauges::Gauges,
     managers,
@@ -30,12 +30,9 @@ use crate::{
     store::{
         lease,
         ledger::PgLedger,
-        mirror::Mirrored,
         report::{self, ChangeRow, RunRow},
-        run,
         session::Session,
     },
-    vendor_api::hierarchy::Hierarchy,
 };
 
 /// Changes that a dry run tells of at most.
@@ -58,7 +55,7 @@ pub struct Wanted {
 ///
 /// # Errors
 /// When there was no run; a run that failed is a [`Report`].
-pub async fn run<V>(
+pub async fn run<V: Synced>(
     shared: &Shared,
     source: &Source,
     vendor: V,
@@ -66,11 +63,7 @@ pub async fn run<V>(
     wanted: Wanted,
     stop: &CancellationToken,
     gauges: Arc<Gauges>,
-) -> Result<Report, NoRun>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+) -> Result<Report, NoRun> {
     let session = if wanted.dry_run { Session::dry(&shared.pool).await? } else { Session::Lasting(shared.pool.clone()) };
     let open = open::open(shared, source, &session, &vendor.shape(), wanted.trigger, stop).await?;
     info!(source = source.name, run = open.run_id, walk = open.walk_id, trigger = wanted.trigger.word(), "run begins");
@@ -84,18 +77,14 @@ where
         writing: tokio::sync::Mutex::new(()),
         accept_retire: wanted.accept_retire,
         gauges,
-        walk: WalkSeen::default(),
+        walk: Mutex::default(),
         slots: Semaphore::new(usize::try_from(source.concurrency).unwrap_or(1)),
     };
     let ended = context.work_under_lease(source.concurrency, &inner).await;
     Ok(context.report(ended, wanted).await)
 }
 
-impl<V> Context<V>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
+impl<V: Synced> Context<V> {
     /// Works while the lease is renewed. When either ends, so does the other.
     async fn work_under_lease(&self, concurrency: u32, inner: &CancellationToken) -> Result<Outcome, Interrupted> {
         let work = async {
@@ -112,11 +101,11 @@ where
         quota::foresee(self).await?;
         self.recall().await?;
         roots::resolve(self).await?;
-        if self.walk.reach() == Some(Reach::Directory) {
-            let mut step = self.session.begin().await?;
-            directory::queue(self, &mut step).await?;
-            self.commit(step, Counters::default()).await?;
-            self.queue.forget().await;
+        if self.walk().reach == Some(Reach::Directory) {
+            let mut w = self.write().await?;
+            directory::queue(&mut w).await?;
+            w.is_frontier_changed = true;
+            w.commit(Counters::default()).await?;
         }
         loop {
             self.read_lists(concurrency).await?;
@@ -138,9 +127,7 @@ where
         });
         worst(futures::future::join_all(workers).await)
     }
-}
 
-impl<V: Hierarchy> Context<V> {
     async fn keep_lease(&self, inner: &CancellationToken) -> Result<(), Interrupted> {
         loop {
             tokio::select! {
@@ -194,20 +181,18 @@ impl<V: Hierarchy> Context<V> {
     }
 
     async fn close_interrupted(&self, interrupted: &Interrupted, outcome: Outcome) -> Result<(), Interrupted> {
-        let mut step = self.session.begin().await?;
+        let mut w = self.write().await?;
         let resume_at = match interrupted {
             Interrupted::Throttled { resume_at, .. } => *resume_at,
             _ => None,
         };
         let why = (outcome != Outcome::Stopped).then(|| chain(interrupted));
-        finish::tell_stated_limits(self, &mut step).await?;
-        if !run::count(&mut step.conn(), &self.open, &self.caller.take_counters()).await? {
+        finish::tell_stated_limits(&mut w).await?;
+        match w.close(Counters::default(), outcome, (why.as_deref(), resume_at)).await {
             // Another holder has closed it.
-            return Ok(());
+            Err(Interrupted::LeaseLost) => Ok(()),
+            closed => closed,
         }
-        run::close(&mut step.conn(), &self.open, outcome, why.as_deref(), resume_at).await?;
-        lease::release(&mut step.conn(), self.open.lease).await?;
-        Ok(step.commit().await?)
     }
 
     async fn told(&self, wanted: Wanted) -> sqlx::Result<(Option<RunRow>, Vec<ChangeRow>)> {

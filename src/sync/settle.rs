@@ -3,19 +3,19 @@
 
 use std::collections::HashMap;
 
-use super::{Interrupted, caller::millis, context::Context, remark};
+use super::{
+    Interrupted,
+    context::{Context, Synced},
+    remark,
+    writing::Writing,
+};
 use crate::{
-    clock,
     model::{node::NodeKey, run::Counters},
     store::{
         doubt::{self, Doubtful},
-        facts::At,
         finding::{self, Finding},
         frontier::{self, Shown, Standing, State, Work},
-        mirror::Mirrored,
-        session::Step,
     },
-    vendor_api::hierarchy::Hierarchy,
     walk::{
         pass::Pass,
         settle::{Above, Doubt, Verdict, settle},
@@ -26,61 +26,55 @@ use crate::{
 const ROUNDS: u32 = 64;
 
 /// Settles what can be settled, and queues the rest. `false`: nothing is left to do.
-pub async fn lists<V>(context: &Context<V>) -> Result<bool, Interrupted>
-where
-    V: Hierarchy,
-    V::Row: Mirrored,
-{
-    let begun = clock::instant();
-    let _one = context.writing.lock().await;
-    let mut step = context.session.begin().await?;
-    let queued = doubt::queue_tight(&mut step.conn(), &context.open).await?;
+pub async fn lists<V: Synced>(context: &Context<V>) -> Result<bool, Interrupted> {
+    let mut w = context.write().await?;
+    let queued = doubt::queue_tight(&mut w.step.conn(), &context.open).await?;
     if queued == 0 {
-        let at = context.at(&mut step).await?;
-        let doubtful = doubt::all(&mut step.conn(), &context.open).await?;
+        let doubtful = doubt::all(&mut w.step.conn(), &context.open).await?;
         if doubtful.is_empty() {
-            step.commit().await?;
+            w.step.commit().await?;
             return Ok(false);
         }
-        let is_late = context.walk.next_round() > ROUNDS;
+        context.learn(|walk| walk.rounds += 1);
+        let is_late = context.walk().rounds > ROUNDS;
         // Upper ones first: what becomes of them settles those below.
         let mut settled: HashMap<&NodeKey, Above> = HashMap::new();
         for list in &doubtful {
             let above = list.above.as_ref().and_then(|above| settled.get(above)).copied().unwrap_or_else(|| above(list, is_late));
-            if let Some(as_above) = one(context, &mut step, at, list, above).await? {
+            if let Some(as_above) = one(&mut w, list, above).await? {
                 settled.insert(&list.parent, as_above);
             }
         }
     }
-    context.commit(step, Counters { write_ms: millis(begun.elapsed()), ..Counters::default() }).await?;
-    context.queue.forget().await;
+    w.is_frontier_changed = true;
+    w.commit(Counters::default()).await?;
     Ok(true)
 }
 
 /// Settles one list. Gives what it is to those below it, if it is settled for good.
-async fn one<V: Hierarchy>(context: &Context<V>, step: &mut Step, at: At, list: &Doubtful, above: Above) -> sqlx::Result<Option<Above>> {
+async fn one<V: Synced>(w: &mut Writing<'_, V>, list: &Doubtful, above: Above) -> sqlx::Result<Option<Above>> {
     let pass = Pass::from_stored(&list.pass);
-    let open = &context.open;
-    let verdict = settle(doubt_of(context, list, &pass), above);
+    let open = &w.context.open;
+    let verdict = settle(doubt_of(w.context, list, &pass), above);
     match verdict {
         Verdict::Wait => {}
         Verdict::ReadAbove => {
             // Several lists may wait for the same one above.
             if let Some(above) = &list.above {
-                doubt::read_again(&mut step.conn(), open, above, &Pass::again().to_stored()).await?;
+                doubt::read_again(&mut w.step.conn(), open, above, &Pass::again().to_stored()).await?;
             }
-            doubt::recount(&mut step.conn(), open, &list.parent).await?;
+            doubt::recount(&mut w.step.conn(), open, &list.parent).await?;
         }
         Verdict::ReadAgain => {
-            doubt::read_again(&mut step.conn(), open, &list.parent, &pass.following().to_stored()).await?;
+            doubt::read_again(&mut w.step.conn(), open, &list.parent, &pass.following().to_stored()).await?;
         }
-        Verdict::Read => end(context, step, list, State::Read, Shown::ByPass).await?,
-        Verdict::ReadTogether => end(context, step, list, State::Read, Shown::Together).await?,
-        Verdict::Gone => end(context, step, list, State::Read, Shown::Nobody).await?,
+        Verdict::Read => end(w, list, State::Read, Shown::ByPass).await?,
+        Verdict::ReadTogether => end(w, list, State::Read, Shown::Together).await?,
+        Verdict::Gone => end(w, list, State::Read, Shown::Nobody).await?,
         Verdict::Unproven => {
             let state = if list.refusal.is_some() { State::GivenUp } else { State::Unproven };
-            end(context, step, list, state, Shown::Together).await?;
-            finding::open(&mut step.conn(), at, &[unproven(list, &pass)]).await?;
+            end(w, list, state, Shown::Together).await?;
+            finding::open(&mut w.step.conn(), w.at, &[unproven(list, &pass)]).await?;
         }
     }
     Ok(match verdict {
@@ -90,13 +84,13 @@ async fn one<V: Hierarchy>(context: &Context<V>, step: &mut Step, at: At, list: 
     })
 }
 
-async fn end<V: Hierarchy>(context: &Context<V>, step: &mut Step, list: &Doubtful, state: State, shown: Shown) -> sqlx::Result<()> {
+async fn end<V: Synced>(w: &mut Writing<'_, V>, list: &Doubtful, state: State, shown: Shown) -> sqlx::Result<()> {
     let standing = Standing { pass: &Pass::default().to_stored(), state, page: &[], shown, last_page: None };
     let work = Work { ask: list.ask.clone(), ..Work::new(list.parent.clone(), None, 0) };
-    frontier::save(&mut step.conn(), &context.open, &work, standing).await.map(|_| ())
+    frontier::save(&mut w.step.conn(), &w.context.open, &work, standing).await.map(|_| ())
 }
 
-fn doubt_of<V: Hierarchy>(context: &Context<V>, list: &Doubtful, pass: &Pass) -> Doubt {
+fn doubt_of<V: Synced>(context: &Context<V>, list: &Doubtful, pass: &Pass) -> Doubt {
     let limit = pass.limit.unwrap_or_else(|| context.caller.vendor.page_size());
     Doubt {
         is_refused: list.refusal.is_some(),
