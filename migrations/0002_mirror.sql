@@ -288,11 +288,12 @@ comment on index hiersync.finding_open is 'The same finding is open once.';
 -- A version begins at the time of the page that brought it (`valid_from`) and ends where the next one begins (`valid_to`). Each
 -- begins at least a microsecond after the one before, and after its retirement, whatever the clock says: periods never overlap.
 -- Retiring makes no version: it only sets `retired_at`, from which the time before can be told. A version of a customer is kept
--- whole, whatever of it was replaced.
+-- whole, whatever of it was replaced. The times stand first: a column that is added to a table and to its history stands in the same
+-- order in both.
 
 create table hiersync.customer_history (
-    like hiersync.customer including comments,
     valid_to timestamptz not null,
+    like hiersync.customer including comments,
     primary key (source_id, customer_id, valid_from),
     check (valid_from < valid_to)
 );
@@ -301,9 +302,9 @@ comment on column hiersync.customer_history.valid_from is 'Since when it stood.'
 comment on column hiersync.customer_history.valid_to is 'When it was replaced: it stood until just before.';
 
 create table hiersync.customer_profile_history (
-    like hiersync.customer_profile including comments,
     valid_from timestamptz not null,
     valid_to timestamptz not null,
+    like hiersync.customer_profile including comments,
     primary key (source_id, customer_id, valid_from, profile_no),
     check (valid_from < valid_to)
 );
@@ -312,9 +313,9 @@ comment on column hiersync.customer_profile_history.valid_from is 'Since when it
 comment on column hiersync.customer_profile_history.valid_to is 'When it was replaced: it stood until just before.';
 
 create table hiersync.customer_identifier_history (
-    like hiersync.customer_identifier including comments,
     valid_from timestamptz not null,
     valid_to timestamptz not null,
+    like hiersync.customer_identifier including comments,
     primary key (source_id, customer_id, valid_from, profile_no, identifier_no),
     check (valid_from < valid_to)
 );
@@ -323,9 +324,9 @@ comment on column hiersync.customer_identifier_history.valid_from is 'Since when
 comment on column hiersync.customer_identifier_history.valid_to is 'When it was replaced: it stood until just before.';
 
 create table hiersync.customer_channel_history (
-    like hiersync.customer_channel including comments,
     valid_from timestamptz not null,
     valid_to timestamptz not null,
+    like hiersync.customer_channel including comments,
     primary key (source_id, customer_id, valid_from, profile_no, channel_no),
     check (valid_from < valid_to)
 );
@@ -334,8 +335,8 @@ comment on column hiersync.customer_channel_history.valid_from is 'Since when it
 comment on column hiersync.customer_channel_history.valid_to is 'When it was replaced: it stood until just before.';
 
 create table hiersync.customer_link_history (
-    like hiersync.customer_link including comments,
     valid_to timestamptz not null,
+    like hiersync.customer_link including comments,
     primary key (source_id, parent_id, child_id, valid_from),
     check (valid_from < valid_to)
 );
@@ -348,8 +349,8 @@ create index customer_link_history_child on hiersync.customer_link_history (sour
 comment on index hiersync.customer_link_history_child is 'Finds a child''s former parents.';
 
 create table hiersync.reporting_user_history (
-    like hiersync.reporting_user including comments,
     valid_to timestamptz not null,
+    like hiersync.reporting_user including comments,
     primary key (source_id, user_id, valid_from),
     check (valid_from < valid_to)
 );
@@ -358,8 +359,8 @@ comment on column hiersync.reporting_user_history.valid_from is 'Since when it s
 comment on column hiersync.reporting_user_history.valid_to is 'When it was replaced: it stood until just before.';
 
 create table hiersync.reporting_line_history (
-    like hiersync.reporting_line including comments,
     valid_to timestamptz not null,
+    like hiersync.reporting_line including comments,
     primary key (source_id, manager_id, user_id, valid_from),
     check (valid_from < valid_to)
 );
@@ -370,3 +371,39 @@ comment on column hiersync.reporting_line_history.valid_to is 'When it was repla
 -- Finds a user's former managers.
 create index reporting_line_history_user on hiersync.reporting_line_history (source_id, user_id);
 comment on index hiersync.reporting_line_history_user is 'Finds a user''s former managers.';
+
+-- Both vendors' nodes and links under one set of names, so that what holds for both is written once.
+create view hiersync_internal.customer_node as
+select source_id, customer_id as id, node_no, digest, auto_update_time, extra, is_placeholder, first_seen_at, changed_at, retired_at,
+    retired_walk_id, valid_from
+from hiersync.customer;
+comment on view hiersync_internal.customer_node is 'Customers by the names that both vendors'' nodes have.';
+
+create view hiersync_internal.user_node as
+select source_id, user_id as id, node_no, digest, auto_update_time, extra, is_placeholder, first_seen_at, changed_at, retired_at,
+    retired_walk_id, valid_from
+from hiersync.reporting_user;
+comment on view hiersync_internal.user_node is 'Users by the names that both vendors'' nodes have.';
+
+create view hiersync_internal.customer_edge as table hiersync.customer_link;
+comment on view hiersync_internal.customer_edge is 'Customers'' links by the names that both vendors'' links have.';
+
+create view hiersync_internal.customer_edge_history as table hiersync.customer_link_history;
+comment on view hiersync_internal.customer_edge_history is 'Their history.';
+
+create view hiersync_internal.user_edge as
+select source_id, manager_id as parent_id, user_id as child_id, first_seen_at, retired_at, valid_from from hiersync.reporting_line;
+comment on view hiersync_internal.user_edge is 'Users'' lines by the names that both vendors'' links have.';
+
+create view hiersync_internal.user_edge_history as
+select source_id, manager_id as parent_id, user_id as child_id, first_seen_at, retired_at, valid_from, valid_to
+from hiersync.reporting_line_history;
+comment on view hiersync_internal.user_edge_history is 'Their history.';
+
+-- Sets of nodes as rows.
+create view hiersync_internal.shown as
+select f.source_id, f.walk_id, f.parent_key, f.node_no as parent_no, f.depth, f.list_no, n.node_no
+from hiersync_internal.frontier f
+cross join lateral unnest(f.seen) as r (numbers)
+cross join lateral generate_series(lower(r.numbers), upper(r.numbers) - 1) as n (node_no);
+comment on view hiersync_internal.shown is 'Which node the last pass over which list has shown.';

@@ -143,7 +143,7 @@ impl One {
             () = tokio::time::sleep(LOOK_AFTER_OTHERS) => {}
             () = self.stop.cancelled() => return false,
         }
-        let last = async { report::runs(&mut self.app.begin().await?.conn(), Some(&self.source.name), 1).await };
+        let last = async { report::runs(&mut self.app.begin().await?.conn(), Some(&self.source.name), None, 1).await };
         match last.await {
             Ok(runs) => runs.first().is_some_and(|run| run.outcome.is_none()),
             Err(error) => {
@@ -198,7 +198,7 @@ mod tests {
             trigger: "schedule".into(),
             started_at: at(0),
             finished_at: Some(at(1)),
-            outcome: Some(outcome.word().into()),
+            outcome: Some(outcome.as_ref().into()),
             requests: 0,
             throttled: 0,
             retried: 0,

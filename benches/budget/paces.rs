@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use hiersync::{
     app::Client,
     clock,
-    model::{node::NodeKey, run::Trigger},
+    model::{node::NodeId, run::Trigger},
     simulator::{
         door::Latency,
         leadsquared::{LeadSquaredSim, make::Flavour, settings::LeadSquaredSettings, world::LeadSquaredWorld},
@@ -104,7 +104,7 @@ async fn bucket(latency: Duration) -> Seen {
     let app = home.app().await;
     let Client::LeadSquared(client) = app.client(&app.config.sources[0]).unwrap() else { panic!("another vendor") };
     let root = vendor.world().roots()[0];
-    let keys: Vec<NodeKey> = std::iter::once(root).chain(vendor.world().reports(root).to_vec()).map(|id| NodeKey(id.to_string())).collect();
+    let keys: Vec<NodeId> = std::iter::once(root).chain(vendor.world().reports(root).to_vec()).map(NodeId::from).collect();
     let begun = clock::instant();
     let tokens = tokio::sync::Mutex::new((25.0, begun));
     let take = || async {
@@ -121,8 +121,8 @@ async fn bucket(latency: Duration) -> Seen {
         }
     };
     let (client, take) = (&client, &take);
-    let ask = |key: NodeKey| async move {
-        let list = client.list(&key, None).unwrap();
+    let ask = |key: NodeId| async move {
+        let list = client.list(key, None).unwrap();
         loop {
             take().await;
             let ask = Ask { list: list.clone(), offset: 0, limit: client.page_size() };

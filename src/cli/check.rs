@@ -110,7 +110,7 @@ async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: 
 
 fn first_list<V: Hierarchy>(vendor: &V) -> Result<List, String> {
     let root = vendor.roots().into_iter().next().ok_or("the source has no roots")?;
-    vendor.list(&root.key, root.identifier.as_ref())
+    vendor.list(root.key, root.identifier.as_ref())
 }
 
 fn exit_of(interrupted: &Interrupted) -> Exit {

@@ -105,7 +105,7 @@ async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Tim
         if is_missed(last_firing, last_start) {
             info!(source = source.name, "a firing was missed while nobody was up: made up now");
             runner.trigger(&source.name, Trigger::Startup);
-        } else if was_cut_short(&report::runs(&mut app.begin().await?.conn(), Some(&source.name), 1).await?) {
+        } else if was_cut_short(&report::runs(&mut app.begin().await?.conn(), Some(&source.name), None, 1).await?) {
             info!(source = source.name, "the last run was cut short: its walk goes on now");
             runner.trigger(&source.name, Trigger::Startup);
         }

@@ -120,7 +120,7 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
 /// # Errors
 /// When the source is not known, or the database fails.
 pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
-    let rows = report::runs(&mut app.begin().await?.conn(), args.source.as_deref(), args.limit).await?;
+    let rows = report::runs(&mut app.begin().await?.conn(), args.source.as_deref(), None, args.limit).await?;
     is_known(args.source.as_ref(), rows.is_empty(), &app)?;
     app.close().await;
     if args.json {

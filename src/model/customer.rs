@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     difference,
-    node::{Node, NodeKey},
+    node::{Node, NodeId},
     reach::Stated,
 };
 
@@ -169,8 +169,8 @@ fn has_text(value: Option<&str>) -> bool {
 }
 
 impl Node for Customer {
-    fn key(&self) -> NodeKey {
-        NodeKey(self.id.to_string())
+    fn key(&self) -> NodeId {
+        NodeId::from(self.id)
     }
 
     fn content(&self) -> Map<String, Value> {
@@ -203,7 +203,7 @@ impl Node for Customer {
     }
 
     fn stated_parent(&self) -> Stated {
-        self.parent.map_or(Stated::Nothing, |id| Stated::Parent(NodeKey(id.to_string())))
+        self.parent.map_or(Stated::Nothing, |id| Stated::Parent(NodeId::from(id)))
     }
 
     fn stamp(&self) -> Option<DateTime<Utc>> {

@@ -5,37 +5,99 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{difference, digest::Digest, reach::Stated};
 
-/// A node's id as text: as it stands in `change.key`, `finding.key` and the frontier.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct NodeKey(pub String);
+/// Names a node, or what stands in its place in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, derive_more::From)]
+#[serde(into = "String", from = "String")]
+pub enum NodeId {
+    /// A customer's id; negative for a root whose id could not be learned.
+    Customer(i64),
+    /// A user's id.
+    User(Uuid),
+    /// A row that could not be read, by a digest of its text, so that it keeps its place among the others.
+    #[from(ignore)]
+    Unreadable(u64),
+    /// In place of a parent: the directory of all users.
+    #[from(ignore)]
+    Everybody,
+}
 
-impl NodeKey {
-    /// Stands for a row of this text, which could not be read, so that it keeps its place among the others. No vendor's id begins so.
+impl NodeId {
+    /// Stands for a row of this text, which could not be read.
     pub fn unreadable(text: &str) -> Self {
-        Self(format!("?{:016x}", xxh3_64(text.as_bytes())))
+        Self::Unreadable(xxh3_64(text.as_bytes()))
+    }
+
+    /// From the text that [`fmt::Display`] gives, as it stands in the frontier, in `change.key` and `finding.key`.
+    pub fn parse(text: &str) -> Self {
+        let unreadable = || text.strip_prefix('?').and_then(|digest| u64::from_str_radix(digest, 16).ok()).map(Self::Unreadable);
+        let user = || Uuid::try_parse(text).ok().map(Self::User);
+        let everybody = || (text == "*").then_some(Self::Everybody);
+        let customer = text.parse().ok().map(Self::Customer);
+        customer.or_else(user).or_else(everybody).or_else(unreadable).unwrap_or_else(|| Self::unreadable(text))
     }
 
     /// Whether it stands for a row that could not be read.
     pub fn is_unreadable(&self) -> bool {
-        self.0.starts_with('?')
+        matches!(self, Self::Unreadable(_))
+    }
+
+    /// Whether it stands for a root whose id could not be learned.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Customer(id) if *id < 0)
     }
 }
 
-impl fmt::Display for NodeKey {
+impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Customer(id) => id.fmt(f),
+            Self::User(id) => id.fmt(f),
+            Self::Unreadable(digest) => write!(f, "?{digest:016x}"),
+            Self::Everybody => f.write_str("*"),
+        }
     }
+}
+
+impl From<String> for NodeId {
+    fn from(text: String) -> Self {
+        Self::parse(&text)
+    }
+}
+
+impl From<NodeId> for String {
+    fn from(id: NodeId) -> Self {
+        id.to_string()
+    }
+}
+
+/// A customer's id; that of anything else would be a fault of ours, and matches nobody.
+impl From<NodeId> for i64 {
+    fn from(id: NodeId) -> Self {
+        if let NodeId::Customer(id) = id { id } else { 0 }
+    }
+}
+
+/// A user's id, likewise.
+impl From<NodeId> for Uuid {
+    fn from(id: NodeId) -> Self {
+        if let NodeId::User(id) = id { id } else { Self::nil() }
+    }
+}
+
+/// The ids of rows, in their order.
+pub fn ids<R: Node>(rows: &[R]) -> Vec<NodeId> {
+    rows.iter().map(Node::key).collect()
 }
 
 /// One customer or one user, as read from a page.
 pub trait Node {
-    /// The id as text.
-    fn key(&self) -> NodeKey;
+    /// Its id.
+    fn key(&self) -> NodeId;
 
     /// Everything that is mirrored, without the vendor's change stamps; names are those of the columns.
     fn content(&self) -> Map<String, Value>;

@@ -1,9 +1,10 @@
 //! What a vendor's lists hold, and where links come from.
 
-use super::node::NodeKey;
+use super::node::NodeId;
 
-/// What a list holds, and where the links come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a list holds, and where the links come from. Its words stand in `walk.reach`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reach {
     /// A node's list holds its children: every node that may have some is asked.
     Direct,
@@ -18,24 +19,6 @@ pub enum Reach {
 }
 
 impl Reach {
-    const ALL: [Self; 5] = [Self::Direct, Self::Subtree, Self::Stated, Self::Compared, Self::Directory];
-
-    /// The word in `walk.reach`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Subtree => "subtree",
-            Self::Stated => "stated",
-            Self::Compared => "compared",
-            Self::Directory => "directory",
-        }
-    }
-
-    /// From the word in `walk.reach`.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reach| reach.word() == word)
-    }
-
     /// Whether the nodes below the roots have lists to be read.
     pub fn reads_below_roots(self) -> bool {
         matches!(self, Self::Direct | Self::Compared)
@@ -50,5 +33,5 @@ pub enum Stated {
     /// It has none.
     Nobody,
     /// This node.
-    Parent(NodeKey),
+    Parent(NodeId),
 }

@@ -1,9 +1,8 @@
 //! A run and how it ended, in the words of the tables.
 
-use std::{fmt, str::FromStr};
-
 /// Who asked for a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Trigger {
     /// The timetable.
     Schedule,
@@ -13,19 +12,9 @@ pub enum Trigger {
     Startup,
 }
 
-impl Trigger {
-    /// The word in `sync_run.trigger`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Manual => "manual",
-            Self::Startup => "startup",
-        }
-    }
-}
-
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::AsRefStr, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// Every list was read to its end and proven whole, and what is gone was retired.
     Complete,
@@ -41,38 +30,8 @@ pub enum Outcome {
     Abandoned,
 }
 
-impl Outcome {
-    const ALL: [Self; 6] = [Self::Complete, Self::Partial, Self::Throttled, Self::Stopped, Self::Failed, Self::Abandoned];
-
-    /// The word in `sync_run.outcome`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Partial => "partial",
-            Self::Throttled => "throttled",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-            Self::Abandoned => "abandoned",
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-impl FromStr for Outcome {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|outcome| outcome.word() == word).ok_or_else(|| format!("no outcome is called `{word}`"))
-    }
-}
-
 /// What one step of a run did, and by addition what the run did: the counters of `sync_run`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, derive_more::AddAssign)]
 pub struct Counters {
     /// Every call, token and lookup calls too.
     pub requests: i64,
@@ -100,22 +59,4 @@ pub struct Counters {
     pub fetch_ms: i64,
     /// Milliseconds of transactions, summed likewise.
     pub write_ms: i64,
-}
-
-impl std::ops::AddAssign for Counters {
-    fn add_assign(&mut self, other: Self) {
-        self.requests += other.requests;
-        self.throttled += other.throttled;
-        self.retried += other.retried;
-        self.pages += other.pages;
-        self.rows_seen += other.rows_seen;
-        self.inserted += other.inserted;
-        self.updated += other.updated;
-        self.unchanged += other.unchanged;
-        self.retired += other.retired;
-        self.restored += other.restored;
-        self.wait_ms += other.wait_ms;
-        self.fetch_ms += other.fetch_ms;
-        self.write_ms += other.write_ms;
-    }
 }

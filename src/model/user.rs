@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    node::{Node, NodeKey},
+    node::{Node, NodeId},
     reach::Stated,
 };
 
@@ -48,8 +48,8 @@ pub enum Manager {
 }
 
 impl Node for User {
-    fn key(&self) -> NodeKey {
-        NodeKey(self.id.to_string())
+    fn key(&self) -> NodeId {
+        NodeId::from(self.id)
     }
 
     fn content(&self) -> Map<String, Value> {
@@ -73,7 +73,7 @@ impl Node for User {
         match self.manager {
             Manager::Unstated => Stated::Nothing,
             Manager::Nobody => Stated::Nobody,
-            Manager::Is(id) => Stated::Parent(NodeKey(id.to_string())),
+            Manager::Is(id) => Stated::Parent(NodeId::from(id)),
         }
     }
 }

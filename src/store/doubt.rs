@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::{conn::Conn, run::OpenRun};
-use crate::{config::Identifier, model::node::NodeKey};
+use crate::{config::Identifier, model::node::NodeId};
 
 /// A list in doubt, with the list that showed its parent.
 #[derive(Debug, Clone)]
 pub struct Doubtful {
     /// Whose list.
-    pub parent: NodeKey,
+    pub parent: NodeId,
     /// By what a customer's children are asked for.
     pub ask: Option<Identifier>,
     /// How many children the vendor says there are.
@@ -25,7 +25,7 @@ pub struct Doubtful {
     /// How many different nodes all its passes have shown.
     pub together: i64,
     /// The list above; `None` for a root's.
-    pub above: Option<NodeKey>,
+    pub above: Option<NodeId>,
     /// What has become of that list.
     pub above_state: Option<String>,
     /// That list shows the parent.
@@ -36,7 +36,7 @@ pub struct Doubtful {
 pub async fn all(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Vec<Doubtful>> {
     let rows = sqlx::query_file!("src/store/sql/doubtful.sql", run.lease.source_id, run.walk_id).fetch_all(conn).await?;
     let doubtful = rows.into_iter().map(|row| Doubtful {
-        parent: NodeKey(row.parent_key),
+        parent: NodeId::parse(&row.parent_key),
         ask: row.ask_kind.zip(row.ask_value).map(|(kind, value)| Identifier { kind, value }),
         expected: row.expected,
         pass: row.pass,
@@ -44,7 +44,7 @@ pub async fn all(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Vec<Doubtfu
         recounts: row.recounts,
         is_recounted: row.is_recounted,
         together: row.together,
-        above: row.shown_by.map(NodeKey),
+        above: row.shown_by.map(|text| NodeId::parse(&text)),
         above_state: row.above_state,
         above_shows: row.above_shows,
     });
@@ -52,13 +52,13 @@ pub async fn all(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Vec<Doubtfu
 }
 
 /// Counts that the list above is read again for a list in doubt.
-pub async fn recount(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<()> {
+pub async fn recount(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync_internal.frontier set recounts = recounts + 1, is_recounted = true
          where source_id = $1 and walk_id = $2 and parent_key = $3",
         run.lease.source_id,
         run.walk_id,
-        parent.0
+        parent.to_string()
     )
     .execute(conn)
     .await?;
@@ -66,7 +66,7 @@ pub async fn recount(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sq
 }
 
 /// Queues a list that was read to be read again, with this pass. Whom it has shown is kept beside.
-pub async fn read_again(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, pass: &Value) -> sqlx::Result<u64> {
+pub async fn read_again(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, pass: &Value) -> sqlx::Result<u64> {
     let queued = sqlx::query!(
         "update hiersync_internal.frontier
          set state = 'queued', attempts = attempts + 1, pass = $4, last_page = null, refusal = null,
@@ -74,7 +74,7 @@ pub async fn read_again(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, pa
          where source_id = $1 and walk_id = $2 and parent_key = $3 and state in ('read', 'doubtful')",
         run.lease.source_id,
         run.walk_id,
-        parent.0,
+        parent.to_string(),
         pass
     )
     .execute(conn)

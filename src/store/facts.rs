@@ -1,8 +1,11 @@
 //! What the store knows of nodes and links, as plain data: what mirror tables are asked and answer.
 
-use chrono::{DateTime, Utc};
+use std::collections::HashMap;
 
-use crate::model::{digest::Digest, node::NodeKey};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::model::{digest::Digest, node::NodeId};
 
 /// Where and when something is written.
 #[derive(Debug, Clone, Copy)]
@@ -17,13 +20,24 @@ pub struct At {
     pub now: DateTime<Utc>,
 }
 
+/// Ids as the tables have them.
+pub(super) fn ids<I: From<NodeId>>(nodes: &[NodeId]) -> Vec<I> {
+    nodes.iter().map(|node| I::from(*node)).collect()
+}
+
+/// When versions begin, in the nodes' order; who was not there begins now.
+pub(super) fn in_order<I: Into<NodeId>>(at: At, nodes: &[NodeId], since: impl Iterator<Item = (I, DateTime<Utc>)>) -> Vec<DateTime<Utc>> {
+    let since: HashMap<NodeId, DateTime<Utc>> = since.map(|(id, since)| (id.into(), since)).collect();
+    nodes.iter().map(|node| since.get(node).copied().unwrap_or(at.now)).collect()
+}
+
 /// What the store knows of a row that came in.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Existing {
     /// Its number; `None`: a new node.
     pub node_no: Option<i32>,
     /// Digest of its content; `None` for a placeholder.
-    pub digest: Option<Digest>,
+    pub digest: Option<Uuid>,
     /// The vendor's stamp.
     pub stamp: Option<DateTime<Utc>>,
     /// It was retired.
@@ -34,21 +48,26 @@ pub struct Existing {
     pub shown: bool,
     /// An earlier pass over the list has shown it in this walk.
     pub shown_earlier: bool,
-    /// A root's own list has shown it in this walk already.
-    pub in_roots_list: bool,
     /// It was counted in this walk already.
     pub counted: bool,
     /// It has live children or reports.
     pub has_children: bool,
 }
 
-/// A parent and a child by their ids as text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A parent and a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Edge {
     /// Parent or manager.
-    pub parent: NodeKey,
+    pub parent: NodeId,
     /// Child or report.
-    pub child: NodeKey,
+    pub child: NodeId,
+}
+
+impl Edge {
+    /// From ids as the tables have them.
+    pub fn of<I: Into<NodeId>>(parent: I, child: I) -> Self {
+        Self { parent: parent.into(), child: child.into() }
+    }
 }
 
 /// The links that a statement has changed.
@@ -68,7 +87,7 @@ pub struct Oddity {
     /// `self_parent`, `second_parent` or `cycle`.
     pub kind: String,
     /// Which node.
-    pub key: NodeKey,
+    pub key: NodeId,
     /// How many live parents it has.
     pub parents: i64,
 }
@@ -91,7 +110,7 @@ pub struct DirectoryExisting {
     /// It waits beside the mirror, as the directory has shown it.
     pub is_staged: bool,
     /// Its live parents.
-    pub parents: Vec<NodeKey>,
+    pub parents: Vec<NodeId>,
 }
 
 /// Who is named as whose manager, for a node that this walk's lists have shown.
@@ -119,7 +138,8 @@ pub struct ReachTold {
 }
 
 /// By what it is known who is whose parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Naming {
     /// The search over all users.
     Search,
@@ -129,21 +149,11 @@ pub enum Naming {
     Lines,
 }
 
-impl Naming {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Search => "search",
-            Self::Compared => "compared",
-            Self::Lines => "lines",
-        }
-    }
-}
-
 /// A manager whom rows name and whom the vendor does not show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hidden {
     /// The manager.
-    pub key: NodeKey,
+    pub key: NodeId,
     /// How many name them.
     pub reports: i64,
     /// One of those.

@@ -20,8 +20,8 @@ pub struct Finding {
 
 impl Finding {
     /// A finding with nothing but words.
-    pub fn new(kind: &'static str, key: impl Into<String>, say: impl Into<String>) -> Self {
-        Self { kind, key: key.into(), say: say.into(), more: Map::new() }
+    pub fn new(kind: &'static str, key: impl std::fmt::Display, say: impl Into<String>) -> Self {
+        Self { kind, key: key.to_string(), say: say.into(), more: Map::new() }
     }
 
     fn detail(&self) -> Value {
@@ -63,7 +63,7 @@ pub async fn open(conn: &mut Conn<'_>, at: At, findings: &[Finding]) -> sqlx::Re
 
 /// Of nodes shown as of these digests under an older stamp: those of which an earlier complete walk said the same, or, where any
 /// other state will do, that the stamp was older.
-pub async fn stale_before(conn: &mut Conn<'_>, at: At, keys: &[&str], digests: &[Option<String>]) -> sqlx::Result<Vec<String>> {
+pub async fn stale_before(conn: &mut Conn<'_>, at: At, keys: &[String], digests: &[Option<String>]) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"select n.key as "key!"
            from unnest($3::text[], $4::text[]) as n (key, digest)
@@ -72,7 +72,7 @@ pub async fn stale_before(conn: &mut Conn<'_>, at: At, keys: &[&str], digests: &
            where f.walk_id <> $2 and f.detail ->> 'digest' = coalesce(n.digest, f.detail ->> 'digest')"#,
         at.source_id,
         at.walk_id,
-        keys as &[&str],
+        keys,
         digests as &[Option<String>]
     )
     .fetch_all(conn)

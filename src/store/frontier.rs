@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::{conn::Conn, run::OpenRun};
-use crate::{config::Identifier, model::node::NodeKey};
+use crate::{config::Identifier, model::node::NodeId};
 
 /// Stands for the directory of all users in place of a parent.
 pub const DIRECTORY: &str = "*";
@@ -13,7 +13,7 @@ pub const DIRECTORY: &str = "*";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Work {
     /// Whose list.
-    pub parent: NodeKey,
+    pub parent: NodeId,
     /// That node's number; `None` for the directory.
     pub node_no: Option<i32>,
     /// Order among lists of one depth.
@@ -27,25 +27,26 @@ pub struct Work {
     /// How many children the vendor said there are.
     pub expected: Option<i64>,
     /// The list that showed the parent; `None` for a root.
-    pub shown_by: Option<NodeKey>,
+    pub shown_by: Option<NodeId>,
     /// How far it was read, as the walk keeps it.
     pub pass: Value,
 }
 
 impl Work {
     /// A list of which nothing but its place in the tree is known.
-    pub fn new(parent: NodeKey, node_no: Option<i32>, depth: i32) -> Self {
+    pub fn new(parent: NodeId, node_no: Option<i32>, depth: i32) -> Self {
         Self { parent, node_no, list_no: 0, depth, attempts: 0, ask: None, expected: None, shown_by: None, pass: Value::Null }
     }
 
     /// It is the directory of all users.
     pub fn is_directory(&self) -> bool {
-        self.parent.0 == DIRECTORY
+        self.parent == NodeId::Everybody
     }
 }
 
 /// What has become of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
     /// To be read (on).
     Queued,
@@ -59,20 +60,9 @@ pub enum State {
     GivenUp,
 }
 
-impl State {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Doubtful => "doubtful",
-            Self::Read => "read",
-            Self::Unproven => "unproven",
-            Self::GivenUp => "given_up",
-        }
-    }
-}
-
 /// What counts as shown by a list from now on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Shown {
     /// Whom the pass has shown so far.
     ByPass,
@@ -84,18 +74,6 @@ pub enum Shown {
     Together,
     /// Nobody at all.
     Nobody,
-}
-
-impl Shown {
-    fn word(self) -> &'static str {
-        match self {
-            Self::ByPass => "pass",
-            Self::ByNextPass => "next",
-            Self::ByNextPassAlone => "alone",
-            Self::Together => "together",
-            Self::Nobody => "nobody",
-        }
-    }
 }
 
 /// The next lists to read: deepest first, oldest of equals, those that are read again last. Without those in hand.
@@ -113,14 +91,14 @@ pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit:
     .fetch_all(conn)
     .await?;
     let work = rows.into_iter().map(|row| Work {
-        parent: NodeKey(row.parent_key),
+        parent: NodeId::parse(&row.parent_key),
         node_no: row.node_no,
         list_no: row.list_no,
         depth: row.depth,
         attempts: row.attempts,
         ask: row.ask_kind.zip(row.ask_value).map(|(kind, value)| Identifier { kind, value }),
         expected: row.expected,
-        shown_by: row.shown_by.map(NodeKey),
+        shown_by: row.shown_by.map(|text| NodeId::parse(&text)),
         pass: row.pass,
     });
     Ok(work.collect())
@@ -147,11 +125,11 @@ pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, work: &Work, standing: Sta
         "src/store/sql/frontier_save.sql",
         run.lease.source_id,
         run.walk_id,
-        work.parent.0,
+        work.parent.to_string(),
         Json(standing.pass) as _,
-        standing.state.word(),
+        standing.state.as_ref(),
         standing.page,
-        standing.shown.word(),
+        standing.shown.as_ref(),
         standing.last_page.map(u32::cast_signed),
         work.ask.as_ref().map(|ask| ask.value.as_str())
     )
@@ -161,27 +139,27 @@ pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, work: &Work, standing: Sta
 }
 
 /// How many different nodes all passes over a list have shown in this walk.
-pub async fn shown_together(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<i64> {
+pub async fn shown_together(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
         r#"select coalesce(sum(upper(r.numbers) - lower(r.numbers)), 0)::bigint as "rows!"
            from hiersync_internal.frontier f cross join lateral unnest(f.seen + f.seen_earlier) as r (numbers)
            where f.source_id = $1 and f.walk_id = $2 and f.parent_key = $3"#,
         run.lease.source_id,
         run.walk_id,
-        parent.0
+        parent.to_string()
     )
     .fetch_one(conn)
     .await
 }
 
 /// Writes that a list cannot be read. Whom an earlier pass has shown still counts.
-pub async fn give_up(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<()> {
+pub async fn give_up(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync_internal.frontier set state = 'given_up', seen = seen + seen_earlier
          where source_id = $1 and walk_id = $2 and parent_key = $3",
         run.lease.source_id,
         run.walk_id,
-        parent.0
+        parent.to_string()
     )
     .execute(conn)
     .await?;
@@ -189,13 +167,13 @@ pub async fn give_up(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sq
 }
 
 /// Writes that the vendor refuses a list, and why, in our words.
-pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, why: &str) -> sqlx::Result<()> {
+pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, why: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync_internal.frontier set state = 'doubtful', refusal = $4, is_recounted = false
          where source_id = $1 and walk_id = $2 and parent_key = $3 and state = 'queued'",
         run.lease.source_id,
         run.walk_id,
-        parent.0,
+        parent.to_string(),
         why
     )
     .execute(conn)
@@ -204,7 +182,7 @@ pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, why: &
 }
 
 /// Asks for a list in another way from now on. What it has shown so far may be another node's.
-pub async fn ask_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, ask: &Identifier) -> sqlx::Result<()> {
+pub async fn ask_by(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, ask: &Identifier) -> sqlx::Result<()> {
     sqlx::query!(
         "update hiersync_internal.frontier
          set ask_kind = $4, ask_value = $5, state = 'queued', attempts = attempts + 1, pass = '{}', refusal = null, last_page = null,
@@ -212,7 +190,7 @@ pub async fn ask_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, ask: &
          where source_id = $1 and walk_id = $2 and parent_key = $3",
         run.lease.source_id,
         run.walk_id,
-        parent.0,
+        parent.to_string(),
         ask.kind,
         ask.value
     )
@@ -222,12 +200,12 @@ pub async fn ask_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey, ask: &
 }
 
 /// By what a list of this walk is asked for.
-pub async fn asked_by(conn: &mut Conn<'_>, run: &OpenRun, parent: &NodeKey) -> sqlx::Result<Option<Identifier>> {
+pub async fn asked_by(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<Option<Identifier>> {
     let row = sqlx::query!(
         "select ask_kind, ask_value from hiersync_internal.frontier where source_id = $1 and walk_id = $2 and parent_key = $3",
         run.lease.source_id,
         run.walk_id,
-        parent.0
+        parent.to_string()
     )
     .fetch_optional(conn)
     .await?;

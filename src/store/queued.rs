@@ -6,25 +6,25 @@ use super::{conn::Conn, frontier::Work, run::OpenRun};
 
 /// Lists by columns, as arrays for `unnest`.
 struct Columns<'a> {
-    keys: Vec<&'a str>,
+    keys: Vec<String>,
     numbers: Vec<Option<i32>>,
     depths: Vec<i32>,
     kinds: Vec<Option<&'a str>>,
     values: Vec<Option<&'a str>>,
     expected: Vec<Option<i64>>,
-    shown_by: Vec<Option<&'a str>>,
+    shown_by: Vec<Option<String>>,
 }
 
 impl<'a> Columns<'a> {
     fn of(lists: &[&'a Work]) -> Self {
         Self {
-            keys: lists.iter().map(|list| list.parent.0.as_str()).collect(),
+            keys: lists.iter().map(|list| list.parent.to_string()).collect(),
             numbers: lists.iter().map(|list| list.node_no).collect(),
             depths: lists.iter().map(|list| list.depth).collect(),
             kinds: lists.iter().map(|list| list.ask.as_ref().map(|ask| ask.kind.as_str())).collect(),
             values: lists.iter().map(|list| list.ask.as_ref().map(|ask| ask.value.as_str())).collect(),
             expected: lists.iter().map(|list| list.expected).collect(),
-            shown_by: lists.iter().map(|list| list.shown_by.as_ref().map(|above| above.0.as_str())).collect(),
+            shown_by: lists.iter().map(|list| list.shown_by.as_ref().map(|above| above.to_string())).collect(),
         }
     }
 }
@@ -39,7 +39,7 @@ pub async fn queue(conn: &mut Conn<'_>, run: &OpenRun, lists: &[&Work]) -> sqlx:
         "src/store/sql/frontier_queue.sql",
         run.lease.source_id,
         run.walk_id,
-        &columns.keys as &[&str],
+        &columns.keys,
         &columns.numbers as _,
         &columns.depths,
         &columns.kinds as _,
@@ -49,8 +49,8 @@ pub async fn queue(conn: &mut Conn<'_>, run: &OpenRun, lists: &[&Work]) -> sqlx:
     )
     .fetch_all(conn)
     .await?;
-    let number = |key: &str| queued.iter().find(|row| row.parent_key == key).map(|row| row.list_no);
-    Ok(lists.iter().filter_map(|list| number(&list.parent.0).map(|list_no| Work { list_no, ..(*list).clone() })).collect())
+    let number = |key: String| queued.iter().find(|row| row.parent_key == key).map(|row| row.list_no);
+    Ok(lists.iter().filter_map(|list| number(list.parent.to_string()).map(|list_no| Work { list_no, ..(*list).clone() })).collect())
 }
 
 /// Writes what a node's row, shown once more in this walk, says of its list. Gives how many lists there are.
@@ -68,7 +68,7 @@ pub async fn restate(conn: &mut Conn<'_>, run: &OpenRun, lists: &[&Work]) -> sql
          where f.source_id = $1 and f.walk_id = $2 and f.parent_key = n.key and f.shown_by is not null",
         run.lease.source_id,
         run.walk_id,
-        &columns.keys as &[&str],
+        &columns.keys,
         &columns.depths,
         &columns.expected as _,
         &columns.shown_by as _,

@@ -110,36 +110,21 @@ pub async fn health(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Health>> {
     sqlx::query_file_as!(Health, "src/store/sql/report_health.sql").fetch_all(conn).await
 }
 
-/// The latest runs, newest first; of one source if named.
-pub async fn runs(conn: &mut Conn<'_>, source: Option<&str>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
+/// The latest runs, newest first; of one source if named, or the one of this number.
+pub async fn runs(conn: &mut Conn<'_>, source: Option<&str>, run_id: Option<i64>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as!(
         RunRow,
         r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
                r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored, r.wait_ms, r.fetch_ms,
                r.write_ms, r.error, r.resume_at
            from hiersync.sync_run r join hiersync.source s using (source_id)
-           where $1::text is null or s.name = $1
-           order by r.run_id desc limit $2"#,
+           where ($1::text is null or s.name = $1) and ($2::bigint is null or r.run_id = $2)
+           order by r.run_id desc limit $3"#,
         source,
+        run_id,
         limit
     )
     .fetch_all(conn)
-    .await
-}
-
-/// One run's row, also inside a transaction that nobody else sees.
-pub async fn run(conn: &mut Conn<'_>, source_id: i32, run_id: i64) -> sqlx::Result<RunRow> {
-    sqlx::query_as!(
-        RunRow,
-        r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
-               r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored, r.wait_ms, r.fetch_ms,
-               r.write_ms, r.error, r.resume_at
-           from hiersync.sync_run r join hiersync.source s using (source_id)
-           where r.source_id = $1 and r.run_id = $2"#,
-        source_id,
-        run_id
-    )
-    .fetch_one(conn)
     .await
 }
 

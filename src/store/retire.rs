@@ -1,120 +1,193 @@
-//! What a walk, now at its end, has shown to be gone: links first, then nodes that no live link holds.
+//! What a walk, now at its end, has shown to be gone: links first, then nodes that no live link holds; and what is odd about what is left.
 //! One transaction for all of it, so that a node that moved has a parent at every moment.
 
-use sqlx::types::Uuid;
+use uuid::Uuid;
 
 use super::{
     conn::Conn,
-    customer,
-    facts::{At, Edge},
-    user,
+    customer::Customers,
+    facts::{At, Edge, Oddity, ids},
+    links::edges,
+    user::Users,
 };
-use crate::model::{node::NodeKey, reach::Reach};
+use crate::model::{node::NodeId, reach::Reach};
 
-/// Retires links of customers whose parent's list was proven without them; after a complete walk also those of
-/// parents whom the walk did not meet any more.
-pub(super) async fn customer_links(conn: &mut Conn<'_>, at: At, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
-    let rows =
-        sqlx::query_file!("src/store/sql/customer_gone_links.sql", at.source_id, at.walk_id, at.now, is_complete).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|row| customer::edge(row.parent_id, row.child_id)).collect())
+/// The end of a walk over one vendor's nodes.
+pub trait Retire: Send + Sync + 'static {
+    /// Where lists hold children: retires the links whose parent's list was proven without the child, and, after a complete walk, links
+    /// of parents that the walk did not meet. After another walk a child keeps its last link: who holds it now may stand in a list that
+    /// was not read. A link that the child's own row states stays.
+    fn retire_unlisted(conn: &mut Conn<'_>, at: At, is_complete: bool) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+
+    /// Where the roots' lists or the directory hold everybody below: retires the links of whom they do not show, after a complete walk.
+    /// Whoever is above somebody shown stays, listed or not: rows name parents whom the vendor hides. `directory`: it shows those outside
+    /// the roots, too, and where it states another parent, or none, the known link is no more.
+    fn retire_unshown(conn: &mut Conn<'_>, at: At, directory: bool) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+
+    /// Retires the links below these nodes, which were retired.
+    fn retire_below(conn: &mut Conn<'_>, at: At, nodes: &[NodeId]) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
+
+    /// Retires the nodes that no live link holds, roots excepted. Where lists hold more than children, nobody whom a live link names as a
+    /// parent; where the roots' lists hold everybody below, nobody whom they show.
+    fn retire_nodes(conn: &mut Conn<'_>, at: At, reach: Reach) -> impl Future<Output = sqlx::Result<Vec<NodeId>>> + Send;
+
+    /// What is odd about the tree as it stands: nodes that are their own parent, nodes with several parents, and cycles.
+    fn oddities(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<Oddity>>> + Send;
 }
 
-/// Retires the links below these customers.
-pub(super) async fn customer_links_below(conn: &mut Conn<'_>, at: At, ids: &[i64]) -> sqlx::Result<Vec<Edge>> {
-    let rows = sqlx::query!(
-        "update hiersync.customer_link l set retired_at = $2
-         where l.source_id = $1 and l.parent_id = any($3) and l.retired_at is null
-         returning l.parent_id, l.child_id",
-        at.source_id,
-        at.now,
-        ids
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| customer::edge(row.parent_id, row.child_id)).collect())
-}
+/// `$what`: the views' name; `$id`, `$sql_id`: what an id is, here and in Postgres.
+macro_rules! retire {
+    ($tables:ty, $what:literal, $id:ty, $sql_id:literal) => {
+        impl Retire for $tables {
+            async fn retire_unlisted(conn: &mut Conn<'_>, at: At, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
+                let retired = sqlx::query!(
+                    "update hiersync_internal." + $what + "_edge l set retired_at = $3
+                     from (
+                         select k.parent_id, k.child_id
+                         from hiersync_internal." + $what + "_edge k
+                         join hiersync_internal." + $what + "_node c on c.source_id = $1 and c.id = k.child_id
+                         left join hiersync_internal.frontier f on f.source_id = $1 and f.parent_key = k.parent_id::text and f.walk_id = $2
+                         where k.source_id = $1 and k.retired_at is null
+                           and case when f.parent_key is null then $4 else f.state = 'read' and not f.seen @> c.node_no end
+                           and ($4 or exists (
+                               select 1
+                               from hiersync_internal." + $what + "_edge o
+                               join hiersync_internal.frontier g
+                                   on g.source_id = $1 and g.parent_key = o.parent_id::text and g.walk_id = $2
+                               where o.source_id = $1 and o.child_id = k.child_id and o.parent_id <> k.parent_id and o.retired_at is null
+                                 and g.seen @> c.node_no
+                           ))
+                           and not exists (
+                               select 1 from hiersync_internal.staged_user s
+                               where s.source_id = $1 and s.walk_id = $2 and s.user_id::text = k.child_id::text
+                                 and s.manager_id::text = k.parent_id::text
+                           )
+                     ) gone
+                     where l.source_id = $1 and l.parent_id = gone.parent_id and l.child_id = gone.child_id"
+                    + r#" returning l.parent_id as "parent!", l.child_id as "child!""#,
+                    at.source_id,
+                    at.walk_id,
+                    at.now,
+                    is_complete
+                );
+                edges!(retired, conn)
+            }
 
-/// Retires customers that no live link holds, roots excepted.
-pub(super) async fn customers(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<NodeKey>> {
-    let rows = sqlx::query_scalar!(
-        "update hiersync.customer c set retired_at = $3, retired_walk_id = $2
-         where c.source_id = $1 and c.retired_at is null
-           and not exists (
-               select 1 from hiersync.customer_link l where l.source_id = $1 and l.child_id = c.customer_id and l.retired_at is null
-           )
-           and not exists (
-               select 1 from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = c.customer_id::text
-           )
-         returning customer_id",
-        at.source_id,
-        at.walk_id,
-        at.now
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|id| NodeKey(id.to_string())).collect())
-}
+            async fn retire_unshown(conn: &mut Conn<'_>, at: At, directory: bool) -> sqlx::Result<Vec<Edge>> {
+                let retired = sqlx::query!(
+                    "with recursive shown as materialized (
+                         select n.id
+                         from hiersync_internal.shown s
+                         join hiersync_internal." + $what + "_node n on n.source_id = $1 and n.node_no = s.node_no
+                         where s.source_id = $1 and s.walk_id = $2 and s.depth = 0
+                     ), line as materialized (
+                         select l.parent_id, l.child_id
+                         from hiersync_internal." + $what + "_edge l
+                         where l.source_id = $1 and l.retired_at is null
+                           and not ($4 and exists (
+                               select 1 from hiersync_internal.staged_user s
+                               where s.source_id = $1 and s.walk_id = $2 and s.user_id::text = l.child_id::text
+                                 and s.manager_id::text is distinct from l.parent_id::text
+                           ))
+                     ), kept as (
+                         select s.id from shown s
+                         union
+                         select l.parent_id from kept k join line l on l.child_id = k.id
+                     ), reached as (
+                         select r.node_key::" + $sql_id + " as id from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2
+                         union
+                         select l.child_id from reached d join line l on l.parent_id = d.id
+                     )
+                     update hiersync_internal." + $what + "_edge l set retired_at = $3
+                     where l.source_id = $1 and l.retired_at is null
+                       and not exists (
+                           select 1 from line k
+                           where k.parent_id = l.parent_id and k.child_id = l.child_id
+                             and exists (select 1 from kept where kept.id = l.child_id)
+                             and (not $4 or exists (select 1 from reached d where d.id = l.parent_id))
+                       )"
+                    + r#" returning l.parent_id as "parent!", l.child_id as "child!""#,
+                    at.source_id,
+                    at.walk_id,
+                    at.now,
+                    directory
+                );
+                edges!(retired, conn)
+            }
 
-/// Live customers.
-pub(super) async fn live_customers(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from hiersync.customer where source_id = $1 and retired_at is null"#, source_id)
-        .fetch_one(conn)
-        .await
-}
+            async fn retire_below(conn: &mut Conn<'_>, at: At, nodes: &[NodeId]) -> sqlx::Result<Vec<Edge>> {
+                let retired = sqlx::query!(
+                    "update hiersync_internal." + $what + "_edge l set retired_at = $2
+                     where l.source_id = $1 and l.parent_id = any($3) and l.retired_at is null"
+                    + r#" returning l.parent_id as "parent!", l.child_id as "child!""#,
+                    at.source_id,
+                    at.now,
+                    &ids::<$id>(nodes)
+                );
+                edges!(retired, conn)
+            }
 
-/// Retires lines of users that the walk has shown to be gone, by what its lists hold.
-pub(super) async fn reporting_lines(conn: &mut Conn<'_>, at: At, reach: Reach, is_complete: bool) -> sqlx::Result<Vec<Edge>> {
-    match reach {
-        Reach::Direct => {
-            let rows = sqlx::query_file!("src/store/sql/user_gone_lines.sql", at.source_id, at.walk_id, at.now, is_complete);
-            Ok(rows.fetch_all(conn).await?.into_iter().map(|row| user::edge(row.manager_id, row.user_id)).collect())
+            async fn retire_nodes(conn: &mut Conn<'_>, at: At, reach: Reach) -> sqlx::Result<Vec<NodeId>> {
+                let rows = sqlx::query_scalar!(
+                    "update hiersync_internal." + $what + "_node n set retired_at = $3, retired_walk_id = $2
+                     where n.source_id = $1 and n.retired_at is null
+                       and not exists (
+                           select 1 from hiersync_internal." + $what + "_edge l
+                           where l.source_id = $1 and l.child_id = n.id and l.retired_at is null
+                       )
+                       and not exists (
+                           select 1 from hiersync_internal.root r
+                           where r.source_id = $1 and r.walk_id = $2 and r.node_key = n.id::text
+                       )
+                       and not ($4 and exists (
+                           select 1 from hiersync_internal." + $what + "_edge l
+                           where l.source_id = $1 and l.parent_id = n.id and l.retired_at is null
+                       ))
+                       and not ($5 and exists (
+                           select 1 from hiersync_internal.frontier f
+                           where f.source_id = $1 and f.walk_id = $2 and f.depth = 0 and f.seen @> n.node_no
+                       ))"
+                    + r#" returning n.id as "id!""#,
+                    at.source_id,
+                    at.walk_id,
+                    at.now,
+                    reach != Reach::Direct,
+                    !matches!(reach, Reach::Direct | Reach::Directory)
+                );
+                Ok(rows.fetch_all(conn).await?.into_iter().map(NodeId::from).collect())
+            }
+
+            // Whoever is reached from a root and lies in a cycle was entered twice or is a root: only those are looked into.
+            async fn oddities(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Oddity>> {
+                let rows = sqlx::query!(
+                    "with recursive live as (
+                         select l.parent_id as parent, l.child_id as child
+                         from hiersync_internal." + $what + "_edge l where l.source_id = $1 and l.retired_at is null
+                     ), several as (
+                         select l.child, count(*) as parents from live l where l.parent <> l.child group by l.child having count(*) > 1
+                     ), suspect as (
+                         select s.child as id from several s
+                         union
+                         select r.node_key::" + $sql_id + " from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2
+                     ), above as (
+                         select s.id, l.parent from suspect s join live l on l.child = s.id where l.parent <> s.id
+                         union
+                         select a.id, l.parent from above a join live l on l.child = a.parent where l.parent <> l.child and a.parent <> a.id
+                     )"
+                    + r#"select 'self_parent' as "kind!", l.child as "id!", 1::bigint as "parents!" from live l where l.parent = l.child
+                     union all
+                     select 'second_parent', s.child, s.parents from several s
+                     union all
+                     select 'cycle', a.id, 1 from above a where a.parent = a.id"#,
+                    at.source_id,
+                    at.walk_id
+                );
+                let oddity = rows.fetch_all(conn).await?.into_iter();
+                Ok(oddity.map(|row| Oddity { kind: row.kind, key: row.id.into(), parents: row.parents }).collect())
+            }
         }
-        // Who is missing from one list may still stand in another: only the whole tells.
-        _ if !is_complete => Ok(Vec::new()),
-        _ => {
-            let has_others = reach == Reach::Directory;
-            let rows = sqlx::query_file!("src/store/sql/user_unshown_lines.sql", at.source_id, at.walk_id, at.now, has_others);
-            Ok(rows.fetch_all(conn).await?.into_iter().map(|row| user::edge(row.manager_id, row.user_id)).collect())
-        }
-    }
+    };
 }
 
-/// Retires the lines below these users.
-pub(super) async fn reporting_lines_below(conn: &mut Conn<'_>, at: At, ids: &[Uuid]) -> sqlx::Result<Vec<Edge>> {
-    let rows = sqlx::query!(
-        "update hiersync.reporting_line l set retired_at = $2
-         where l.source_id = $1 and l.manager_id = any($3) and l.retired_at is null
-         returning l.manager_id, l.user_id",
-        at.source_id,
-        at.now,
-        ids
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| user::edge(row.manager_id, row.user_id)).collect())
-}
-
-/// Retires users that no live line holds, roots excepted, and those who are named as a manager or shown without one.
-pub(super) async fn users(conn: &mut Conn<'_>, at: At, reach: Reach) -> sqlx::Result<Vec<NodeKey>> {
-    let rows = sqlx::query_file_scalar!(
-        "src/store/sql/user_gone.sql",
-        at.source_id,
-        at.walk_id,
-        at.now,
-        reach != Reach::Direct,
-        !matches!(reach, Reach::Direct | Reach::Directory)
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|id: Uuid| NodeKey(id.to_string())).collect())
-}
-
-/// Live users.
-pub(super) async fn live_users(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"select count(*) as "count!" from hiersync.reporting_user where source_id = $1 and retired_at is null"#,
-        source_id
-    )
-    .fetch_one(conn)
-    .await
-}
+retire!(Customers, "customer", i64, "bigint");
+retire!(Users, "user", Uuid, "uuid");

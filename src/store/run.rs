@@ -60,7 +60,7 @@ pub async fn open(conn: &mut Conn<'_>, lease: Lease, walk_id: i64, trigger: Trig
         walk_id,
         lease.process_id,
         lease.epoch,
-        trigger.word()
+        trigger.as_ref()
     )
     .fetch_one(conn)
     .await?;
@@ -105,7 +105,7 @@ pub async fn close(
          where source_id = $1 and run_id = $2 and outcome is null",
         run.lease.source_id,
         run.run_id,
-        outcome.word(),
+        outcome.as_ref(),
         error,
         resume_at
     )

@@ -7,19 +7,17 @@ use uuid::Uuid;
 
 use super::{
     conn::Conn,
-    facts::{At, DirectoryExisting, Hidden, Named, Naming},
-    user,
+    facts::{At, DirectoryExisting},
 };
 use crate::model::{
     digest::Digest,
-    node::{Node, NodeKey},
+    node::{Node, NodeId},
     user::{Manager, User},
 };
 
 /// What is known of these rows, in their order.
-pub(super) async fn existing(conn: &mut Conn<'_>, at: At, rows: &[User]) -> sqlx::Result<Vec<DirectoryExisting>> {
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let found = sqlx::query_file!("src/store/sql/directory_existing.sql", at.source_id, at.walk_id, &ids).fetch_all(conn).await?;
+pub(super) async fn existing(conn: &mut Conn<'_>, at: At, ids: &[Uuid]) -> sqlx::Result<Vec<DirectoryExisting>> {
+    let found = sqlx::query_file!("src/store/sql/directory_existing.sql", at.source_id, at.walk_id, ids).fetch_all(conn).await?;
     let existing = found.into_iter().map(|row| DirectoryExisting {
         node_no: row.node_no,
         digest: row.digest.map(Digest),
@@ -28,14 +26,9 @@ pub(super) async fn existing(conn: &mut Conn<'_>, at: At, rows: &[User]) -> sqlx
         is_root: row.is_root,
         shown: row.shown || row.staged,
         is_staged: row.staged,
-        parents: row.managers.into_iter().map(|manager| NodeKey(manager.to_string())).collect(),
+        parents: row.managers.into_iter().map(NodeId::from).collect(),
     });
     Ok(existing.collect())
-}
-
-/// Whether a live line leads to a user whom the directory has not shown in this walk.
-pub(super) async fn loses(conn: &mut Conn<'_>, at: At) -> sqlx::Result<bool> {
-    sqlx::query_file_scalar!("src/store/sql/directory_loses.sql", at.source_id, at.walk_id).fetch_one(conn).await
 }
 
 /// Keeps rows until the walk's end; of those that are not `whole` only who the manager is.
@@ -66,41 +59,6 @@ pub(super) async fn stage(conn: &mut Conn<'_>, at: At, rows: &[&User], whole: bo
 pub(super) async fn below_roots(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<User>> {
     let rows = sqlx::query_file!("src/store/sql/staged_below.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| unpacked(row.user_id, row.manager_id, &row.content)).collect())
-}
-
-/// Who is staged as whose manager, of users whom this walk's lists have shown.
-pub(super) async fn named(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Named>> {
-    let rows = sqlx::query_file!("src/store/sql/staged_named.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
-    let named = rows.into_iter().map(|row| Named {
-        edge: user::edge(row.manager_id, row.user_id),
-        is_listed: row.is_listed,
-        is_elsewhere: row.is_elsewhere,
-    });
-    Ok(named.collect())
-}
-
-/// Users below the roots of whom nobody says who their manager is.
-pub(super) async fn unnamed(conn: &mut Conn<'_>, at: At, naming: Naming) -> sqlx::Result<Vec<NodeKey>> {
-    let ids = sqlx::query_file_scalar!("src/store/sql/user_unnamed.sql", at.source_id, at.walk_id, naming.word()).fetch_all(conn).await?;
-    Ok(ids.into_iter().map(|id: Uuid| NodeKey(id.to_string())).collect())
-}
-
-/// Managers whom rows name and nobody shows.
-pub(super) async fn hidden(conn: &mut Conn<'_>, at: At, of_directory: bool) -> sqlx::Result<Vec<Hidden>> {
-    let rows = sqlx::query_file!("src/store/sql/user_hidden_managers.sql", at.source_id, at.walk_id, of_directory).fetch_all(conn).await?;
-    let hidden = rows.into_iter().map(|row| Hidden {
-        key: NodeKey(row.manager_id.to_string()),
-        reports: row.reports,
-        example: row.example,
-        is_placed: row.is_placed,
-    });
-    Ok(hidden.collect())
-}
-
-/// Empties the waiting room.
-pub(super) async fn clear(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<()> {
-    sqlx::query!("delete from hiersync_internal.staged_user where source_id = $1", source_id).execute(conn).await?;
-    Ok(())
 }
 
 fn manager(user: &User) -> Option<Uuid> {

@@ -31,6 +31,124 @@ pub struct TreeLine {
     pub below: i64,
 }
 
+/// Links and nodes are looked up one by one: the planner knows neither how many there are nor how they hang together. Tops are the roots,
+/// and at another time also those who lived without a parent then: the config may not name them any more. One that was not seen yet is
+/// none. Who was cut off counts itself.
+macro_rules! lines {
+    (
+        ($conn:expr, $source:expr, $top:expr, $depth:expr, $at:expr),
+        $nodes:literal, $id:literal, $type:literal, $links:literal, $parent:literal, $child:literal, $name:literal, $active:literal
+    ) => {
+        sqlx::query_as!(
+            TreeLine,
+            "with recursive top as (
+                    select $2::"
+                + $type
+                + " as id where $2::"
+                + $type
+                + " is not null
+                    union
+                    select r.node_key::"
+                + $type
+                + " from hiersync_internal.root r where r.source_id = $1 and $2::"
+                + $type
+                + " is null
+                    union
+                    select n."
+                + $id
+                + " from hiersync."
+                + $nodes
+                + "_at(coalesce($4::timestamptz, 'infinity')) n
+                    where n.source_id = $1 and $2::"
+                + $type
+                + " is null and $4::timestamptz is not null and n.retired_at is null
+                      and not exists (
+                          select from hiersync."
+                + $links
+                + "_at(coalesce($4::timestamptz, 'infinity')) l
+                          where l.source_id = $1 and l."
+                + $child
+                + " = n."
+                + $id
+                + " and l."
+                + $parent
+                + " <> n."
+                + $id
+                + " and l.retired_at is null
+                      )
+                ), tree as (
+                    select t.id, 0 as depth, array[t.id] as path, true as is_last, false as is_again from top t
+                    union all
+                    select c.id, t.depth + 1, t.path || c.id, c.is_last, c.id = any (t.path)
+                    from tree t
+                    cross join lateral (
+                        select l."
+                + $child
+                + " as id, lead(l."
+                + $child
+                + ") over (order by l."
+                + $child
+                + ") is null as is_last
+                        from hiersync."
+                + $links
+                + "_at(coalesce($4::timestamptz, 'infinity')) l
+                        where l.source_id = $1 and l."
+                + $parent
+                + " = t.id and l.retired_at is null
+                    ) c
+                    where not t.is_again and t.depth < $3
+                ), deeper as (
+                    select t.path, t.id from tree t where t.depth = $3 and not t.is_again
+                    union
+                    select d.path, c.id
+                    from deeper d
+                    cross join lateral (
+                        select l."
+                + $child
+                + " as id from hiersync."
+                + $links
+                + "_at(coalesce($4::timestamptz, 'infinity')) l
+                        where l.source_id = $1 and l."
+                + $parent
+                + " = d.id and l.retired_at is null
+                        offset 0
+                    ) c
+                    where not c.id = any (d.path)
+                ), cut as (
+                    select d.path, count(*) - 1 as below from deeper d group by d.path
+                )
+                "
+                + r#"select
+                    t.id::text as "key!", t.depth as "depth!", t.is_last as "is_last!", t.is_again as "is_again!",
+                    n.name as "name?", n.is_active as "is_active?", coalesce(n.is_placeholder, false) as "is_placeholder!",
+                    n.retired_at as "retired_at?", coalesce(c.below, 0) as "below!"
+                from tree t
+                left join lateral (
+                    select nullif("#
+                + $name
+                + r#", '') as name, "#
+                + $active
+                + r#" as is_active, k.is_placeholder, k.retired_at
+                    from hiersync."#
+                + $nodes
+                + r#"_at(coalesce($4::timestamptz, 'infinity')) k
+                    where k.source_id = $1 and k."#
+                + $id
+                + r#" = t.id
+                    limit 1
+                ) n on true
+                left join cut c on c.path = t.path and not t.is_again
+                where t.depth > 0 or n.is_placeholder is not null
+                order by t.path"#,
+            $source,
+            $top,
+            $depth,
+            $at
+        )
+        .fetch($conn)
+    };
+}
+
 /// A node by which a tree may begin, in either vendor's kind of id.
 #[derive(Debug, Clone, Copy)]
 enum Tree {
@@ -60,15 +178,32 @@ impl Trees {
         }
     }
 
-    /// Their lines, depth first in the order of ids, down to a depth; none if the node was not there at that time.
+    /// Their lines, depth first in the order of ids, down to a depth; none if the node was not there at that time. Who lies deeper is
+    /// counted at the node where the tree is cut.
     pub fn lines<'c>(self, conn: &'c mut Conn<'_>, depth: i32, at: Option<DateTime<Utc>>) -> BoxStream<'c, sqlx::Result<TreeLine>> {
         match self.0 {
-            Tree::Customers(source_id, node) => {
-                sqlx::query_file_as!(TreeLine, "src/store/sql/customer_tree.sql", source_id, node, depth, at).fetch(conn)
-            }
-            Tree::Users(source_id, node) => {
-                sqlx::query_file_as!(TreeLine, "src/store/sql/user_tree.sql", source_id, node, depth, at).fetch(conn)
-            }
+            Tree::Customers(source, top) => lines!(
+                (conn, source, top, depth, at),
+                "customer",
+                "customer_id",
+                "bigint",
+                "customer_link",
+                "parent_id",
+                "child_id",
+                "concat_ws(' ', k.first_name, k.last_name)",
+                "null::bool"
+            ),
+            Tree::Users(source, top) => lines!(
+                (conn, source, top, depth, at),
+                "reporting_user",
+                "user_id",
+                "uuid",
+                "reporting_line",
+                "manager_id",
+                "user_id",
+                "k.name",
+                "k.is_active"
+            ),
         }
     }
 }

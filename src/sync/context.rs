@@ -90,7 +90,7 @@ impl<V: Synced> Context<V> {
         let mut w = self.write().await?;
         let recalled = run::recall(&mut w.step.conn(), &self.open).await?;
         let count_is_total = source::count_is_total(&mut w.step.conn(), self.open.lease.source_id).await?;
-        let word = |word: Option<&str>| word.and_then(Reach::from_word);
+        let word = |word: Option<&str>| word.and_then(|word| word.parse().ok());
         let known = word(recalled.reach.as_deref()).or_else(|| self.caller.vendor.reach());
         let longest_page = recalled.longest_page.unsigned_abs();
         let (knows, has_moved) = (recalled.knows, recalled.has_moved);
@@ -119,7 +119,7 @@ impl<V: Synced> Context<V> {
             Err(CallError::Run(Interrupted::Vendor(error))) => error,
             other => return other,
         };
-        let of_root = |root: Root| vendor.list(&root.key, root.identifier.as_ref()).ok();
+        let of_root = |root: Root| vendor.list(root.key, root.identifier.as_ref()).ok();
         let Some(list) = vendor.roots().into_iter().filter_map(of_root).find(|list| *list != ask.list) else {
             return Err(CallError::Run(Interrupted::Vendor(error)));
         };

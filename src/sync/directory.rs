@@ -12,16 +12,18 @@ use super::{
 };
 use crate::{
     model::{
-        node::{Node, NodeKey},
+        node::{Node, NodeId, ids},
         reach::{Reach, Stated},
         run::Counters,
     },
     store::{
         facts::{DirectoryExisting, Edge},
         finding::{self, Finding},
-        frontier::{self, DIRECTORY, Shown, Standing, State, Work},
+        frontier::{self, Shown, Standing, State, Work},
+        links::Links,
         mirror::Mirror,
-        queued,
+        nodes::Nodes,
+        queued, reporting,
     },
     vendor_api::{Ask, List, Page, error::VendorError},
     walk::{
@@ -38,7 +40,7 @@ const CHUNK: usize = 1000;
 /// Queues the directory, once per walk. It stands beside the roots' lists, unless it is all that is read.
 pub async fn queue<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<()> {
     let depth = if w.context.walk().reach == Some(Reach::Directory) { 0 } else { -1 };
-    let list = Work::new(NodeKey(DIRECTORY.into()), None, depth);
+    let list = Work::new(NodeId::Everybody, None, depth);
     queued::queue(&mut w.step.conn(), &w.context.open, &[&list]).await.map(|_| ())
 }
 
@@ -97,7 +99,7 @@ async fn give_up<V: Synced>(context: &Context<V>, work: &Work, error: &VendorErr
         return refused::give_up(context, work, refused::refusal(work, error)).await;
     }
     let mut w = context.write().await?;
-    frontier::give_up(&mut w.step.conn(), &context.open, &work.parent).await?;
+    frontier::give_up(&mut w.step.conn(), &context.open, work.parent).await?;
     if !may_be_columns(error) {
         finding::open(&mut w.step.conn(), w.at, &[refused::refusal(work, error)]).await?;
     }
@@ -118,7 +120,7 @@ async fn write<V: Synced>(
     let is_all = context.walk().reach == Some(Reach::Directory);
     let mut met = HashSet::new();
     let distinct: Vec<V::Row> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
-    let existing = Tables::<V>::directory_existing(&mut w.step.conn(), w.at, &distinct).await?;
+    let existing = Tables::<V>::directory_existing(&mut w.step.conn(), w.at, &ids(&distinct)).await?;
     let (same, differing): (Vec<_>, Vec<_>) = distinct.iter().zip(&existing).partition(|(row, known)| stands(*row, known, is_all));
     Tables::<V>::stage(&mut w.step.conn(), w.at, &differing.iter().map(|(row, _)| *row).collect::<Vec<_>>(), is_all).await?;
     let numbers: Vec<i32> = same.iter().filter_map(|(_, known)| known.node_no).collect();
@@ -128,11 +130,11 @@ async fn write<V: Synced>(
     let seen = DirectoryPage { offset: ask.offset, limit: ask.limit, keys: &page.keys, fresh };
     take(pass, seen);
     save(&mut w, work, (pass, Next::ReadOn), &numbers).await?;
-    let loses = received < ask.limit && Tables::<V>::directory_loses(&mut w.step.conn(), w.at).await?;
+    let loses = received < ask.limit && reporting::directory_loses(&mut w.step.conn(), w.at).await?;
     let next = next(pass, seen, Evidence { loses, knows: context.walk().knows, ..Evidence::default() });
     save(&mut w, work, (pass, next), &[]).await?;
-    let remarks = page.remarks.into_iter().map(|remark| remark::finding(&work.parent, remark));
-    let findings: Vec<Finding> = remarks.chain(remark::doubt(&work.parent, next)).chain(told).collect();
+    let remarks = page.remarks.into_iter().map(|remark| remark::finding(work.parent, remark));
+    let findings: Vec<Finding> = remarks.chain(remark::doubt(work.parent, next)).chain(told).collect();
     finding::open(&mut w.step.conn(), w.at, &findings).await?;
     let unchanged = i64::try_from(unchanged).unwrap_or(i64::MAX);
     let counted = Counters { pages: 1, rows_seen: received.into(), unchanged, ..Counters::default() };
@@ -169,9 +171,9 @@ fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
 /// The whole directory is read: takes in who lies below the roots.
 pub async fn take_in<V: Synced>(w: &mut Writing<'_, V>) -> Result<Counters, Interrupted> {
     let mut counters = Counters::default();
-    let directory = Work::new(NodeKey(DIRECTORY.into()), None, 0);
+    let directory = Work::new(NodeId::Everybody, None, 0);
     for chunk in Tables::<V>::staged(&mut w.step.conn(), w.at).await?.chunks(CHUNK) {
-        let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, &directory.parent, chunk).await?;
+        let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, directory.parent, &ids(chunk)).await?;
         let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, chunk, &existing).await?;
         let pass = Pass::default().to_stored();
         let standing = Standing { pass: &pass, state: State::Read, page: &applied.numbers, shown: Shown::ByPass, last_page: None };

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::{
-        node::NodeKey,
+        node::NodeId,
         reach::Reach,
         run::{Counters, Outcome},
     },
@@ -18,15 +18,17 @@ use crate::{
         facts::{Edge, Linked},
         finding::{self, Finding},
         frontier, ledger,
-        mirror::Mirror,
-        queued, root, run,
+        nodes::Nodes,
+        queued, reporting,
+        retire::Retire,
+        root, run,
     },
 };
 
 /// What is gone.
 struct Gone {
     links: Vec<Edge>,
-    nodes: Vec<NodeKey>,
+    nodes: Vec<NodeId>,
 }
 
 /// Ends the walk and the run, and says how.
@@ -56,7 +58,7 @@ enum Ended {
 struct Guarded {
     nodes: usize,
     live: i64,
-    example: NodeKey,
+    example: NodeId,
 }
 
 /// `guarded`: what the guard has forbidden to retire.
@@ -80,7 +82,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     } else {
         let gone = retire(&mut w, reach, is_complete).await?;
         if let Some(example) = gone.nodes.iter().min().filter(|_| is_forbidden(context, gone.nodes.len(), before)) {
-            return Ok(Ended::Guarded(Guarded { nodes: gone.nodes.len(), live: before, example: example.clone() }));
+            return Ok(Ended::Guarded(Guarded { nodes: gone.nodes.len(), live: before, example: *example }));
         }
         counters.retired = i64::try_from(gone.nodes.len()).unwrap_or(i64::MAX);
         write_gone(&mut w, gone).await?;
@@ -88,9 +90,9 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     tell_oddities(&mut w).await?;
     if reach != Reach::Direct {
         // Lists of children are not read below that level; here it shows only now, when all are linked.
-        let deep = Tables::<V>::too_deep(&mut w.step.conn(), w.at, context.max_depth()).await?;
+        let deep = reporting::too_deep(&mut w.step.conn(), w.at, context.max_depth()).await?;
         is_complete &= deep.is_empty();
-        finding::open(&mut w.step.conn(), w.at, &deep.iter().map(|key| too_deep(key, context.max_depth())).collect::<Vec<_>>()).await?;
+        finding::open(&mut w.step.conn(), w.at, &deep.iter().map(|key| too_deep(*key, context.max_depth())).collect::<Vec<_>>()).await?;
     }
     tell_stated_limits(&mut w).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
@@ -113,16 +115,16 @@ async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Cou
     w.close(counters, outcome, (None, None)).await
 }
 
-fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
+fn too_deep(key: NodeId, max_depth: i32) -> Finding {
     let say = format!("those below this user are deeper than max_depth = {max_depth}; they are mirrored all the same, but raise max_depth");
-    Finding::new("too_deep", key.0.clone(), say)
+    Finding::new("too_deep", key, say)
 }
 
 /// Cycles, second parents and managers whom the vendor hides are mirrored as its rows say; a person should know.
 async fn tell_oddities<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<()> {
     let hidden = managers::hidden(w).await?;
     finding::open(&mut w.step.conn(), w.at, &hidden).await?;
-    Tables::<V>::unstage(&mut w.step.conn(), w.at.source_id).await?;
+    reporting::unstage(&mut w.step.conn(), w.at.source_id).await?;
     let told = Tables::<V>::oddities(&mut w.step.conn(), w.at).await?.into_iter().filter_map(|oddity| {
         let (kind, say) = match oddity.kind.as_str() {
             "self_parent" => (
@@ -144,7 +146,7 @@ async fn tell_oddities<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<()> {
             ),
             _ => return None,
         };
-        Some(Finding::new(kind, oddity.key.0, say))
+        Some(Finding::new(kind, oddity.key, say))
     });
     finding::open(&mut w.step.conn(), w.at, &told.collect::<Vec<_>>()).await
 }
@@ -166,7 +168,12 @@ pub async fn tell_stated_limits<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Resu
 
 /// Retires links, then nodes, then what hung below those.
 async fn retire<V: Synced>(w: &mut Writing<'_, V>, reach: Reach, is_complete: bool) -> sqlx::Result<Gone> {
-    let links = Tables::<V>::retire_links(&mut w.step.conn(), w.at, reach, is_complete).await?;
+    let links = match reach {
+        Reach::Direct => Tables::<V>::retire_unlisted(&mut w.step.conn(), w.at, is_complete).await?,
+        // Who is missing from one list may still stand in another: only the whole tells.
+        _ if !is_complete => Vec::new(),
+        _ => Tables::<V>::retire_unshown(&mut w.step.conn(), w.at, reach == Reach::Directory).await?,
+    };
     let mut gone = Gone { links, nodes: Vec::new() };
     if !is_complete {
         return Ok(gone);
@@ -176,13 +183,13 @@ async fn retire<V: Synced>(w: &mut Writing<'_, V>, reach: Reach, is_complete: bo
         if nodes.is_empty() {
             return Ok(gone);
         }
-        gone.links.extend(Tables::<V>::retire_links_below(&mut w.step.conn(), w.at, &nodes).await?);
+        gone.links.extend(Tables::<V>::retire_below(&mut w.step.conn(), w.at, &nodes).await?);
         gone.nodes.extend(nodes);
     }
 }
 
 async fn write_gone<V: Synced>(w: &mut Writing<'_, V>, gone: Gone) -> sqlx::Result<()> {
-    let change = |key: &NodeKey| Change { entity: Tables::<V>::NODE, key: key.0.clone(), op: "retire", fields: None, vendor_time: None };
+    let change = |key: &NodeId| Change { entity: Tables::<V>::NODE, key: key.to_string(), op: "retire", fields: None, vendor_time: None };
     let changes: Vec<Change> = gone.nodes.iter().map(change).collect();
     change::write(&mut w.step.conn(), w.at, &changes).await?;
     w.tell_links(&Linked { retired: gone.links, ..Linked::default() }).await
@@ -205,7 +212,7 @@ impl Guarded {
         );
         let mut finding = Finding::new("retire_guard", context.source.name.clone(), say);
         finding.more.insert("nodes".into(), (*nodes).into());
-        finding.more.insert("example".into(), example.0.clone().into());
+        finding.more.insert("example".into(), example.to_string().into());
         finding
     }
 }

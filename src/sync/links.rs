@@ -11,10 +11,11 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    model::{node::NodeKey, reach::Reach},
+    model::{node::NodeId, reach::Reach},
     store::{
         facts::{Edge, Linked},
         frontier::Work,
+        links::Links,
         mirror::Mirror,
         queued,
     },
@@ -75,7 +76,7 @@ pub(super) async fn follow<V: Synced>(
     w: &mut Writing<'_, V>,
     work: &Work,
     plan: &mut PagePlan<V::Row>,
-    (numbers, changed): (&[i32], &[NodeKey]),
+    (numbers, changed): (&[i32], &[NodeId]),
     reach: Option<Reach>,
 ) -> Result<(), Interrupted> {
     if !reach.is_some_and(Reach::reads_below_roots) {
@@ -91,7 +92,7 @@ pub(super) async fn follow<V: Synced>(
     let leaves = plan.leaves(vendor);
     let (known_leaves, wanted): (Vec<&Work>, Vec<&Work>) = lists.iter().partition(|list| leaves.contains(&list.parent));
     let queued = queued::queue(&mut w.step.conn(), &w.context.open, &wanted).await?;
-    let is_new: HashSet<&NodeKey> = queued.iter().map(|list| &list.parent).collect();
+    let is_new: HashSet<NodeId> = queued.iter().map(|list| list.parent).collect();
     let met = wanted.iter().filter(|list| !is_new.contains(&list.parent)).chain(&known_leaves).copied();
     // At rest each node is shown once.
     let may_be_met = !leaves.is_empty() && w.context.walk().has_moved;
@@ -99,7 +100,7 @@ pub(super) async fn follow<V: Synced>(
     w.is_frontier_changed |= queued::restate(&mut w.step.conn(), &w.context.open, &met).await? > 0;
     if w.context.caller.vendor.identifiers_needed() && !changed.is_empty() {
         for twin in Tables::<V>::twins(&mut w.step.conn(), w.at, changed).await? {
-            refused::take(w, &twin).await?;
+            refused::take(w, twin).await?;
             w.is_frontier_changed = true;
         }
     }

@@ -8,13 +8,14 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    model::{node::NodeKey, reach::Reach, run::Counters},
+    model::{node::NodeId, reach::Reach, run::Counters},
     store::{
         facts::{Edge, Naming},
         finding::Finding,
         frontier,
-        mirror::Mirror,
-        queued,
+        links::Links,
+        nodes::Nodes,
+        queued, reporting,
     },
     walk::pass::Pass,
 };
@@ -38,7 +39,7 @@ pub async fn ask<V: Synced>(context: &Context<V>) -> Result<bool, Interrupted> {
 
 /// Asks the search once the roots' lists are read. What it says tells what they hold, where that is not configured.
 async fn search<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
-    let told = Tables::<V>::reach_told(&mut w.step.conn(), w.at).await?;
+    let told = reporting::reach_told(&mut w.step.conn(), w.at).await?;
     if told.shown == 0 {
         return Ok(false);
     }
@@ -49,10 +50,10 @@ async fn search<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> 
     if state == "given_up" || told.named == 0 {
         // The key may not search, or the search names nobody's manager.
         w.set_reach(Reach::Compared).await?;
-        return Ok(Tables::<V>::queue_below_roots(&mut w.step.conn(), w.at).await? > 0);
+        return Ok(reporting::queue_below_roots(&mut w.step.conn(), w.at).await? > 0);
     }
     if w.context.caller.vendor.reach().is_none() {
-        let (_, read_below) = Tables::<V>::overlap(&mut w.step.conn(), w.at).await?;
+        let (_, read_below) = reporting::overlap(&mut w.step.conn(), w.at).await?;
         let is_flat = told.below == 0 && read_below == 0;
         if !is_flat && 2 * told.below_shown <= told.below {
             // Whoever came since the roots' lists were read looks like somebody whom they do not reach.
@@ -61,7 +62,7 @@ async fn search<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> 
     }
     w.set_reach(Reach::Subtree).await?;
     // Who has left between the two is missed by the search: the roots' lists are read once more.
-    let unnamed = Tables::<V>::unnamed(&mut w.step.conn(), w.at, Naming::Search).await?;
+    let unnamed = reporting::unnamed(&mut w.step.conn(), w.at, Naming::Search).await?;
     Ok(!unnamed.is_empty() && read_roots_again(w).await?)
 }
 
@@ -73,15 +74,15 @@ async fn read_roots_again<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<boo
 /// The lists hold direct reports: those of the roots are linked, and everybody in them has a list.
 async fn list_by_list<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
     w.set_reach(Reach::Direct).await?;
-    Tables::<V>::unstage(&mut w.step.conn(), w.at.source_id).await?;
-    let shown = Tables::<V>::shown_links(&mut w.step.conn(), w.at).await?;
+    reporting::unstage(&mut w.step.conn(), w.at.source_id).await?;
+    let shown = reporting::shown_lines(&mut w.step.conn(), w.at).await?;
     link(w, &shown, false).await?;
-    Ok(Tables::<V>::queue_below_roots(&mut w.step.conn(), w.at).await? > 0)
+    Ok(reporting::queue_below_roots(&mut w.step.conn(), w.at).await? > 0)
 }
 
 /// Lists held direct reports in the last walk. If most of those below the roots stand in the roots' lists too, they do no more.
 async fn doubt_direct<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
-    let (among_roots, all_rows) = Tables::<V>::overlap(&mut w.step.conn(), w.at).await?;
+    let (among_roots, all_rows) = reporting::overlap(&mut w.step.conn(), w.at).await?;
     if 2 * among_roots <= all_rows || frontier::state_of(&mut w.step.conn(), &w.context.open, frontier::DIRECTORY).await?.is_some() {
         return Ok(false);
     }
@@ -93,13 +94,13 @@ async fn doubt_direct<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interru
 /// All lists are read. Those that show somebody under another manager than is known are read once more, as a second witness.
 async fn compare<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
     if w.context.caller.vendor.reach().is_none() {
-        let (among_roots, all_rows) = Tables::<V>::overlap(&mut w.step.conn(), w.at).await?;
+        let (among_roots, all_rows) = reporting::overlap(&mut w.step.conn(), w.at).await?;
         if 2 * among_roots <= all_rows {
             // As in the search.
             return Ok(read_roots_again(w).await? || list_by_list(w).await?);
         }
     }
-    Ok(Tables::<V>::reread_compared(&mut w.step.conn(), w.at, &Pass::again().to_stored()).await? > 0)
+    Ok(reporting::reread_compared(&mut w.step.conn(), w.at, &Pass::again().to_stored()).await? > 0)
 }
 
 /// At the walk's end: links whom the walk has named as whose manager. A manager whom the vendor hides is kept, as known or as a
@@ -111,18 +112,18 @@ pub async fn place<V: Synced>(w: &mut Writing<'_, V>, is_read: bool) -> sqlx::Re
         return Ok((counters, None));
     }
     let mut edges = Vec::new();
-    for named in Tables::<V>::named(&mut w.step.conn(), w.at).await? {
+    for named in reporting::named(&mut w.step.conn(), w.at).await? {
         if named.is_elsewhere && !named.is_listed {
             continue;
         }
         if !named.is_listed {
-            let (ensured, _) = Tables::<V>::ensure(&mut w.step.conn(), w.at, &named.edge.parent).await?;
-            counters += super::roots::told_of(w, &named.edge.parent, ensured).await?;
+            let (ensured, _) = Tables::<V>::ensure(&mut w.step.conn(), w.at, named.edge.parent).await?;
+            counters += super::roots::told_of(w, named.edge.parent, ensured).await?;
         }
         edges.push(named.edge);
     }
     if reach == Reach::Compared && is_read {
-        edges.extend(Tables::<V>::compared_links(&mut w.step.conn(), w.at).await?);
+        edges.extend(reporting::compared_lines(&mut w.step.conn(), w.at).await?);
     }
     link(w, &edges, true).await?;
     let naming = match reach {
@@ -131,7 +132,7 @@ pub async fn place<V: Synced>(w: &mut Writing<'_, V>, is_read: bool) -> sqlx::Re
         Reach::Stated => Naming::Lines,
         Reach::Direct | Reach::Directory => return Ok((counters, None)),
     };
-    let unnamed = Tables::<V>::unnamed(&mut w.step.conn(), w.at, naming).await?;
+    let unnamed = reporting::unnamed(&mut w.step.conn(), w.at, naming).await?;
     Ok((counters, (!unnamed.is_empty()).then(|| unknown(w.context, &unnamed))))
 }
 
@@ -152,7 +153,7 @@ pub async fn hidden<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<Vec<Findi
         return Ok(Vec::new());
     }
     let of_directory = w.context.walk().reach == Some(Reach::Directory);
-    let hidden = Tables::<V>::hidden(&mut w.step.conn(), w.at, of_directory).await?;
+    let hidden = reporting::hidden(&mut w.step.conn(), w.at, of_directory).await?;
     let finding = |manager: crate::store::facts::Hidden| {
         let what = if manager.is_placed {
             "their lines are kept as they name them"
@@ -164,14 +165,14 @@ pub async fn hidden<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<Vec<Findi
              the key); {what}; if that is wrong, correct it at the vendor",
             manager.reports, manager.example
         );
-        Finding::new("manager_not_listed", manager.key.0, say)
+        Finding::new("manager_not_listed", manager.key, say)
     };
     Ok(hidden.into_iter().map(finding).collect())
 }
 
 /// About users whose manager nobody names.
-fn unknown<V: Synced>(context: &Context<V>, unnamed: &[NodeKey]) -> Finding {
-    let some: Vec<&str> = unnamed.iter().take(NAMED).map(|key| key.0.as_str()).collect();
+fn unknown<V: Synced>(context: &Context<V>, unnamed: &[NodeId]) -> Finding {
+    let some: Vec<String> = unnamed.iter().take(NAMED).map(NodeId::to_string).collect();
     let more = if unnamed.len() > NAMED { ", …" } else { "" };
     let say = format!(
         "nobody says who the manager is of {} users whom the vendor shows below a root: {}{more}; their known lines are kept; let the key \

@@ -10,11 +10,12 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    model::{reach::Reach, run::Counters},
+    model::{node::ids, reach::Reach, run::Counters},
     store::{
         finding,
         frontier::{self, Shown, Standing, State, Work},
-        mirror::Mirror,
+        links::Links,
+        nodes::Nodes,
         queued, source,
     },
     vendor_api::Page,
@@ -48,9 +49,9 @@ pub async fn write<V: Synced>(
         refused::leave(w, work).await?;
         return Ok(Written::AnotherWay);
     }
-    plan.existing = Tables::<V>::existing(&mut w.step.conn(), w.at, &work.parent, &plan.rows).await?;
+    plan.existing = Tables::<V>::existing(&mut w.step.conn(), w.at, work.parent, &ids(&plan.rows)).await?;
     let shown = plan.shown();
-    let seen = pass.see(asked, &plan.keys, plan.kind, |key| shown.contains(key));
+    let seen = pass.see(asked, &plan.keys, plan.kind, |key| shown.contains(&key));
     let mut pass = pass.clone();
     pass.take(&seen);
     let reach = reach_of(&mut w, work, &plan).await?;
@@ -59,7 +60,7 @@ pub async fn write<V: Synced>(
     teach(&mut w, &plan, &pass, &seen, next).await?;
 
     let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, &plan.rows, &plan.existing).await?;
-    plan.findings.extend(applied.findings.into_iter().chain(remark::doubt(&work.parent, next)));
+    plan.findings.extend(applied.findings.into_iter().chain(remark::doubt(work.parent, next)));
     if !save(&mut w, work, (&pass, next), seen.received(), &applied.numbers).await? {
         return Ok(Written::AnotherWay);
     }
@@ -108,11 +109,11 @@ async fn evidence<V: Synced>(
         return Ok(Evidence { expected: work.expected, ..Evidence::default() });
     }
     let holds_all = work.depth == 0 && matches!(reach, Some(Reach::Stated | Reach::Subtree | Reach::Compared));
-    let loses = Tables::<V>::loses(&mut w.step.conn(), w.at, &work.parent, &plan.rows, holds_all).await?;
+    let loses = Tables::<V>::loses(&mut w.step.conn(), w.at, work.parent, &ids(&plan.rows), holds_all).await?;
     let together = if pass.number == 0 {
         i64::from(pass.shown)
     } else {
-        frontier::shown_together(&mut w.step.conn(), &w.context.open, &work.parent).await? + plan.new_to_list()
+        frontier::shown_together(&mut w.step.conn(), &w.context.open, work.parent).await? + plan.new_to_list()
     };
     let total = w.context.total(plan.stated_count);
     // A newcomer may have pushed the last row out of a full page, and a count of another moment may hide it.

@@ -6,7 +6,7 @@ use super::remark;
 use crate::{
     config::Identifier,
     model::{
-        node::{Node, NodeKey},
+        node::{Node, NodeId},
         reach::{Reach, Stated},
     },
     store::{
@@ -28,7 +28,7 @@ pub(super) struct PagePlan<R> {
     /// What is known of them, in their order.
     pub(super) existing: Vec<Existing>,
     /// The ids of all rows, in the vendor's order.
-    pub(super) keys: Vec<NodeKey>,
+    pub(super) keys: Vec<NodeId>,
     /// How the vendor sends the list.
     pub(super) kind: Kind,
     /// The vendor's count beside the rows.
@@ -58,17 +58,17 @@ impl<R: Node + Clone> PagePlan<R> {
             keys: page.keys,
             kind: if page.whole { Kind::Whole(page.stated_count) } else { Kind::Paged },
             stated_count: page.stated_count,
-            findings: page.remarks.into_iter().map(|told| remark::finding(&work.parent, told)).collect(),
+            findings: page.remarks.into_iter().map(|told| remark::finding(work.parent, told)).collect(),
         };
         if work.depth >= max_depth && !plan.rows.is_empty() {
-            plan.findings.push(too_deep(&work.parent, max_depth));
+            plan.findings.push(too_deep(work.parent, max_depth));
             plan.rows.clear();
         }
         plan
     }
 
     /// Which of the rows the pass has shown before.
-    pub(super) fn shown(&self) -> HashSet<NodeKey> {
+    pub(super) fn shown(&self) -> HashSet<NodeId> {
         self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.shown).map(|(row, _)| row.key()).collect()
     }
 
@@ -84,7 +84,7 @@ impl<R: Node + Clone> PagePlan<R> {
     }
 
     /// The nodes that the mirror had before.
-    pub(super) fn known_keys(&self) -> HashSet<NodeKey> {
+    pub(super) fn known_keys(&self) -> HashSet<NodeId> {
         self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.node_no.is_some()).map(|(row, _)| row.key()).collect()
     }
 
@@ -96,7 +96,7 @@ impl<R: Node + Clone> PagePlan<R> {
 
     /// What a root's list holds, if the parents that its rows state tell.
     pub(super) fn stated_reach(&self, work: &Work) -> Option<Reach> {
-        let shown: HashSet<&NodeKey> = self.keys.iter().collect();
+        let shown: HashSet<NodeId> = self.keys.iter().copied().collect();
         let states = |row: &R| matches!(row.stated_parent(), Stated::Parent(_));
         let is_deeper = |row: &R| matches!(row.stated_parent(), Stated::Parent(parent) if parent != work.parent && shown.contains(&parent));
         if self.rows.iter().any(is_deeper) {
@@ -106,10 +106,10 @@ impl<R: Node + Clone> PagePlan<R> {
     }
 
     /// By what the lists of the rows' nodes could be asked for, as far as identifiers are needed.
-    pub(super) fn identifiers<V: Hierarchy<Row = R>>(&self, vendor: &V) -> Vec<(NodeKey, Identifier)> {
+    pub(super) fn identifiers<V: Hierarchy<Row = R>>(&self, vendor: &V) -> Vec<(NodeId, Identifier)> {
         let of = |row: &R| {
             let key = row.key();
-            vendor.identifiers(row).unwrap_or_default().into_iter().map(move |identifier| (key.clone(), identifier))
+            vendor.identifiers(row).unwrap_or_default().into_iter().map(move |identifier| (key, identifier))
         };
         let has_list = |(row, existing): &(&R, &Existing)| vendor.descend(row) != Descent::Leaf || existing.has_children;
         self.rows.iter().zip(&self.existing).filter(has_list).flat_map(|(row, _)| of(row)).collect()
@@ -134,18 +134,18 @@ impl<R: Node + Clone> PagePlan<R> {
             if let Some(all) = &mut identifiers {
                 all.retain(|identifier| !shared.contains(identifier));
                 if all.is_empty() && !is_leaf {
-                    self.findings.push(cannot_ask(&row.key()));
+                    self.findings.push(cannot_ask(row.key()));
                     continue;
                 }
             }
             if depth >= max_depth && descent.expected().is_some() && !is_leaf {
-                self.findings.push(too_deep(&row.key(), max_depth));
+                self.findings.push(too_deep(row.key(), max_depth));
                 continue;
             }
             lists.push(Work {
                 ask: identifiers.and_then(|all| all.into_iter().next()),
                 expected: descent.expected(),
-                shown_by: Some(work.parent.clone()),
+                shown_by: Some(work.parent),
                 ..Work::new(row.key(), Some(*node_no), depth)
             });
         }
@@ -153,40 +153,40 @@ impl<R: Node + Clone> PagePlan<R> {
     }
 
     /// Which of the lists that follow are of leaves: they are not read.
-    pub(super) fn leaves<V: Hierarchy<Row = R>>(&self, vendor: &V) -> HashSet<NodeKey> {
+    pub(super) fn leaves<V: Hierarchy<Row = R>>(&self, vendor: &V) -> HashSet<NodeId> {
         let is_leaf = |(row, existing): &(&R, &Existing)| vendor.descend(row) == Descent::Leaf && !existing.has_children;
         self.rows.iter().zip(&self.existing).filter(is_leaf).map(|(row, _)| row.key()).collect()
     }
 
     /// The links that the rows show: to the parent that they state, else to the one whose list it is.
     pub(super) fn links(&self, work: &Work, reach: Option<Reach>, own_row_is_a_link: bool) -> PageLinks {
-        let among: HashSet<&NodeKey> = self.keys.iter().chain([&work.parent]).collect();
+        let among: HashSet<NodeId> = self.keys.iter().chain([&work.parent]).copied().collect();
         let mut links = PageLinks::default();
         for (place, (row, existing)) in self.rows.iter().zip(&self.existing).enumerate() {
             let child = row.key();
             match row.stated_parent() {
                 Stated::Parent(parent) if among.contains(&parent) => {
                     let edge = Edge { parent, child };
-                    links.missing.extend((edge.parent != work.parent || !existing.linked).then(|| edge.clone()));
+                    links.missing.extend((edge.parent != work.parent || !existing.linked).then_some(edge));
                     links.stated.push(edge);
                 }
                 Stated::Parent(_) => links.elsewhere.push(place),
                 _ if reach != Some(Reach::Direct) || existing.linked || (child == work.parent && !own_row_is_a_link) => {}
-                _ => links.missing.push(Edge { parent: work.parent.clone(), child }),
+                _ => links.missing.push(Edge { parent: work.parent, child }),
             }
         }
         links
     }
 }
 
-fn too_deep(key: &NodeKey, max_depth: i32) -> Finding {
+fn too_deep(key: NodeId, max_depth: i32) -> Finding {
     let say = format!("there is more below this node, deeper than max_depth = {max_depth}; raise max_depth to mirror it");
-    Finding::new("too_deep", key.0.clone(), say)
+    Finding::new("too_deep", key, say)
 }
 
 /// About a node whose children cannot be asked for.
-pub(super) fn cannot_ask(key: &NodeKey) -> Finding {
+pub(super) fn cannot_ask(key: NodeId) -> Finding {
     let say = "this node's children cannot be asked for: it has none of the identifiers in `descend_by` that no other live customer has \
                too; add a type that it has to itself, or correct it at the vendor";
-    Finding::new("cannot_ask", key.0.clone(), say)
+    Finding::new("cannot_ask", key, say)
 }

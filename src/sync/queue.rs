@@ -7,6 +7,7 @@ use std::{
 
 use tokio::sync::{Mutex, Notify};
 
+use crate::model::node::NodeId;
 use crate::store::{
     frontier::{self, Work},
     run::OpenRun,
@@ -31,15 +32,15 @@ struct State {
     held: BTreeMap<Order, Work>,
     /// All lists that are queued and not in hand are held.
     is_whole: bool,
-    in_hand: HashSet<String>,
+    in_hand: HashSet<NodeId>,
     /// Lists in hand whose rows in the store may have changed since they were taken.
-    in_doubt: HashSet<String>,
+    in_doubt: HashSet<NodeId>,
 }
 
 impl State {
     fn hold(&mut self, lists: Vec<Work>) {
         for list in lists {
-            if !self.in_hand.contains(&list.parent.0) {
+            if !self.in_hand.contains(&list.parent) {
                 self.held.insert((list.attempts, Reverse(list.depth), list.list_no), list);
             }
         }
@@ -51,13 +52,13 @@ impl State {
 
     fn take(&mut self) -> Option<Work> {
         let (_, work) = self.held.pop_first()?;
-        self.in_hand.insert(work.parent.0.clone());
+        self.in_hand.insert(work.parent);
         Some(work)
     }
 
-    fn put_down(&mut self, parent: &str, again: Option<Work>) {
-        self.in_hand.remove(parent);
-        if self.in_doubt.remove(parent) {
+    fn put_down(&mut self, parent: NodeId, again: Option<Work>) {
+        self.in_hand.remove(&parent);
+        if self.in_doubt.remove(&parent) {
             self.is_whole = false;
         } else {
             self.hold(again.into_iter().collect());
@@ -65,7 +66,7 @@ impl State {
     }
 
     fn forget(&mut self) {
-        self.in_doubt.extend(self.in_hand.iter().cloned());
+        self.in_doubt.extend(self.in_hand.iter().copied());
         self.held.clear();
         self.is_whole = false;
     }
@@ -102,7 +103,7 @@ impl Queue {
         if state.is_whole || !state.held.is_empty() {
             return Ok(());
         }
-        let in_hand: Vec<String> = state.in_hand.iter().cloned().collect();
+        let in_hand: Vec<String> = state.in_hand.iter().map(NodeId::to_string).collect();
         let limit = HELD / 4;
         let mut step = session.begin().await?;
         let lists = frontier::next(&mut step.conn(), run, &in_hand, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
@@ -122,7 +123,7 @@ impl Queue {
 
     /// A reader is done with a list for now, or with this run. `again`: it is to be read once more.
     pub async fn put_down(&self, work: &Work, again: Option<Work>) {
-        self.state.lock().await.put_down(&work.parent.0, again);
+        self.state.lock().await.put_down(work.parent, again);
         self.news.notify_waiters();
     }
 
@@ -141,24 +142,23 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::node::NodeKey;
 
     #[test]
     fn a_list_whose_row_has_changed_while_it_was_in_hand_is_looked_for_in_the_store() {
-        let list = Work::new(NodeKey("7".into()), None, 1);
+        let list = Work::new(NodeId::Customer(7), None, 1);
         let mut state = State { is_whole: true, ..State::default() };
         state.hold(vec![list.clone()]);
         let in_hand = state.take().unwrap();
         state.forget();
         // Another reader has looked: whatever is in hand it was not given.
         state.is_whole = true;
-        state.put_down(&in_hand.parent.0, Some(list.clone()));
+        state.put_down(in_hand.parent, Some(list.clone()));
         assert!(!state.is_whole && state.held.is_empty());
 
         state.hold(vec![list.clone()]);
         state.is_whole = true;
         let in_hand = state.take().unwrap();
-        state.put_down(&in_hand.parent.0, Some(list));
+        state.put_down(in_hand.parent, Some(list));
         assert!(state.is_whole && state.held.len() == 1);
     }
 }

@@ -50,9 +50,9 @@ pub async fn work<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
 async fn read_list<V: Synced>(context: &Context<V>, work: &Work) -> Result<Option<Work>, Interrupted> {
     let mut pass = Pass::from_stored(&work.pass);
     let mut limit = pass.limit.unwrap_or_else(|| context.caller.vendor.page_size());
-    let list = match context.caller.vendor.list(&work.parent, work.ask.as_ref()) {
+    let list = match context.caller.vendor.list(work.parent, work.ask.as_ref()) {
         Ok(list) => list,
-        Err(say) => return give_up(context, work, Finding::new("cannot_ask", work.parent.0.clone(), say)).await.map(|()| None),
+        Err(say) => return give_up(context, work, Finding::new("cannot_ask", work.parent, say)).await.map(|()| None),
     };
     let mut total = None;
     loop {

@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     config::Identifier,
-    model::{node::NodeKey, reach::Reach, run::Counters},
+    model::{node::NodeId, reach::Reach, run::Counters},
     store::{
         facts::Linked,
         finding::{self, Finding},
         frontier::{self, Work},
+        links::Links,
         mirror::Mirror,
     },
     vendor_api::error::VendorError,
@@ -26,13 +27,13 @@ pub(super) async fn refused<V: Synced>(context: &Context<V>, work: &Work, error:
         return give_up(context, work, refusal(work, &error)).await;
     }
     let mut w = context.write().await?;
-    if frontier::asked_by(&mut w.step.conn(), &context.open, &work.parent).await? != work.ask {
+    if frontier::asked_by(&mut w.step.conn(), &context.open, work.parent).await? != work.ask {
         // It is asked for in another way by now.
         return Ok(());
     }
-    match next(&mut w, &work.parent).await? {
-        Some(ask) => frontier::ask_by(&mut w.step.conn(), &context.open, &work.parent, &ask).await?,
-        None => frontier::refuse(&mut w.step.conn(), &context.open, &work.parent, &refusal(work, &error).say).await?,
+    match next(&mut w, work.parent).await? {
+        Some(ask) => frontier::ask_by(&mut w.step.conn(), &context.open, work.parent, &ask).await?,
+        None => frontier::refuse(&mut w.step.conn(), &context.open, work.parent, &refusal(work, &error).say).await?,
     }
     w.is_frontier_changed = true;
     w.remember(true, 0).await?;
@@ -43,7 +44,7 @@ pub(super) async fn refused<V: Synced>(context: &Context<V>, work: &Work, error:
 pub(super) async fn give_up<V: Synced>(context: &Context<V>, work: &Work, finding: Finding) -> Result<(), Interrupted> {
     warn!(kind = finding.kind, list = %work.parent, "a list cannot be read: {}", finding.say);
     let mut w = context.write().await?;
-    frontier::give_up(&mut w.step.conn(), &context.open, &work.parent).await?;
+    frontier::give_up(&mut w.step.conn(), &context.open, work.parent).await?;
     finding::open(&mut w.step.conn(), w.at, &[finding]).await?;
     w.commit(Counters::default()).await
 }
@@ -62,25 +63,25 @@ pub(super) fn refusal(work: &Work, error: &VendorError) -> Finding {
         _ => "if that stays, look at the node with the vendor",
     };
     let say = format!("this node's list could not be read, and was kept as it was until the next walk: {error}; {todo}");
-    Finding::new(kind, work.parent.0.clone(), say)
+    Finding::new(kind, work.parent, say)
 }
 
 /// Some row states another parent than the one by whose identifier was asked: the identifier names that one, too.
 pub(super) fn is_anothers<V: Synced>(context: &Context<V>, work: &Work, plan: &PagePlan<V::Row>) -> bool {
     // Of a root whose id could not be learned nothing can be said.
-    work.ask.is_some() && !work.parent.0.starts_with('-') && context.walk().reach == Some(Reach::Direct) && plan.states_others(work)
+    work.ask.is_some() && !work.parent.is_unknown() && context.walk().reach == Some(Reach::Direct) && plan.states_others(work)
 }
 
 /// Leaves a list that is another node's, and commits.
 pub(super) async fn leave<V: Synced>(mut w: Writing<'_, V>, work: &Work) -> Result<(), Interrupted> {
-    take(&mut w, &work.parent).await?;
+    take(&mut w, work.parent).await?;
     w.is_frontier_changed = true;
     w.commit(Counters::default()).await
 }
 
 /// Asks for the list by the next identifier from now on. Where none is left it is given up, and the links that this walk has read
 /// from it are no more. Gives whether there was one.
-pub async fn take<V: Synced>(w: &mut Writing<'_, V>, parent: &NodeKey) -> Result<bool, Interrupted> {
+pub async fn take<V: Synced>(w: &mut Writing<'_, V>, parent: NodeId) -> Result<bool, Interrupted> {
     if let Some(next) = next::<V>(w, parent).await? {
         frontier::ask_by(&mut w.step.conn(), &w.context.open, parent, &next).await?;
         w.remember(true, 0).await?;
@@ -94,12 +95,12 @@ pub async fn take<V: Synced>(w: &mut Writing<'_, V>, parent: &NodeKey) -> Result
 }
 
 /// The next identifier of the list's node that no other live node has.
-pub(super) async fn next<V: Synced>(w: &mut Writing<'_, V>, parent: &NodeKey) -> Result<Option<Identifier>, Interrupted> {
+pub(super) async fn next<V: Synced>(w: &mut Writing<'_, V>, parent: NodeId) -> Result<Option<Identifier>, Interrupted> {
     let asked = frontier::asked_by(&mut w.step.conn(), &w.context.open, parent).await?;
-    let node = Tables::<V>::load(&mut w.step.conn(), w.at.source_id, std::slice::from_ref(parent)).await?.into_iter().next();
+    let node = Tables::<V>::load(&mut w.step.conn(), w.at.source_id, &[parent]).await?.into_iter().next();
     let Some(identifiers) = node.and_then(|node| w.context.caller.vendor.identifiers(&node)) else { return Ok(None) };
     let used = identifiers.iter().position(|identifier| Some(identifier) == asked.as_ref()).map_or(0, |place| place + 1);
-    let left: Vec<(NodeKey, Identifier)> = identifiers.into_iter().skip(used).map(|identifier| (parent.clone(), identifier)).collect();
+    let left: Vec<(NodeId, Identifier)> = identifiers.into_iter().skip(used).map(|identifier| (parent, identifier)).collect();
     let shared = Tables::<V>::shared(&mut w.step.conn(), w.at, &left).await?;
     Ok(left.into_iter().map(|(_, identifier)| identifier).find(|identifier| !shared.contains(identifier)))
 }

@@ -1,14 +1,14 @@
 //! What a vendor's answer leaves to be said, as findings: with what to do about it.
 
 use crate::{
-    model::node::NodeKey,
-    store::{finding::Finding, frontier},
+    model::node::NodeId,
+    store::finding::Finding,
     vendor_api::Remark,
     walk::verdict::{Next, Reason},
 };
 
 /// The finding for a remark about a row of this list.
-pub(super) fn finding(list: &NodeKey, remark: Remark) -> Finding {
+pub(super) fn finding(list: NodeId, remark: Remark) -> Finding {
     let Remark { kind, about, detail } = remark;
     // A row without an id is told apart by its list.
     let key = if kind == "bad_row" { format!("{list} {about}") } else { about };
@@ -30,21 +30,21 @@ fn advice(kind: &str) -> Option<&'static str> {
 }
 
 /// About a list that moved in all its passes.
-pub(super) fn moved(key: &NodeKey) -> Finding {
+pub(super) fn moved(key: NodeId) -> Finding {
     let list = named(key);
     let say = format!("{list} moved faster than it could be read; nothing was retired by it, and the next walk reads it again");
-    Finding::new("list_moved", key.0.clone(), say)
+    Finding::new("list_moved", key, say)
 }
 
-fn named(key: &NodeKey) -> &'static str {
-    if key.0 == frontier::DIRECTORY { "the directory of all users" } else { "this node's list" }
+fn named(key: NodeId) -> &'static str {
+    if key == NodeId::Everybody { "the directory of all users" } else { "this node's list" }
 }
 
 /// What a person should know of a list that proves nothing.
-pub(super) fn doubt(key: &NodeKey, next: Next) -> Option<Finding> {
+pub(super) fn doubt(key: NodeId, next: Next) -> Option<Finding> {
     let Next::Unproven(reason) = next else { return None };
     let list = named(key);
-    let finding = |kind, say: String| Some(Finding::new(kind, key.0.clone(), say));
+    let finding = |kind, say: String| Some(Finding::new(kind, key, say));
     match reason {
         Reason::Moved => Some(moved(key)),
         Reason::Repeats => {

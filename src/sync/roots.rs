@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{
-        node::{Node, NodeKey},
+        node::{Node, NodeId, ids},
         reach::Reach,
         run::Counters,
     },
@@ -20,7 +20,8 @@ use crate::{
         facts::Ensured,
         finding::{self, Finding},
         frontier::Work,
-        mirror::Mirror,
+        links::Links,
+        nodes::Nodes,
         queued, root,
     },
     vendor_api::hierarchy::Root,
@@ -37,28 +38,28 @@ pub async fn resolve<V: Synced>(context: &Context<V>) -> Result<(), Interrupted>
     for root in context.caller.vendor.roots() {
         let key = match resolved.get(&root.asked_by) {
             Some(known) if known.is_taken_in => continue,
-            Some(known) => known.key.clone(),
+            Some(known) => known.key,
             None => find(context, &root).await?,
         };
-        let row = own_row(context, &key).await?;
-        take_in(context, &root, &key, row).await?;
+        let row = own_row(context, key).await?;
+        take_in(context, &root, key, row).await?;
     }
     Ok(())
 }
 
 /// Learns the root's key, and writes it down.
-async fn find<V: Synced>(context: &Context<V>, root: &Root) -> Result<NodeKey, Interrupted> {
+async fn find<V: Synced>(context: &Context<V>, root: &Root) -> Result<NodeId, Interrupted> {
     let (key, finding) = look_up(context, root).await?;
     let mut w = context.write().await?;
-    root::write(&mut w.step.conn(), &context.open, &root.asked_by, &key).await?;
+    root::write(&mut w.step.conn(), &context.open, &root.asked_by, key).await?;
     finding::open(&mut w.step.conn(), w.at, finding.as_slice()).await?;
     w.commit(Counters::default()).await?;
     Ok(key)
 }
 
 /// The root's key, and a finding if it could not be learned.
-async fn look_up<V: Synced>(context: &Context<V>, root: &Root) -> Result<(NodeKey, Option<Finding>), Interrupted> {
-    let Some(identifier) = &root.identifier else { return Ok((root.key.clone(), None)) };
+async fn look_up<V: Synced>(context: &Context<V>, root: &Root) -> Result<(NodeId, Option<Finding>), Interrupted> {
+    let Some(identifier) = &root.identifier else { return Ok((root.key, None)) };
     let vendor = &context.caller.vendor;
     let mut was_asked = false;
     let why = loop {
@@ -77,39 +78,39 @@ async fn look_up<V: Synced>(context: &Context<V>, root: &Root) -> Result<(NodeKe
     let mut step = context.session.begin().await?;
     let learned = root::learned(&mut step.conn(), &context.open, &root.asked_by).await?.filter(|key| *key != root.key);
     step.commit().await?;
-    let key = learned.clone().unwrap_or_else(|| root.key.clone());
+    let key = learned.unwrap_or(root.key);
     let instead = match learned {
         Some(_) => "the one that was learned before is kept; check that the identifier in `roots` is still the root's",
         None => "it is mirrored under a negative id until it can be; check the identifier in `roots`",
     };
-    let finding = Finding::new("root_unknown", key.0.clone(), format!("the id of this root could not be learned ({why}); {instead}"));
+    let finding = Finding::new("root_unknown", key, format!("the id of this root could not be learned ({why}); {instead}"));
     Ok((key, Some(finding)))
 }
 
 /// The root's own row: lists show children, so a root is on none. Where the vendor refuses it, the walk is not the worse for it.
-async fn own_row<V: Synced>(context: &Context<V>, key: &NodeKey) -> Result<Option<V::Row>, Interrupted> {
+async fn own_row<V: Synced>(context: &Context<V>, key: NodeId) -> Result<Option<V::Row>, Interrupted> {
     let mut step = context.session.begin().await?;
     let is_in_a_list = Tables::<V>::has_parent(&mut step.conn(), context.open.lease.source_id, key).await?;
     step.commit().await?;
     // The directory and other roots' lists show rows of another shape: one of the two it must be.
-    let is_unknown = key.0.starts_with('-');
+    let is_unknown = key.is_unknown();
     if is_unknown || is_in_a_list || context.walk().reach == Some(Reach::Directory) {
         return Ok(None);
     }
     let vendor = &context.caller.vendor;
     match context.caller.call_lightly(&|within| vendor.own_row(key, within).boxed()).await {
-        Ok(row) => Ok(row.filter(|row| row.key() == *key)),
+        Ok(row) => Ok(row.filter(|row| row.key() == key)),
         Err(CallError::ThisOnly(_) | CallError::Run(Interrupted::Vendor(_))) => Ok(None),
         Err(CallError::Run(interrupted)) => Err(interrupted),
     }
 }
 
-async fn take_in<V: Synced>(context: &Context<V>, root: &Root, key: &NodeKey, row: Option<V::Row>) -> Result<(), Interrupted> {
+async fn take_in<V: Synced>(context: &Context<V>, root: &Root, key: NodeId, row: Option<V::Row>) -> Result<(), Interrupted> {
     let mut w = context.write().await?;
     let mut counters = Counters::default();
     if let Some(row) = &row {
         let row = std::slice::from_ref(row);
-        let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, key, row).await?;
+        let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, key, &ids(row)).await?;
         let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, row, &existing).await?;
         finding::open(&mut w.step.conn(), w.at, &applied.findings).await?;
         counters = applied.counters;
@@ -122,15 +123,15 @@ async fn take_in<V: Synced>(context: &Context<V>, root: &Root, key: &NodeKey, ro
         counters.unchanged = i64::from(ensured == Ensured::Known && is_first);
     }
     if context.walk().reach != Some(Reach::Directory) {
-        let list = Work { ask: root.identifier.clone(), ..Work::new(key.clone(), Some(node_no), 0) };
+        let list = Work { ask: root.identifier.clone(), ..Work::new(key, Some(node_no), 0) };
         w.queued = queued::queue(&mut w.step.conn(), &context.open, &[&list]).await?;
     }
     w.commit(counters).await
 }
 
 /// Writes into `change` what became of a row of which only the id is known, and counts it.
-pub async fn told_of<V: Synced>(w: &mut Writing<'_, V>, key: &NodeKey, ensured: Ensured) -> sqlx::Result<Counters> {
-    let change = |op| Change { entity: Tables::<V>::NODE, key: key.0.clone(), op, fields: None, vendor_time: None };
+pub async fn told_of<V: Synced>(w: &mut Writing<'_, V>, key: NodeId, ensured: Ensured) -> sqlx::Result<Counters> {
+    let change = |op| Change { entity: Tables::<V>::NODE, key: key.to_string(), op, fields: None, vendor_time: None };
     let (op, counters) = match ensured {
         Ensured::Inserted => ("insert", Counters { inserted: 1, ..Counters::default() }),
         Ensured::Restored => ("restore", Counters { restored: 1, ..Counters::default() }),

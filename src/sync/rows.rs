@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     model::{
         digest::Digest,
-        node::{Node, NodeKey},
+        node::{Node, NodeId},
         run::Counters,
     },
     store::{
@@ -27,7 +27,7 @@ pub struct Applied {
     /// Numbers of the rows' nodes, in the rows' order.
     pub numbers: Vec<i32>,
     /// Nodes that are new, changed or back.
-    pub changed: Vec<NodeKey>,
+    pub changed: Vec<NodeId>,
     /// What a person should know.
     pub findings: Vec<Finding>,
 }
@@ -54,12 +54,12 @@ pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], exis
         M::touch(conn, at, &plan.touched).await?;
     }
     if !plan.back.is_empty() {
-        let keys: Vec<NodeKey> = plan.back.iter().map(|row| row.key()).collect();
+        let keys: Vec<NodeId> = plan.back.iter().map(|row| row.key()).collect();
         M::restore(conn, at, &keys).await?;
         changes.extend(plan.back.iter().map(|row| change_of::<M>(*row, "restore")));
     }
     change::write(conn, at, &changes).await?;
-    let changed = changes.into_iter().map(|change| NodeKey(change.key)).collect();
+    let changed = changes.into_iter().map(|change| NodeId::parse(&change.key)).collect();
     Ok(Applied { counters: plan.counters, numbers: numbers(existing, first_no), changed, findings: plan.findings })
 }
 
@@ -86,7 +86,7 @@ impl<'a, R: Node> Plan<'a, R> {
             return self.new.push(row);
         }
         let incoming = Version { digest: Some(row.digest()), stamp: row.stamp() };
-        let decision = decide(incoming, Version { digest: existing.digest, stamp: existing.stamp });
+        let decision = decide(incoming, Version { digest: existing.digest.map(Digest), stamp: existing.stamp });
         let counter = match decision {
             _ if existing.retired => &mut self.counters.restored,
             Decision::Update | Decision::SilentUpdate => &mut self.counters.updated,
@@ -96,7 +96,7 @@ impl<'a, R: Node> Plan<'a, R> {
         match decision {
             Decision::Update => self.changed.push((row, existing)),
             Decision::SilentUpdate => {
-                self.findings.push(silent_change(&row.key()));
+                self.findings.push(silent_change(row.key()));
                 self.changed.push((row, existing));
             }
             Decision::Stale => self.stale.push((row, existing)),
@@ -114,21 +114,20 @@ impl<'a, R: Node> Plan<'a, R> {
         if self.stale.is_empty() {
             return Ok(());
         }
-        let keys: Vec<NodeKey> = self.stale.iter().map(|(row, _)| row.key()).collect();
         let digest = |row: &R, existing: &Existing| (existing.stamp <= Some(at.now)).then(|| row.digest().0.to_string());
         let digests: Vec<Option<String>> = self.stale.iter().map(|(row, existing)| digest(row, existing)).collect();
-        let texts: Vec<&str> = keys.iter().map(|key| key.0.as_str()).collect();
+        let texts: Vec<String> = self.stale.iter().map(|(row, _)| row.key().to_string()).collect();
         let confirmed = finding::stale_before(conn, at, &texts, &digests).await?;
         for (row, existing) in std::mem::take(&mut self.stale) {
             let key = row.key();
-            if confirmed.contains(&key.0) {
+            if confirmed.contains(&key.to_string()) {
                 if !existing.counted && !existing.retired {
                     self.counters.unchanged -= 1;
                     self.counters.updated += 1;
                 }
                 self.changed.push((row, existing));
             } else {
-                self.findings.push(stale_read(&key, &row.digest()));
+                self.findings.push(stale_read(key, &row.digest()));
                 self.back_if_retired(row, existing);
             }
         }
@@ -142,22 +141,22 @@ impl<'a, R: Node> Plan<'a, R> {
     }
 }
 
-fn silent_change(key: &NodeKey) -> Finding {
+fn silent_change(key: NodeId) -> Finding {
     Finding::new(
         "silent_change",
-        key.0.clone(),
+        key,
         "the vendor changed this node without a newer autoUpdateTime; the change was taken; nothing is to be done, unless it goes on: then ask the vendor",
     )
 }
 
-fn stale_read(key: &NodeKey, digest: &Digest) -> Finding {
+fn stale_read(key: NodeId, digest: &Digest) -> Finding {
     let say = "the vendor showed other content under an older autoUpdateTime; ignored as a stale read, taken if the next complete walk says the same; nothing is to be done";
     let more = serde_json::Map::from_iter([("digest".to_owned(), serde_json::json!(digest.0))]);
-    Finding { more, ..Finding::new("stale_read", key.0.clone(), say) }
+    Finding { more, ..Finding::new("stale_read", key, say) }
 }
 
 fn change_of<M: Mirror>(row: &M::Row, op: &'static str) -> Change {
-    Change { entity: M::NODE, key: row.key().0, op, fields: None, vendor_time: row.stamp() }
+    Change { entity: M::NODE, key: row.key().to_string(), op, fields: None, vendor_time: row.stamp() }
 }
 
 /// Inserts new nodes and gives the first one's number.
@@ -166,7 +165,8 @@ async fn insert<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[&M::Row], change
         return Ok(0);
     }
     let first_no = source::take_numbers(conn, at.source_id, i32::try_from(rows.len()).unwrap_or(i32::MAX)).await?;
-    M::insert(conn, at, rows, first_no).await?;
+    let numbers: Vec<i32> = (first_no..).take(rows.len()).collect();
+    M::write(conn, at, rows, &numbers, true).await?;
     changes.extend(rows.iter().map(|row| change_of::<M>(row, "insert")));
     Ok(first_no)
 }
@@ -177,10 +177,11 @@ async fn update<M: Mirror>(conn: &mut Conn<'_>, at: At, changed: &[(&M::Row, &Ex
         return Ok(());
     }
     let rows: Vec<&M::Row> = changed.iter().map(|(row, _)| *row).collect();
-    let keys: Vec<NodeKey> = rows.iter().map(|row| row.key()).collect();
+    let keys: Vec<NodeId> = rows.iter().map(|row| row.key()).collect();
     let old = M::load(conn, at.source_id, &keys).await?;
-    let old: HashMap<NodeKey, M::Row> = old.into_iter().map(|row| (row.key(), row)).collect();
-    M::update(conn, at, &rows).await?;
+    let old: HashMap<NodeId, M::Row> = old.into_iter().map(|row| (row.key(), row)).collect();
+    let numbers: Vec<i32> = changed.iter().filter_map(|(_, existing)| existing.node_no).collect();
+    M::write(conn, at, &rows, &numbers, false).await?;
     for (row, existing) in changed {
         let op = if existing.retired { "restore" } else { "update" };
         let fields = old.get(&row.key()).map(|before| row.differences(before)).filter(|fields| !fields.is_empty());

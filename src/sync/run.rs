@@ -66,7 +66,7 @@ pub async fn run<V: Synced>(
 ) -> Result<Report, NoRun> {
     let session = if wanted.dry_run { Session::dry(&shared.pool).await? } else { Session::Lasting(shared.pool.clone()) };
     let open = open::open(shared, source, &session, &vendor.shape(), wanted.trigger, stop).await?;
-    info!(source = source.name, run = open.run_id, walk = open.walk_id, trigger = wanted.trigger.word(), "run begins");
+    info!(source = source.name, run = open.run_id, walk = open.walk_id, trigger = wanted.trigger.as_ref(), "run begins");
     let inner = stop.child_token();
     let context = Context {
         caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&gauges), &Terms::of(source, wanted.max_calls)),
@@ -197,10 +197,10 @@ impl<V: Synced> Context<V> {
 
     async fn told(&self, wanted: Wanted) -> sqlx::Result<(Option<RunRow>, Vec<ChangeRow>)> {
         let mut step = self.session.begin().await?;
-        let row = report::run(&mut step.conn(), self.open.lease.source_id, self.open.run_id).await?;
+        let row = report::runs(&mut step.conn(), Some(&self.source.name), Some(self.open.run_id), 1).await?.pop();
         let changes =
             if wanted.dry_run { report::changes(&mut step.conn(), None, Some(self.open.run_id), None, TOLD).await? } else { Vec::new() };
         step.commit().await?;
-        Ok((Some(row), changes))
+        Ok((row, changes))
     }
 }

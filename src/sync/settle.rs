@@ -10,7 +10,7 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    model::{node::NodeKey, run::Counters},
+    model::{node::NodeId, run::Counters},
     store::{
         doubt::{self, Doubtful},
         finding::{self, Finding},
@@ -38,11 +38,11 @@ pub async fn lists<V: Synced>(context: &Context<V>) -> Result<bool, Interrupted>
         context.learn(|walk| walk.rounds += 1);
         let is_late = context.walk().rounds > ROUNDS;
         // Upper ones first: what becomes of them settles those below.
-        let mut settled: HashMap<&NodeKey, Above> = HashMap::new();
+        let mut settled: HashMap<NodeId, Above> = HashMap::new();
         for list in &doubtful {
             let above = list.above.as_ref().and_then(|above| settled.get(above)).copied().unwrap_or_else(|| above(list, is_late));
             if let Some(as_above) = one(&mut w, list, above).await? {
-                settled.insert(&list.parent, as_above);
+                settled.insert(list.parent, as_above);
             }
         }
     }
@@ -61,12 +61,12 @@ async fn one<V: Synced>(w: &mut Writing<'_, V>, list: &Doubtful, above: Above) -
         Verdict::ReadAbove => {
             // Several lists may wait for the same one above.
             if let Some(above) = &list.above {
-                doubt::read_again(&mut w.step.conn(), open, above, &Pass::again().to_stored()).await?;
+                doubt::read_again(&mut w.step.conn(), open, *above, &Pass::again().to_stored()).await?;
             }
-            doubt::recount(&mut w.step.conn(), open, &list.parent).await?;
+            doubt::recount(&mut w.step.conn(), open, list.parent).await?;
         }
         Verdict::ReadAgain => {
-            doubt::read_again(&mut w.step.conn(), open, &list.parent, &pass.following().to_stored()).await?;
+            doubt::read_again(&mut w.step.conn(), open, list.parent, &pass.following().to_stored()).await?;
         }
         Verdict::Read => end(w, list, State::Read, Shown::ByPass).await?,
         Verdict::ReadTogether => end(w, list, State::Read, Shown::Together).await?,
@@ -86,7 +86,7 @@ async fn one<V: Synced>(w: &mut Writing<'_, V>, list: &Doubtful, above: Above) -
 
 async fn end<V: Synced>(w: &mut Writing<'_, V>, list: &Doubtful, state: State, shown: Shown) -> sqlx::Result<()> {
     let standing = Standing { pass: &Pass::default().to_stored(), state, page: &[], shown, last_page: None };
-    let work = Work { ask: list.ask.clone(), ..Work::new(list.parent.clone(), None, 0) };
+    let work = Work { ask: list.ask.clone(), ..Work::new(list.parent, None, 0) };
     frontier::save(&mut w.step.conn(), &w.context.open, &work, standing).await.map(|_| ())
 }
 
@@ -116,12 +116,12 @@ fn above(list: &Doubtful, is_late: bool) -> Above {
 }
 
 fn unproven(list: &Doubtful, pass: &Pass) -> Finding {
-    let key: &NodeKey = &list.parent;
+    let key = list.parent;
     if list.refusal.is_none() && list.expected.is_none_or(|count| count == i64::from(pass.length())) {
         return remark::moved(key);
     }
     if let Some(refusal) = &list.refusal {
-        return Finding::new("list_refused", key.0.clone(), refusal.clone());
+        return Finding::new("list_refused", key, refusal.clone());
     }
     let say = format!(
         "the vendor says that this node's list has {} rows and shows {}; nothing was retired by it, and the next walk reads it again; \
@@ -129,5 +129,5 @@ fn unproven(list: &Doubtful, pass: &Pass) -> Finding {
         list.expected.unwrap_or(0),
         pass.length()
     );
-    Finding::new("count_mismatch", key.0.clone(), say)
+    Finding::new("count_mismatch", key, say)
 }

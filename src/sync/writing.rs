@@ -20,7 +20,7 @@ use crate::{
         facts::{At, Edge, Linked},
         frontier::Work,
         lease,
-        mirror::Mirror,
+        links::Links,
         run,
         session::Step,
     },
@@ -97,7 +97,7 @@ impl<V: Synced> Writing<'_, V> {
     /// Writes down what the lists hold, now that it is known.
     pub async fn set_reach(&mut self, reach: Reach) -> sqlx::Result<()> {
         if self.context.walk().reach != Some(reach) {
-            run::set_reach(&mut self.step.conn(), &self.context.open, reach.word()).await?;
+            run::set_reach(&mut self.step.conn(), &self.context.open, reach.as_ref()).await?;
             self.context.learn(|walk| walk.reach = Some(reach));
         }
         Ok(())

@@ -153,7 +153,7 @@ fn check_storable(value: &Value, depth: usize) -> Result<(), TestCaseError> {
 
 /// Whether one page's rows have the same ids and contents as another's.
 pub(super) fn digests<R: Node>(page: &Page<R>) -> Vec<(String, String)> {
-    page.rows.iter().map(|row| (row.key().0, row.digest().0.to_string())).collect()
+    page.rows.iter().map(|row| (row.key().to_string(), row.digest().0.to_string())).collect()
 }
 
 /// Objects whose keys nobody knows and whose values everything can hold: what a column's neighbour may be.

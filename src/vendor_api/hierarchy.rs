@@ -3,7 +3,7 @@
 use super::{List, Vendor};
 use crate::{
     config::Identifier,
-    model::{node::NodeKey, reach::Reach},
+    model::{node::NodeId, reach::Reach},
 };
 
 /// A vendor's tree, as its account and its config make it.
@@ -18,7 +18,7 @@ pub trait Hierarchy: Vendor {
     ///
     /// # Errors
     /// A sentence for a finding, when the node cannot be asked for.
-    fn list(&self, node: &NodeKey, by: Option<&Identifier>) -> Result<List, String>;
+    fn list(&self, node: NodeId, by: Option<&Identifier>) -> Result<List, String>;
 
     /// Whether a row has a list of its own.
     fn descend(&self, row: &Self::Row) -> Descent;
@@ -45,7 +45,7 @@ pub struct Root {
     /// As configured, in one text.
     pub asked_by: String,
     /// Its key, or what stands for it until it is learned.
-    pub key: NodeKey,
+    pub key: NodeId,
     /// By what its key is looked up, and its children are asked for; `None`: the key itself.
     pub identifier: Option<Identifier>,
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use self::error::VendorError;
 use crate::{
     config::Identifier,
-    model::node::{Node, NodeKey},
+    model::node::{Node, NodeId},
 };
 
 /// One vendor account. Every method but the plain questions is exactly one HTTP call, so that its caller can pay for it.
@@ -40,10 +40,10 @@ pub trait Vendor: Send + Sync {
     fn forget_token(&self) -> bool;
 
     /// One call: the id of a root that is known by an identifier. `None`: the vendor does not know the identifier.
-    fn lookup(&self, root: &Identifier, within: Duration) -> impl Future<Output = Result<Option<NodeKey>, VendorError>> + Send;
+    fn lookup(&self, root: &Identifier, within: Duration) -> impl Future<Output = Result<Option<NodeId>, VendorError>> + Send;
 
     /// One call: a node's own row, which no list needs to show. `None`: the vendor gives none.
-    fn own_row(&self, node: &NodeKey, within: Duration) -> impl Future<Output = Result<Option<Self::Row>, VendorError>> + Send;
+    fn own_row(&self, node: NodeId, within: Duration) -> impl Future<Output = Result<Option<Self::Row>, VendorError>> + Send;
 
     /// After the directory was refused: asks for no optional columns from now on. The columns that are left out; `None`: it is too late.
     fn ask_only_needed(&self) -> Option<Vec<String>> {
@@ -91,7 +91,7 @@ pub struct Page<R> {
     /// The rows that could be read, in the vendor's order.
     pub rows: Vec<R>,
     /// The ids of all rows as received: one that could not be read has a stand-in, and keeps its place.
-    pub keys: Vec<NodeKey>,
+    pub keys: Vec<NodeId>,
     /// The vendor's own count (`entity.count`, `SearchInfo.TotalUsers`), whatever it means.
     pub stated_count: Option<u64>,
     /// Rows that could not be read, and texts that had to be changed.

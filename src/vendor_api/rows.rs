@@ -11,7 +11,7 @@ use super::{
     json::{self, Field, Text},
     mend, tame,
 };
-use crate::model::node::{Node, NodeKey};
+use crate::model::node::{Node, NodeId};
 
 /// Fields that one remark names at most.
 const MOST_NAMED: usize = 12;
@@ -62,7 +62,7 @@ pub(super) struct Rows<R> {
     /// Those that could be read, in order.
     pub(super) rows: Vec<R>,
     /// The ids of all, in order: one that could not be read has a stand-in.
-    pub(super) keys: Vec<NodeKey>,
+    pub(super) keys: Vec<NodeId>,
     /// What there is to say of them.
     pub(super) remarks: Vec<Remark>,
 }
@@ -77,26 +77,26 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
 ) -> Rows<R> {
     let mut rows: Vec<R> = Vec::with_capacity(texts.len());
     let mut keys = Vec::with_capacity(texts.len());
-    let mut met: HashMap<NodeKey, usize> = HashMap::with_capacity(texts.len());
-    let mut bad: HashMap<NodeKey, usize> = HashMap::new();
+    let mut met: HashMap<NodeId, usize> = HashMap::with_capacity(texts.len());
+    let mut bad: HashMap<NodeId, usize> = HashMap::new();
     let mut remarks = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         let mut notes = Notes::default();
         match parse(text.get(), &mut notes).and_then(|wire| convert(wire, &mut notes)) {
             Ok(row) => {
                 let key = row.key();
-                let earlier = *met.entry(key.clone()).or_insert(rows.len());
+                let earlier = *met.entry(key).or_insert(rows.len());
                 if rows.get(earlier).is_some_and(|earlier| earlier.digest() != row.digest()) {
                     notes.add("shown_twice", "one answer showed this node twice and not alike; what stood first was taken".into());
                 }
-                remarks.extend(notes.0.into_iter().map(|(kind, detail)| Remark { kind, about: key.0.clone(), detail }));
+                remarks.extend(notes.0.into_iter().map(|(kind, detail)| Remark { kind, about: key.to_string(), detail }));
                 rows.push(row);
                 keys.push(key);
             }
             Err(reason) => {
-                let key = NodeKey::unreadable(text.get());
-                let same = bad.entry(key.clone()).or_default();
-                remarks.push(bad_row(&key, *same, before as usize + index + 1, reason));
+                let key = NodeId::unreadable(text.get());
+                let same = bad.entry(key).or_default();
+                remarks.push(bad_row(key, *same, before as usize + index + 1, reason));
                 *same += 1;
                 keys.push(key);
             }
@@ -106,7 +106,7 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
 }
 
 /// About a row that has no id: told apart by its text, which stays the same when others come in before it.
-fn bad_row(key: &NodeKey, same: usize, place: usize, reason: &str) -> Remark {
+fn bad_row(key: NodeId, same: usize, place: usize, reason: &str) -> Remark {
     let about = if same == 0 { format!("row {key}") } else { format!("row {key} {}", same + 1) };
     let detail = format!("row {place} of the list could not be read: {reason}; ask the vendor about it, the list's other rows were taken");
     Remark { kind: "bad_row", about, detail }
@@ -168,7 +168,7 @@ mod tests {
     fn one_bad_row_costs_no_other_and_is_told_by_its_place_in_the_list() {
         let texts: Vec<&RawValue> = serde_json::from_str(r#"[{"name": "a"}, 5, {}, {"name": "b"}]"#).expect("a list");
         let Rows { rows, keys, remarks } = read(&texts, 99, convert);
-        assert_eq!(keys.iter().map(NodeKey::is_unreadable).collect::<Vec<_>>(), [false, true, true, false]);
+        assert_eq!(keys.iter().map(NodeId::is_unreadable).collect::<Vec<_>>(), [false, true, true, false]);
         assert_ne!(keys[1], keys[2]);
         let names: Vec<_> = rows.iter().filter_map(|row| row.name.as_deref()).collect();
         assert_eq!(names, ["a", "b"]);

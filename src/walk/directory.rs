@@ -5,7 +5,7 @@ use super::{
     pass::Pass,
     verdict::{Evidence, Next, Reason},
 };
-use crate::model::node::NodeKey;
+use crate::model::node::NodeId;
 
 /// Times that the directory is read in one walk, at most.
 const PASSES: u32 = 3;
@@ -18,7 +18,7 @@ pub struct DirectoryPage<'a> {
     /// Rows that were asked for.
     pub limit: u32,
     /// The rows' ids in the vendor's order, stand-ins for those that could not be read.
-    pub keys: &'a [NodeKey],
+    pub keys: &'a [NodeId],
     /// How many of those this walk had not shown before.
     pub fresh: u32,
 }
@@ -54,7 +54,7 @@ pub fn take(pass: &mut Pass, page: DirectoryPage<'_>) {
     pass.unreadable += unreadable;
     if let Some(last) = page.keys.last() {
         pass.offset = page.offset + page.received() - 1;
-        pass.seam = Some(last.clone());
+        pass.seam = Some(*last);
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
                 let page: Vec<u32> = self.all.iter().skip(place).take(self.cap.min(limit as usize)).copied().collect();
                 self.calls += 1;
                 let fresh = page.iter().filter(|row| self.shown.insert(**row)).count();
-                let keys: Vec<NodeKey> = page.iter().map(|row| NodeKey(row.to_string())).collect();
+                let keys: Vec<NodeId> = page.iter().map(|row| NodeId::Customer(i64::from(*row))).collect();
                 let page = DirectoryPage { offset, limit, keys: &keys, fresh: u32::try_from(fresh).expect("small") };
                 take(&mut pass, page);
                 let loses = known.iter().any(|row| !self.shown.contains(row));

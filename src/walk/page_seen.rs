@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::model::node::NodeKey;
+use crate::model::node::NodeId;
 
 /// One page of a list, beside what its pass had shown before: [`see`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct PageSeen {
     /// It does not begin with the seam.
     pub(super) slips: bool,
     /// Its last row.
-    pub(super) last: Option<NodeKey>,
+    pub(super) last: Option<NodeId>,
     /// How the vendor sends the list.
     pub(super) kind: Kind,
 }
@@ -50,21 +50,15 @@ impl PageSeen {
 
 /// Looks at a page of `limit` rows from `offset` on, before it is taken. `seam`: the row that must be its first; `is_shown`: whether
 /// the pass has shown a row.
-pub fn see(
-    seam: Option<&NodeKey>,
-    (offset, limit): (u32, u32),
-    keys: &[NodeKey],
-    kind: Kind,
-    is_shown: impl Fn(&NodeKey) -> bool,
-) -> PageSeen {
-    let seam_at = keys.iter().position(|key| Some(key) == seam);
+pub fn see(seam: Option<NodeId>, (offset, limit): (u32, u32), keys: &[NodeId], kind: Kind, is_shown: impl Fn(NodeId) -> bool) -> PageSeen {
+    let seam_at = keys.iter().position(|key| Some(*key) == seam);
     let mut met = HashSet::new();
     let (mut fresh, mut repeated, mut unreadable) = (0, 0, 0);
     for (place, key) in keys.iter().enumerate() {
         let is_beyond = seam_at.is_none_or(|at| place > at);
         if key.is_unreadable() {
             unreadable += u32::from(is_beyond);
-        } else if met.insert(key) && !is_shown(key) {
+        } else if met.insert(key) && !is_shown(*key) {
             fresh += 1;
         } else {
             repeated += u32::from(is_beyond);
@@ -78,7 +72,7 @@ pub fn see(
         repeated,
         unreadable,
         slips: seam.is_some() && seam_at != Some(0),
-        last: keys.last().cloned(),
+        last: keys.last().copied(),
         kind,
     }
 }

@@ -8,7 +8,7 @@ use super::{
     page_seen::{self, Kind, PageSeen},
     verdict::{Evidence, Next, Reason},
 };
-use crate::model::node::NodeKey;
+use crate::model::node::NodeId;
 
 /// Passes over one list in a walk, at most.
 const PASSES: u32 = 3;
@@ -31,7 +31,7 @@ pub struct Pass {
     pub offset: u32,
     /// The last row: the next page must begin with it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seam: Option<NodeKey>,
+    pub seam: Option<NodeId>,
     /// Different rows shown, unreadable ones included.
     #[serde(skip_serializing_if = "is_zero")]
     pub shown: u32,
@@ -98,8 +98,8 @@ impl Pass {
     }
 
     /// Looks at a page before it is taken; see [`page_seen::see`].
-    pub fn see(&self, asked: (u32, u32), keys: &[NodeKey], kind: Kind, is_shown: impl Fn(&NodeKey) -> bool) -> PageSeen {
-        page_seen::see(self.seam.as_ref(), asked, keys, kind, is_shown)
+    pub fn see(&self, asked: (u32, u32), keys: &[NodeId], kind: Kind, is_shown: impl Fn(NodeId) -> bool) -> PageSeen {
+        page_seen::see(self.seam, asked, keys, kind, is_shown)
     }
 
     /// Takes a page.
@@ -108,7 +108,7 @@ impl Pass {
         self.shown += page.fresh;
         self.unreadable += page.unreadable;
         let Some(last) = &page.last else { return };
-        self.seam = Some(last.clone());
+        self.seam = Some(*last);
         match page.kind {
             Kind::Paged => {
                 self.twice += page.repeated;
@@ -382,8 +382,9 @@ mod tests {
             (seen, earlier): (&mut HashSet<u32>, &HashSet<u32>),
             (known, expected): (&HashSet<u32>, Option<i64>),
         ) -> Next {
-            let keys: Vec<NodeKey> = rows.iter().map(|row| NodeKey(row.to_string())).collect();
-            let page = pass.see((offset, self.page_size), &keys, Kind::Paged, |key| key.0.parse().is_ok_and(|row| seen.contains(&row)));
+            let keys: Vec<NodeId> = rows.iter().map(|row| NodeId::Customer(i64::from(*row))).collect();
+            let page = pass
+                .see((offset, self.page_size), &keys, Kind::Paged, |key| seen.iter().any(|row| NodeId::Customer(i64::from(*row)) == key));
             seen.extend(rows);
             pass.take(&page);
             let evidence = Evidence {
@@ -474,13 +475,17 @@ mod tests {
         }
     }
 
-    fn keys(names: &[&str]) -> Vec<NodeKey> {
-        names.iter().map(|name| NodeKey((*name).to_owned())).collect()
+    fn named(name: &str) -> NodeId {
+        NodeId::Customer(i64::from(name.as_bytes()[0]))
+    }
+
+    fn keys(names: &[&str]) -> Vec<NodeId> {
+        names.iter().map(|name| named(name)).collect()
     }
 
     /// What a pass makes of a page that shows nobody for the first time but `fresh`.
     fn after(pass: &Pass, offset: u32, rows: &[&str], fresh: &[&str], evidence: Evidence) -> (Pass, Next) {
-        let page = pass.see((offset, 3), &keys(rows), Kind::Paged, |key| !fresh.contains(&key.0.as_str()));
+        let page = pass.see((offset, 3), &keys(rows), Kind::Paged, |key| fresh.iter().all(|name| named(name) != key));
         let mut pass = pass.clone();
         pass.take(&page);
         let together = if evidence.together == 0 { pass.shown } else { evidence.together };
@@ -488,16 +493,16 @@ mod tests {
         (pass, next)
     }
 
-    /// A pass that has shown "a", "b" and "c" of a list, in pages of three.
+    /// A pass that has shown "a", "b" and "99" of a list, in pages of three.
     fn begun() -> Pass {
-        after(&Pass::default(), 0, &["a", "b", "c"], &["a", "b", "c"], Evidence::default()).0
+        after(&Pass::default(), 0, &["a", "b", "99"], &["a", "b", "c"], Evidence::default()).0
     }
 
     #[test]
     fn a_pass_is_small_in_the_store_and_survives_it() {
         let pass = begun();
         let stored = serde_json::json!(pass);
-        assert_eq!(stored, serde_json::json!({"offset": 2, "seam": "c", "shown": 3}));
+        assert_eq!(stored, serde_json::json!({"offset": 2, "seam": "99", "shown": 3}));
         assert_eq!(serde_json::from_value::<Pass>(stored).expect("a pass"), pass);
         assert_eq!(serde_json::from_value::<Pass>(serde_json::json!({})).expect("a pass"), Pass::default());
     }
@@ -552,7 +557,7 @@ mod tests {
         let loses = Evidence { loses: true, ..Evidence::default() };
         let (pass, next) = after(&begun(), 2, &["c"], &[], loses);
         assert_eq!(next, Next::Confirm);
-        let second = Pass { offset: 2, seam: Some(NodeKey("c".into())), shown: 3, ..pass.following() };
+        let second = Pass { offset: 2, seam: Some(named("c")), shown: 3, ..pass.following() };
         assert_eq!(after(&second, 2, &["c"], &[], loses).1, Next::Proven { by_count: false });
         // Whom only the first has shown is not gone.
         assert_eq!(after(&second, 2, &["c"], &[], Evidence { together: 4, ..loses }).1, Next::Confirm);
@@ -570,7 +575,7 @@ mod tests {
     #[test]
     fn a_list_at_rest_that_shows_a_row_twice_is_proven_by_its_last_pass() {
         let evidence = Evidence { expected: Some(4), together: 3, ..Evidence::default() };
-        let first = Pass { offset: 3, seam: Some(NodeKey("c".into())), shown: 3, twice: 1, ..Pass::default() };
+        let first = Pass { offset: 3, seam: Some(named("c")), shown: 3, twice: 1, ..Pass::default() };
         assert_eq!(after(&first, 3, &["c"], &[], evidence).1, Next::ReadAgain);
         let rows = Pass { shown: 30, offset: 30, number: 2, ..first };
         let evidence = Evidence { expected: Some(31), together: 30, ..evidence };
@@ -613,16 +618,17 @@ mod tests {
 
     #[test]
     fn rows_that_cannot_be_read_keep_their_place_and_prove_nothing() {
-        let bad = NodeKey::unreadable("bad");
+        let bad = NodeId::unreadable("bad");
         for limit in [2u32, 3, 10] {
             for place in 0..5usize {
-                let list: Vec<NodeKey> = (0..5).map(|row| if row == place { bad.clone() } else { NodeKey(row.to_string()) }).collect();
+                let list: Vec<NodeId> =
+                    (0..5).map(|row| if row == place { bad } else { NodeId::Customer(i64::try_from(row).unwrap()) }).collect();
                 for expected in [None, Some(5)] {
                     let (mut pass, mut seen, mut calls) = (Pass::default(), HashSet::new(), 0);
                     let next = loop {
                         calls += 1;
-                        let rows: Vec<NodeKey> = list.iter().skip(pass.offset as usize).take(limit as usize).cloned().collect();
-                        let page = pass.see((pass.offset, limit), &rows, Kind::Paged, |key| seen.contains(key));
+                        let rows: Vec<NodeId> = list.iter().skip(pass.offset as usize).take(limit as usize).cloned().collect();
+                        let page = pass.see((pass.offset, limit), &rows, Kind::Paged, |key| seen.contains(&key));
                         seen.extend(rows);
                         pass.take(&page);
                         let next = pass.next(&page, Evidence { expected, ..Evidence::default() });

@@ -52,7 +52,7 @@ async fn status(State(pool): State<PgPool>) -> Response {
     let read = async {
         let mut step = session::begin(&pool).await?;
         let conn = &mut step.conn();
-        Ok((report::health(conn).await?, report::runs(conn, None, RUNS).await?, figures::budgets(conn).await?))
+        Ok((report::health(conn).await?, report::runs(conn, None, None, RUNS).await?, figures::budgets(conn).await?))
     };
     match read.await {
         Ok((health, runs, budgets)) => Html(page::render(&health, &runs, &budgets)).into_response(),

@@ -613,7 +613,7 @@ async fn play<F: Future<Output = Played>>(seeds: std::ops::Range<u64>, one: impl
         all.iter().flat_map(|(seed, played)| played.faults.iter().map(move |fault| format!("seed {seed}: {fault}"))).collect();
     assert!(faults.is_empty(), "{} of {many} seeds:\n{}", faults.len(), faults.join("\n"));
     let walks: usize = ends.values().sum();
-    ends.get(Outcome::Complete.word()).copied().unwrap_or_default() as f64 / walks as f64
+    ends.get(Outcome::Complete.as_ref()).copied().unwrap_or_default() as f64 / walks as f64
 }
 
 #[tokio::test(flavor = "multi_thread")]

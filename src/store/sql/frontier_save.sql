@@ -4,12 +4,12 @@ set
     pass = $4,
     state = $5,
     last_page = $8,
-    attempts = f.attempts + ($7 in ('next', 'alone'))::int,
+    attempts = f.attempts + ($7 in ('by_next_pass', 'by_next_pass_alone'))::int,
     is_recounted = false,
-    seen = case $7 when 'pass' then f.seen + p.numbers when 'together' then f.seen + f.seen_earlier + p.numbers else '{}' end,
+    seen = case $7 when 'by_pass' then f.seen + p.numbers when 'together' then f.seen + f.seen_earlier + p.numbers else '{}' end,
     seen_earlier = case $7
-        when 'next' then f.seen_earlier + f.seen + p.numbers
-        when 'alone' then f.seen + p.numbers
+        when 'by_next_pass' then f.seen_earlier + f.seen + p.numbers
+        when 'by_next_pass_alone' then f.seen + p.numbers
         when 'nobody' then '{}'
         else f.seen_earlier
     end

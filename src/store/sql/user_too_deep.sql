@@ -8,7 +8,7 @@ with recursive live as materialized (
 ), nearest as (
     select d.id, min(d.depth) as depth from reached d group by d.id
 )
-select distinct n.id::text as "key!"
+select distinct n.id as "id!"
 from nearest n
 join live l on l.parent = n.id
 join nearest below on below.id = l.child

@@ -29,7 +29,7 @@ use crate::{
         self, CapillaryAuth, Identifier,
         secrets::{SecretError, Secrets},
     },
-    model::{customer::Customer, node::NodeKey},
+    model::{customer::Customer, node::NodeId},
     vendor_api::{Ask, List, Page, Vendor, error::VendorError},
 };
 
@@ -168,14 +168,14 @@ impl Vendor for Capillary {
         }
     }
 
-    async fn lookup(&self, root: &Identifier, within: Duration) -> Result<Option<NodeKey>, VendorError> {
+    async fn lookup(&self, root: &Identifier, within: Duration) -> Result<Option<NodeId>, VendorError> {
         let pass = self.pass()?;
         let found = self.api.lookup(pass.clone(), root, within).await;
-        found.map(|id| id.map(|id| NodeKey(id.to_string()))).map_err(|error| self.judge(error, &pass))
+        found.map(|id| id.map(NodeId::Customer)).map_err(|error| self.judge(error, &pass))
     }
 
-    async fn own_row(&self, node: &NodeKey, within: Duration) -> Result<Option<Customer>, VendorError> {
-        let Ok(id) = node.0.parse() else { return Ok(None) };
+    async fn own_row(&self, node: NodeId, within: Duration) -> Result<Option<Customer>, VendorError> {
+        let NodeId::Customer(id) = node else { return Ok(None) };
         let pass = self.pass()?;
         self.api.customer(pass.clone(), id, within).await.map_err(|error| self.judge(error, &pass))
     }
@@ -307,7 +307,7 @@ mod tests {
         ] {
             let door = Door::open(sent);
             let key = by_password(&door).lookup(&parent(), SECOND).await.expect("an answer");
-            assert_eq!(key.as_ref().map(|key| key.0.as_str()), found);
+            assert_eq!(key.map(|key| key.to_string()).as_deref(), found);
             let expected = "GET /v2/customers/lookup?source=INSTORE&identifierName=externalId&identifierValue=EMP%201%2B2 HTTP/1.1";
             assert_eq!(door.request().line, expected);
         }

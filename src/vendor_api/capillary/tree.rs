@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Capillary;
 use crate::{
     config::{self, Identifier},
-    model::{customer::Customer, node::NodeKey, reach::Reach},
+    model::{customer::Customer, node::NodeId, reach::Reach},
     vendor_api::{
         List,
         hierarchy::{Descent, Hierarchy, Root},
@@ -60,7 +60,7 @@ impl Hierarchy for Capillary {
         Some(Reach::Direct)
     }
 
-    fn list(&self, _node: &NodeKey, by: Option<&Identifier>) -> Result<List, String> {
+    fn list(&self, _node: NodeId, by: Option<&Identifier>) -> Result<List, String> {
         // The vendor lists no id among the identifier types of this call.
         by.cloned()
             .map(List::ChildrenOf)
@@ -112,11 +112,11 @@ fn can_be_asked_by(value: &str) -> bool {
 }
 
 /// A negative id, the same for the same identifier, whatever stands beside it in the config.
-fn placeholder(identifier: &Identifier) -> NodeKey {
+fn placeholder(identifier: &Identifier) -> NodeId {
     let hash = xxh3_64(format!("{}:{}", identifier.kind, identifier.value).as_bytes());
     // 62 bits: never zero, and its negative is one.
     let id = i64::try_from(hash >> 2).unwrap_or(0).max(1);
-    NodeKey((-id).to_string())
+    NodeId::Customer(-id)
 }
 
 #[cfg(test)]
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_placeholder_is_negative_and_stable() {
         let identifier = |value: &str| Identifier { kind: "mobile".into(), value: value.into() };
-        let id = |value: &str| placeholder(&identifier(value)).0.parse::<i64>().expect("a number");
+        let id = |value: &str| i64::from(placeholder(&identifier(value)));
         assert!(id("910000000010") < 0);
         assert_eq!(id("910000000010"), id("910000000010"));
         assert_ne!(id("910000000010"), id("910000000011"));

@@ -20,7 +20,7 @@ use crate::{
         self, Identifier,
         secrets::{SecretError, Secrets},
     },
-    model::{node::NodeKey, user::User},
+    model::{node::NodeId, user::User},
     vendor_api::{Ask, List, Page, Vendor, error::VendorError},
 };
 
@@ -70,14 +70,14 @@ impl Vendor for LeadSquared {
         false
     }
 
-    async fn lookup(&self, _root: &Identifier, _within: Duration) -> Result<Option<NodeKey>, VendorError> {
+    async fn lookup(&self, _root: &Identifier, _within: Duration) -> Result<Option<NodeId>, VendorError> {
         Err(VendorError::Rejected("LeadSquared's roots are given by their UserId: there is nothing to look up".into()))
     }
 
-    async fn own_row(&self, node: &NodeKey, within: Duration) -> Result<Option<User>, VendorError> {
-        match node.0.parse() {
-            Ok(id) => self.api.user(id, within).await,
-            Err(_) => Ok(None),
+    async fn own_row(&self, node: NodeId, within: Duration) -> Result<Option<User>, VendorError> {
+        match node {
+            NodeId::User(id) => self.api.user(id, within).await,
+            _ => Ok(None),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::LeadSquared;
 use crate::{
     config::{self, Edges, Identifier},
-    model::{node::NodeKey, reach::Reach, user::User},
+    model::{node::NodeId, reach::Reach, user::User},
     vendor_api::{
         List,
         hierarchy::{Descent, Hierarchy, Root},
@@ -35,7 +35,7 @@ impl Tree {
 
 impl Hierarchy for LeadSquared {
     fn roots(&self) -> Vec<Root> {
-        let root = |id: &uuid::Uuid| Root { asked_by: id.to_string(), key: NodeKey(id.to_string()), identifier: None };
+        let root = |id: &uuid::Uuid| Root { asked_by: id.to_string(), key: NodeId::User(*id), identifier: None };
         self.tree.roots.iter().map(root).collect()
     }
 
@@ -43,8 +43,11 @@ impl Hierarchy for LeadSquared {
         self.tree.reach
     }
 
-    fn list(&self, node: &NodeKey, _by: Option<&Identifier>) -> Result<List, String> {
-        node.0.parse().map(List::ReportsOf).map_err(|_| "this node's id is no UserId".into())
+    fn list(&self, node: NodeId, _by: Option<&Identifier>) -> Result<List, String> {
+        match node {
+            NodeId::User(id) => Ok(List::ReportsOf(id)),
+            _ => Err("this node's id is no UserId".into()),
+        }
     }
 
     fn descend(&self, _row: &User) -> Descent {
