@@ -493,9 +493,9 @@ mod tests {
         (pass, next)
     }
 
-    /// A pass that has shown "a", "b" and "99" of a list, in pages of three.
+    /// A pass that has shown "a", "b" and "c" of a list, in pages of three.
     fn begun() -> Pass {
-        after(&Pass::default(), 0, &["a", "b", "99"], &["a", "b", "c"], Evidence::default()).0
+        after(&Pass::default(), 0, &["a", "b", "c"], &["a", "b", "c"], Evidence::default()).0
     }
 
     #[test]
