@@ -3,6 +3,7 @@
 pub mod customer;
 pub mod difference;
 pub mod digest;
+pub mod finding;
 pub mod limit;
 pub mod node;
 pub mod reach;

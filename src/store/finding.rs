@@ -1,35 +1,10 @@
 //! Findings: open once, seen again without a new row, resolved when a later walk no longer sees them.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use sqlx::types::Json;
 
 use super::{conn::Conn, facts::At, run::OpenRun};
-
-/// Something a person should know.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finding {
-    /// What kind of thing.
-    pub kind: &'static str,
-    /// Contains the id that it is about.
-    pub key: String,
-    /// In plain words, with what to do; no personal data.
-    pub say: String,
-    /// What else is known.
-    pub more: Map<String, Value>,
-}
-
-impl Finding {
-    /// A finding with nothing but words.
-    pub fn new(kind: &'static str, key: impl std::fmt::Display, say: impl Into<String>) -> Self {
-        Self { kind, key: key.to_string(), say: say.into(), more: Map::new() }
-    }
-
-    fn detail(&self) -> Value {
-        let mut detail = self.more.clone();
-        detail.insert("say".into(), json!(self.say));
-        Value::Object(detail)
-    }
-}
+use crate::model::finding::{About, Finding, words};
 
 /// Opens findings; those that are open already are only marked as seen in this walk, once.
 pub async fn open(conn: &mut Conn<'_>, at: At, findings: &[Finding]) -> sqlx::Result<()> {
@@ -91,36 +66,15 @@ pub async fn resolve(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// About a node's list, of which something could not be reached or proven: each leaves its walk partial.
-pub const OF_LISTS: [&str; 11] = [
-    "answer_too_large",
-    "bad_answer",
-    "bad_row",
-    "cannot_ask",
-    "count_mismatch",
-    "list_moved",
-    "list_refused",
-    "list_repeats",
-    "list_unavailable",
-    "list_unreadable",
-    "too_deep",
-];
-/// About a node's own row.
-const OF_ROWS: [&str; 8] =
-    ["bad_manager", "bad_time", "kept_as_text", "key_twice", "mixed_ids", "shown_twice", "silent_change", "text_replaced"];
-/// Looked for at the end of every walk.
-const OF_ENDS: [&str; 8] =
-    ["columns_refused", "cycle", "limit_learned", "manager_not_listed", "managers_unknown", "root_unknown", "second_parent", "self_parent"];
-
 /// Resolves what the walk, now ended without being complete, would have seen again.
 pub async fn resolve_seen(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query_file!(
         "src/store/sql/finding_resolve_seen.sql",
         run.lease.source_id,
         run.walk_id,
-        &OF_LISTS as &[&str],
-        &OF_ROWS as &[&str],
-        &OF_ENDS as &[&str]
+        &words(About::List) as &[&str],
+        &words(About::Row) as &[&str],
+        &words(About::End) as &[&str]
     )
     .execute(conn)
     .await?;

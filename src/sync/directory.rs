@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{
     model::{
+        finding::Finding,
         node::{Node, NodeId, ids},
         reach::{Reach, Stated},
         run::Counters,
     },
     store::{
         facts::{DirectoryExisting, Edge},
-        finding::{self, Finding},
+        finding,
         frontier::{self, Shown, Standing, State, Work},
         links::Links,
         mirror::Mirror,

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     model::{
+        finding::{About, Finding, words},
         node::NodeId,
         reach::Reach,
         run::{Counters, Outcome},
@@ -16,8 +17,7 @@ use crate::{
     store::{
         change::{self, Change},
         facts::{Edge, Linked},
-        finding::{self, Finding},
-        frontier, ledger,
+        finding, frontier, ledger,
         nodes::Nodes,
         queued, reporting,
         retire::Retire,
@@ -67,7 +67,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     let reach = context.walk().reach.unwrap_or(Reach::Direct);
     let before = Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?;
     let unread = frontier::unproven(&mut w.step.conn(), &context.open).await?;
-    let mut is_complete = unread == 0 && !finding::any_of(&mut w.step.conn(), &context.open, &finding::OF_LISTS).await?;
+    let mut is_complete = unread == 0 && !finding::any_of(&mut w.step.conn(), &context.open, &words(About::List)).await?;
     let (mut counters, unknown) = managers::place(&mut w, unread == 0).await?;
     is_complete &= unknown.is_none();
     finding::open(&mut w.step.conn(), w.at, unknown.as_slice()).await?;

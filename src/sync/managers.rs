@@ -8,10 +8,9 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    model::{node::NodeId, reach::Reach, run::Counters},
+    model::{finding::Finding, node::NodeId, reach::Reach, run::Counters},
     store::{
         facts::{Edge, Naming},
-        finding::Finding,
         frontier,
         links::Links,
         nodes::Nodes,

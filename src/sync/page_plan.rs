@@ -6,12 +6,12 @@ use super::remark;
 use crate::{
     config::Identifier,
     model::{
+        finding::Finding,
         node::{Node, NodeId},
         reach::{Reach, Stated},
     },
     store::{
         facts::{Edge, Existing},
-        finding::Finding,
         frontier::Work,
     },
     vendor_api::{

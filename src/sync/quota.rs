@@ -10,11 +10,8 @@ use super::{
 };
 use crate::{
     budget::forecast::Pause,
-    model::run::Counters,
-    store::{
-        finding::{self, Finding},
-        plan,
-    },
+    model::{finding::Finding, run::Counters},
+    store::{finding, plan},
 };
 
 /// The finding that is open until the walk is at its end.

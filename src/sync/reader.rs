@@ -13,7 +13,8 @@ use super::{
     refused::{give_up, refused},
 };
 use crate::{
-    store::{finding::Finding, frontier::Work},
+    model::finding::Finding,
+    store::frontier::Work,
     vendor_api::{Ask, List, error::VendorError},
     walk::{pass::Pass, verdict::Next},
 };

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     config::Identifier,
-    model::{node::NodeId, reach::Reach, run::Counters},
+    model::{finding::Finding, node::NodeId, reach::Reach, run::Counters},
     store::{
         facts::Linked,
-        finding::{self, Finding},
+        finding,
         frontier::{self, Work},
         links::Links,
         mirror::Mirror,

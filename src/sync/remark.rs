@@ -1,8 +1,7 @@
 //! What a vendor's answer leaves to be said, as findings: with what to do about it.
 
 use crate::{
-    model::node::NodeId,
-    store::finding::Finding,
+    model::{finding::Finding, node::NodeId},
     vendor_api::Remark,
     walk::verdict::{Next, Reason},
 };

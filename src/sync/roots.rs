@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     model::{
+        finding::Finding,
         node::{Node, NodeId, ids},
         reach::Reach,
         run::Counters,
@@ -18,7 +19,7 @@ use crate::{
     store::{
         change::{self, Change},
         facts::Ensured,
-        finding::{self, Finding},
+        finding,
         frontier::Work,
         links::Links,
         nodes::Nodes,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::{
     model::{
         digest::Digest,
+        finding::Finding,
         node::{Node, NodeId},
         run::Counters,
     },
@@ -12,7 +13,7 @@ use crate::{
         change::{self, Change},
         conn::Conn,
         facts::{At, Existing},
-        finding::{self, Finding},
+        finding,
         mirror::Mirror,
         source,
     },

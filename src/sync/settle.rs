@@ -10,10 +10,10 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    model::{node::NodeId, run::Counters},
+    model::{finding::Finding, node::NodeId, run::Counters},
     store::{
         doubt::{self, Doubtful},
-        finding::{self, Finding},
+        finding,
         frontier::{self, Shown, Standing, State, Work},
     },
     walk::{

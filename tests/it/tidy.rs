@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hiersync::model::finding::{KINDS, Kind};
+
 /// Which room may use which. What stands in no row is not to be used.
 const ARROWS: &[(&str, &[&str])] = &[
     ("app", &["budget", "clock", "config", "embedded", "model", "store", "sync", "vendor_api"]),
@@ -742,6 +744,44 @@ fn no_file_speaks_of_one_machine() {
         faults.push(format!("tests/it/tidy.rs: {path} names no such folder any more: take it out of PATHS_ALLOWED"));
     }
     report("nothing hangs on one machine", &faults);
+}
+
+#[test]
+fn the_runbook_says_what_every_kind_of_finding_asks_for() {
+    let runbook = fs::read_to_string(root().join("docs/runbook.md")).expect("the runbook");
+    let words = |kind: &Kind| kind.words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let rows: Vec<String> = KINDS.iter().map(|kind| format!("| {} | {} |", words(kind), kind.todo)).collect();
+    let table: Vec<&str> =
+        runbook.lines().skip_while(|line| !line.starts_with("| kind |")).skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert_eq!(table, rows, "docs/runbook.md, \"Findings\": its table is that of src/model/finding.rs");
+}
+
+#[test]
+fn every_kind_of_finding_that_is_told_is_known() {
+    let known: BTreeSet<&str> = KINDS.iter().flat_map(|kind| kind.words).copied().collect();
+    let mut told = BTreeSet::new();
+    for file in sources().iter().filter(|file| ["sync", "vendor_api"].contains(&file.room())) {
+        let text = file.code().iter().map(|(_, line)| line.trim()).collect::<Vec<_>>().join(" ");
+        for way in [
+            "Finding::new( \"",
+            "Finding::new(\"",
+            "notes.add(\"",
+            "self.add(\"",
+            "notes.add_about(\"",
+            "finding(\"",
+            "Remark { kind: \"",
+            "Self::new(\"",
+        ] {
+            told.extend(text.split(way).skip(1).map(|rest| first_word(rest)));
+        }
+    }
+    let faults: Vec<String> = told
+        .iter()
+        .filter(|kind| !known.contains(kind.as_str()))
+        .map(|kind| format!("src/model/finding.rs:1: `{kind}` is told and not among KINDS"))
+        .collect();
+    report("every kind of finding says what to do", &faults);
+    assert!(told.len() > 20, "only {told:?} were found in the code");
 }
 
 #[test]
