@@ -9,6 +9,7 @@ pub mod config;
 pub mod embedded;
 pub mod lifecycle;
 pub mod model;
+pub mod plan;
 pub mod runner;
 pub mod schedule;
 pub mod simulator;

@@ -12,8 +12,8 @@ use crate::{
     app::App,
     clock,
     config::Source,
-    schedule,
-    sync::plan::{self, BudgetPlan, PausePlan, Planned, SourcePlan, WindowPlan},
+    plan::{self, BudgetPlan, PausePlan, Planned, SourcePlan, WindowPlan},
+    schedule, store,
     text::{ago, share, span, time},
 };
 
@@ -56,7 +56,9 @@ async fn told(args: &Args, app: &App) -> Result<(Vec<SourcePlan>, Vec<BudgetPlan
     let draws = |source: &Source| source.enabled && chosen.iter().any(|other| other.budget == source.budget);
     let drawing = app.config.sources.iter().filter(|source| is_chosen(source) || draws(source));
     let planned: Vec<Planned> = drawing.map(|source| Planned { source, firings: firings(source) }).collect();
-    let (mut sources, budgets) = plan::plan(&app.pool, &planned).await?;
+    let asked: Vec<(&str, &str)> = planned.iter().map(|one| (one.source.name.as_str(), one.source.budget.as_str())).collect();
+    let known = store::plan::known(&mut app.begin().await?.conn(), &asked).await?;
+    let (mut sources, budgets) = plan::plan(&planned, known);
     sources.retain(|plan| chosen.iter().any(|source| source.name == plan.source));
     Ok((sources, budgets))
 }

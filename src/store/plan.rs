@@ -53,6 +53,17 @@ pub async fn walks(conn: &mut Conn<'_>, source: Option<&str>) -> sqlx::Result<Ve
     sqlx::query_file_as!(Walks, "src/store/sql/plan_walks.sql", source).fetch_all(conn).await
 }
 
+/// What is known of these sources, each with its budget, in their order.
+pub async fn known(conn: &mut Conn<'_>, sources: &[(&str, &str)]) -> sqlx::Result<Vec<(Walks, Held)>> {
+    let walks = walks(conn, None).await?;
+    let mut known = Vec::with_capacity(sources.len());
+    for (source, budget) in sources {
+        let walks = walks.iter().find(|walks| walks.source == *source).cloned().unwrap_or_default();
+        known.push((walks, held(conn, budget).await?));
+    }
+    Ok(known)
+}
+
 /// What the ledger of the budget called `name` holds; of one that was never used, nothing.
 pub async fn held(conn: &mut Conn<'_>, name: &str) -> sqlx::Result<Held> {
     let rows = sqlx::query!(

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     budget::{
+        self,
         ledger::Pause,
         purse::{NoPermit, Permit, Purse},
     },
@@ -28,9 +29,6 @@ use crate::{
     store::ledger::PgLedger,
     vendor_api::{Vendor, error::VendorError},
 };
-
-/// A wait for the budget longer than this ends the run; the next one goes on.
-pub const PATIENCE_FOR_PERMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Time that a request under way gets when a stop is asked for.
 const GRACE: Duration = Duration::from_secs(4);
@@ -231,7 +229,7 @@ impl<V: Vendor> Caller<V> {
         // Of calls that wait at once only one is counted: the run waits once.
         let is_first = !self.is_waiting.swap(true, Ordering::Relaxed);
         self.gauges.is_waiting.store(true, Ordering::Relaxed);
-        let permit = self.purse.permit(PATIENCE_FOR_PERMIT, &self.stop).await;
+        let permit = self.purse.permit(budget::PATIENCE, &self.stop).await;
         if is_first {
             let waited = millis(begun.elapsed());
             self.count(|counters| counters.wait_ms += waited);

@@ -6,11 +6,13 @@ use tracing::warn;
 use super::{
     Interrupted,
     context::{Context, Synced},
-    need::{self, Need},
 };
 use crate::{
-    budget::forecast::Pause,
     model::{finding::Finding, run::Counters},
+    plan::{
+        forecast::Pause,
+        need::{self, Need},
+    },
     store::{finding, plan},
 };
 

@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::caller::PATIENCE_FOR_PERMIT;
+use super::forecast::{Ahead, Course, Wish};
 use crate::{
-    budget::{
-        forecast::{Ahead, Course, Wish},
-        window::Spent,
-    },
+    budget::{PATIENCE, window::Spent},
     model::limit::Limit,
     store::plan::{Held, Walks},
 };
@@ -55,7 +52,7 @@ impl Need {
 
     /// How its calls can go from now on; a wait that ends a run is a pause.
     pub fn course(&self, ahead: &mut Ahead, from: DateTime<Utc>) -> Course {
-        ahead.make(Wish { from, calls: self.calls, took: self.took }, PATIENCE_FOR_PERMIT)
+        ahead.make(Wish { from, calls: self.calls, took: self.took }, PATIENCE)
     }
 }
 

@@ -1,23 +1,22 @@
-//! What walks will cost and how long each budget lasts, told before any call is spent. Makes no call and writes nothing.
+//! What walks will cost and how long each budget lasts, told before any call is spent. Makes no call, and reads and writes nothing.
+
+pub mod forecast;
+pub mod need;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
 
-use super::{
-    caller::PATIENCE_FOR_PERMIT,
-    need::{self, Need},
+use self::{
+    forecast::{Demand, Pause},
+    need::Need,
 };
 use crate::{
-    budget::forecast::{self, Demand, Pause},
+    budget::PATIENCE,
     config::Source,
     model::limit::Limit,
-    store::{
-        plan::{self, Held, Walks},
-        session,
-    },
+    store::plan::{Held, Walks},
 };
 
 /// A source whose walks are planned.
@@ -140,16 +139,9 @@ struct Known<'s> {
     held: Held,
 }
 
-/// Plans the walks of all these sources, and their budgets in the order in which they are met.
-pub async fn plan(pool: &PgPool, planned: &[Planned<'_>]) -> sqlx::Result<(Vec<SourcePlan>, Vec<BudgetPlan>)> {
-    let mut step = session::begin(pool).await?;
-    let mut conn = step.conn();
-    let walks = plan::walks(&mut conn, None).await?;
-    let mut known = Vec::with_capacity(planned.len());
-    for planned in planned {
-        let walks = walks.iter().find(|walks| walks.source == planned.source.name).cloned().unwrap_or_default();
-        known.push(Known { planned, walks, held: plan::held(&mut conn, &planned.source.budget).await? });
-    }
+/// Plans the walks of all these sources, of which this is known, and their budgets in the order in which they are met.
+pub fn plan(planned: &[Planned<'_>], known: Vec<(Walks, Held)>) -> (Vec<SourcePlan>, Vec<BudgetPlan>) {
+    let known: Vec<Known> = planned.iter().zip(known).map(|(planned, (walks, held))| Known { planned, walks, held }).collect();
     let mut budgets: Vec<BudgetPlan> = Vec::new();
     for one in &known {
         if !budgets.iter().any(|budget| budget.budget == one.source().budget) {
@@ -157,7 +149,7 @@ pub async fn plan(pool: &PgPool, planned: &[Planned<'_>]) -> sqlx::Result<(Vec<S
             budgets.push(budget_plan(one, &sharing));
         }
     }
-    Ok((known.iter().map(Known::plan).collect(), budgets))
+    (known.iter().map(Known::plan).collect(), budgets)
 }
 
 impl Known<'_> {
@@ -238,7 +230,7 @@ fn budget_plan(one: &Known, sharing: &[&Known]) -> BudgetPlan {
     let of_day = |demand: &Demand| demand.calls.saturating_mul(demand.firings.len().try_into().unwrap_or(u64::MAX));
     let calls_per_day = demands.iter().map(of_day).fold(0, u64::saturating_add);
     let allowed_per_day = forecast::per_day(&limits);
-    let spent = ahead.first_pause(&demands, PATIENCE_FOR_PERMIT);
+    let spent = ahead.first_pause(&demands, PATIENCE);
     BudgetPlan {
         budget: one.source().budget.clone(),
         windows,

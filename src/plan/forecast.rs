@@ -5,8 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::window::Spent;
-use crate::model::limit::Limit;
+use crate::{budget::window::Spent, model::limit::Limit};
 
 /// One budget from a moment on. Calls that are made in it stay in it.
 #[derive(Debug, Clone)]
