@@ -29,7 +29,7 @@ pub async fn foresee<V: Synced>(context: &Context<V>) -> Result<(), Interrupted>
     let course = need.course(&mut need::ahead(&held, &source.allowed(&held.stated)), need::begins(&held));
     let Some(pause) = course.pause else { return Ok(w.step.commit().await?) };
     warn!(
-        source = source.name, budget = source.budget, needed = need.calls, free = pause.calls_before, window = %pause.limit,
+        budget = source.budget, needed = need.calls, free = pause.calls_before, window = %pause.limit,
         goes_on_at = %pause.until, "the budget does not last for this walk: it is spent, then the walk waits for its window"
     );
     finding::open(&mut w.step.conn(), w.at, &[short(context, need, pause)]).await?;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, error_span, info, warn};
 
 use super::{
     Interrupted,
@@ -66,7 +66,8 @@ pub async fn run<V: Synced>(
 ) -> Result<Report, NoRun> {
     let session = if wanted.dry_run { Session::dry(&shared.pool).await? } else { Session::Lasting(shared.pool.clone()) };
     let open = open::open(shared, source, &session, &vendor.shape(), wanted.trigger, stop).await?;
-    info!(source = source.name, run = open.run_id, walk = open.walk_id, trigger = wanted.trigger.as_ref(), "run begins");
+    // Of the highest level, so that whatever is logged says whose it is.
+    let span = error_span!("run", source = source.name, run = open.run_id, walk = open.walk_id);
     let inner = stop.child_token();
     let context = Context {
         caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&gauges), &Terms::of(source, wanted.max_calls)),
@@ -80,8 +81,12 @@ pub async fn run<V: Synced>(
         walk: Mutex::default(),
         slots: Semaphore::new(usize::try_from(source.concurrency).unwrap_or(1)),
     };
-    let ended = context.work_under_lease(source.concurrency, &inner).await;
-    Ok(context.report(ended, wanted).await)
+    let run = async {
+        info!(trigger = wanted.trigger.as_ref(), "run begins");
+        let ended = context.work_under_lease(source.concurrency, &inner).await;
+        context.report(ended, wanted).await
+    };
+    Ok(run.instrument(span).await)
 }
 
 impl<V: Synced> Context<V> {
@@ -162,7 +167,7 @@ impl<V: Synced> Context<V> {
         if let Err(interrupted) = &ended
             && let Err(error) = self.close_interrupted(interrupted, outcome).await
         {
-            error!(error = %error, run = self.open.run_id, "the run could not be closed; the next one will");
+            error!(error = %error, "the run could not be closed; the next one will");
         }
         if let Err(error) = self.caller.settle().await {
             warn!(error = %error, "the budget's ledger could not be told that the calls have ended");
@@ -170,7 +175,7 @@ impl<V: Synced> Context<V> {
         let (row, changes) = self.told(wanted).await.unwrap_or_default();
         if let Some(row) = &row {
             info!(
-                source = row.source, run = row.run_id, outcome = %outcome, requests = row.requests, rows = row.rows_seen,
+                outcome = %outcome, requests = row.requests, rows = row.rows_seen,
                 inserted = row.inserted, updated = row.updated, retired = row.retired, wait_ms = row.wait_ms, "run ended"
             );
         }

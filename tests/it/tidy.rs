@@ -774,7 +774,7 @@ fn every_kind_of_finding_that_is_told_is_known() {
             "Remark { kind: \"",
             "Self::new(\"",
         ] {
-            told.extend(text.split(way).skip(1).map(|rest| first_word(rest)));
+            told.extend(text.split(way).skip(1).map(first_word));
         }
     }
     let faults: Vec<String> = told
