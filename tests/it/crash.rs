@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use hiersync::{
     simulator::{
+        capillary::CapillarySim,
         door::{Door, Latency},
+        forest::Place,
         shape::{Shape, Tree},
     },
     store::{
@@ -20,7 +22,7 @@ use crate::harness::{
     case::Case,
     program::{Ended, Program},
     running::Running,
-    tables::{count, everything},
+    tables::{assert_customers, count, customers_now, everything},
     until::{millis, seconds, until},
     vendors::{capillary, capillary_of, leadsquared},
 };
@@ -114,6 +116,48 @@ async fn a_second_walk_that_is_killed_retires_and_updates_once() {
         assert_eq!(&found[part], value, "{part}");
     }
     assert!(found["counters"][3].as_i64().unwrap() > 0, "nothing was retired: the test shows nothing");
+}
+
+/// A vendor whose lists below the root grow while they are read: their counts, as their parents' rows gave them, disagree.
+async fn growing() -> CapillarySim {
+    let vendor = capillary_of(&[Shape::even(8, 2)]).await;
+    vendor.before_request(3, |world| {
+        let root = world.roots()[0];
+        for parent in world.children(root).to_vec() {
+            world.insert(parent, Place::Last);
+        }
+    });
+    vendor
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_that_is_killed_while_lists_are_in_doubt_ends_as_if_it_had_not_been() {
+    let (quiet, vendor) = (growing().await, growing().await);
+    let (_, calls) = undisturbed(&Case::new().await.customers(&quiet, ""), quiet.door()).await;
+    vendor.door().set_latency(Latency::Between(millis(60), millis(90)));
+    let case = Case::new().await.customers(&vendor, "");
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    let moments = [
+        "select count(*) from hiersync_internal.frontier where state = 'doubtful'",
+        "select count(*) from hiersync_internal.frontier where state = 'doubtful' and is_recounted",
+        "select count(*) from hiersync_internal.frontier where depth = 0 and attempts > 0 and state = 'queued'",
+    ];
+    for moment in moments {
+        let before = vendor.door().calls();
+        let running = Running::start(&program, &["sync"]);
+        until("it goes on", seconds(6), async || vendor.door().calls() > before).await;
+        until(moment, seconds(20), async || count(&pool, moment).await > 0).await;
+        running.kill().await;
+    }
+    let ended = program.run(&["sync"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_customers(&pool, &customers_now(&vendor)).await;
+    assert_eq!((runs_that(&pool, "abandoned").await, runs_that(&pool, "complete").await), (3, 1));
+    assert_eq!(count(&pool, "select count(distinct walk_id) from hiersync.sync_run").await, 1);
+    let extra = vendor.door().calls() - calls;
+    assert!(extra <= 3 * CONCURRENCY, "{extra} extra calls for three kills");
+    let next = program.run(&["sync"]).await;
+    assert!(next.code == 0 && next.out.contains(" 0 new, 0 changed,") && next.out.contains(" 0 gone, 0 back"), "{next:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

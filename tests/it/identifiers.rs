@@ -1,11 +1,15 @@
 //! Identifiers that name two customers: nobody is given another's children.
 
+use std::time::Duration;
+
 use hiersync::{
     model::run::Outcome,
     simulator::{
+        answer::Answer,
         capillary::{
             CapillarySim,
             make::Flavour,
+            refusals,
             settings::{CapillarySettings, ParentCustomer},
             world::CapillaryWorld,
         },
@@ -193,4 +197,30 @@ async fn an_identifier_that_the_vendor_refuses_is_followed_by_the_next() {
     case.complete().await;
     assert_customers(&pool, &customers_now(&vendor)).await;
     assert_eq!(findings(&pool).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_a_question_that_is_asked_no_more_says_nothing() {
+    let (mut world, pair) = two([3, 2]);
+    identify(&mut world, pair[0], "ONE", "910000000901");
+    identify(&mut world, pair[1], "TWO", "910000000902");
+    let twin = world.children(pair[1])[0];
+    identify(&mut world, twin, "ONE", "910000000903");
+    let vendor = CapillarySim::start(world, CapillarySettings::default()).await.unwrap();
+    let case = Case::new().await.customers(&vendor, "concurrency = 2");
+    let pool = case.pool().await;
+    // While the vendor takes its time to refuse the first one's list, the second one's shows a twin of the first: it is asked for
+    // by its mobile number from then on.
+    vendor.faults().on_parent(pair[0], 1, Answer { pause: Duration::from_millis(700), ..refusals::not_found() });
+    let run = case.complete().await;
+    assert_eq!(vendor.faults().struck(), 1);
+    let asked: (String, i32, i32) =
+        sqlx::query_as("select ask_kind, attempts, recounts from hiersync_internal.frontier where parent_key = $1")
+            .bind(pair[0].to_string())
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!(asked, ("mobile".to_owned(), 1, 0), "it was asked twice, and the list above was not read again for it");
+    assert_eq!((run.retired, findings(&pool).await), (0, vec![]));
+    assert_customers(&pool, &customers_now(&vendor)).await;
 }

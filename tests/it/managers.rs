@@ -4,6 +4,7 @@ use hiersync::{
     model::run::Outcome,
     simulator::{
         capillary::{CapillarySim, settings::CapillarySettings, world::CapillaryWorld},
+        forest::Place,
         leadsquared::{
             LeadSquaredSim,
             make::Flavour,
@@ -130,6 +131,24 @@ async fn a_user_whom_the_search_does_not_show_keeps_the_known_line_and_is_told()
     assert_eq!((report.outcome, report.row.unwrap().retired), (Outcome::Partial, 0));
     assert_eq!(findings(&pool).await, [("managers_unknown".into(), "sales".into())]);
     assert_eq!(users(&pool).await.1, users_now(&vendor).links);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_of_whom_the_search_names_no_manager_is_told() {
+    for more in ["", "reach = \"subtree\""] {
+        let account = Account::open(&Shape::even(3, 2), subtree(), more).await;
+        account.case.complete().await;
+        let manager = account.report(account.root, 0);
+        let newcomer = account.vendor.world().insert(manager, Place::Last);
+        account.vendor.settings().unmanaged = vec![newcomer];
+        let report = account.case.sync_with(WANTED).await;
+        assert_eq!((report.outcome, account.told().await), (Outcome::Partial, vec!["managers_unknown sales".to_owned()]), "{more}");
+        assert_eq!(account.made_up().await, 0, "{more}");
+        account.vendor.settings().unmanaged.clear();
+        account.case.complete().await;
+        assert_eq!(account.told().await, Vec::<String>::new(), "{more}");
+        assert_eq!(users(&account.pool).await.1, users_now(&account.vendor).links, "{more}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

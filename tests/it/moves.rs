@@ -17,7 +17,7 @@ use hiersync::{
 use sqlx::PgPool;
 
 use crate::harness::{
-    case::{Case, with_calls},
+    case::{Case, WANTED, with_calls},
     tables::{assert_customers, customers_now, findings},
 };
 
@@ -174,5 +174,41 @@ async fn a_parent_that_goes_with_the_one_above_takes_the_list_along_too() {
         vendor.rest();
         case.complete().await;
         assert_customers(&pool, &customers_now(&vendor)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_leaves_one_of_its_two_lists_keeps_its_children() {
+    // The root shows both; the first one's list shows the second one, too. A list grows before it is read, so that its count disagrees,
+    // and then its parent leaves the list that has shown it last, where another one takes its place.
+    for grows in 3..7 {
+        for leaves in grows..9 {
+            let (mut world, [above, parent], _) = two_parents(3);
+            world.link(above, parent, Place::Last);
+            let stay = world.children(parent).to_vec();
+            let settings = CapillarySettings { default_order: Order::Asc, ..CapillarySettings::default() };
+            let vendor = CapillarySim::start(world, settings).await.unwrap();
+            let case = Case::new().await.customers(&vendor, "concurrency = 1\nretire_guard = 1.0\nsort_order = \"ASC\"");
+            let pool = case.pool().await;
+            case.complete().await;
+            let mut request = 0;
+            vendor.before_each(move |world| {
+                if request == grows {
+                    world.insert(parent, Place::Last);
+                }
+                if request == leaves {
+                    world.unlink(above, parent);
+                    world.insert(above, Place::Last);
+                }
+                request += 1;
+            });
+            case.sync_with(WANTED).await;
+            vendor.rest();
+            for child in stay {
+                assert_eq!(links_of(&pool, child).await.0, [parent], "grows before call {grows}, leaves before call {leaves}");
+            }
+            case.complete().await;
+            assert_customers(&pool, &customers_now(&vendor)).await;
+        }
     }
 }

@@ -205,6 +205,36 @@ async fn a_directory_that_is_read_twice_counts_each_user_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_readings_of_a_directory_the_later_one_counts() {
+    let account = Account::open(&Shape::list(9), LeadSquaredSettings::default(), "edges = \"advanced_search\"").await;
+    account.case.complete().await;
+    let (user, gone) = (account.report(account.root, 2), account.report(account.root, 8));
+    let name = account.vendor.world().user(user).unwrap().name.clone().unwrap();
+    let back = name.clone();
+    account.vendor.world().rename(user, "Passing", Stamp::Keep);
+    // That somebody is missing is asked a second time, and by then the name is what it was.
+    account.vendor.world().delete(gone);
+    let first = account.vendor.door().calls();
+    let mut seen = 0;
+    account.vendor.before_each(move |world| {
+        seen += 1;
+        if seen == 2 {
+            world.rename(user, &back, Stamp::Keep);
+        }
+    });
+    let run = account.case.complete().await;
+    account.vendor.rest();
+    assert!(account.vendor.door().calls() - first >= 2, "it was read once");
+    assert_eq!((run.updated, run.retired, run.rows_seen > 16), (0, 1, true));
+    let mirrored: String = sqlx::query_scalar("select name from hiersync.reporting_user where user_id = $1")
+        .bind(user)
+        .fetch_one(&account.pool)
+        .await
+        .unwrap();
+    assert_eq!(mirrored, name);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_roster_that_fills_its_pages_exactly_is_read_to_its_end() {
     let account = Account::open(&Shape::list(999), LeadSquaredSettings::default(), "edges = \"advanced_search\"").await;
     let run = account.case.complete().await;

@@ -61,7 +61,10 @@ pub(super) fn answer(world: &mut LeadSquaredWorld, settings: &LeadSquaredSetting
 fn find(world: &LeadSquaredWorld, settings: &LeadSquaredSettings, body: &Value, ids: &[Uuid]) -> Result<Vec<Map<String, Value>>, String> {
     let asked = columns::asked(body);
     let mut users: Vec<&User> = ids.iter().filter_map(|&id| world.user(id)).collect();
-    let value = |user: &User, name: &str| columns::value(world, settings, user, name);
+    let is_unsaid = |user: &User, name: &str| name.starts_with("Manager") && settings.unmanaged.contains(&user.id);
+    let value = |user: &User, name: &str| {
+        if is_unsaid(user, name) { Some(Value::Null) } else { columns::value(world, settings, user, name) }
+    };
     let is_refused = |name: &str| settings.refused_columns.iter().any(|refused| refused == name);
     let known = |name: &str| !is_refused(name) && users.first().is_none_or(|user| value(user, name).is_some());
     check(settings, &asked, &used(body).collect::<Vec<_>>(), known)?;

@@ -45,6 +45,8 @@ pub struct LeadSquaredSettings {
     pub refused_columns: Vec<String>,
     /// Users whom neither call shows, though others name them as their manager.
     pub hidden: Vec<Uuid>,
+    /// Users of whom the search does not say who their manager is.
+    pub unmanaged: Vec<Uuid>,
     /// The order of users.
     pub order: UserOrder,
     /// Rows of one hierarchy answer at most.
@@ -192,6 +194,7 @@ impl Default for LeadSquaredSettings {
             may_search: true,
             refused_columns: Vec::new(),
             hidden: Vec::new(),
+            unmanaged: Vec::new(),
             order: UserOrder::Stable,
             row_cap: usize::MAX,
             search_cap: usize::MAX,
