@@ -15,6 +15,7 @@ mod identifiers;
 mod lies;
 mod lists;
 mod managers;
+mod migrations;
 mod mirror;
 mod model;
 mod moves;
