@@ -407,3 +407,34 @@ from hiersync_internal.frontier f
 cross join lateral unnest(f.seen) as r (numbers)
 cross join lateral generate_series(lower(r.numbers), upper(r.numbers) - 1) as n (node_no);
 comment on view hiersync_internal.shown is 'Which node the last pass over which list has shown.';
+comment on column hiersync_internal.shown.source_id is 'The source.';
+comment on column hiersync_internal.shown.walk_id is 'The walk.';
+comment on column hiersync_internal.shown.parent_key is 'Whose list; * for the directory of all users.';
+comment on column hiersync_internal.shown.parent_no is 'The number of the node whose list it is.';
+comment on column hiersync_internal.shown.depth is 'Levels below the root; 0 for a root''s own list.';
+comment on column hiersync_internal.shown.list_no is 'Order among lists of one depth.';
+comment on column hiersync_internal.shown.node_no is 'The number of the node that it has shown.';
+
+-- The columns of the other views are commented as those of their tables.
+do $$
+declare
+    made text;
+begin
+    for made in
+        select format('comment on column hiersync_internal.%I.%I is %L', v.name, a.attname, col_description(t.attrelid, t.attnum))
+        from (values
+            ('customer_node', 'customer'), ('user_node', 'reporting_user'), ('customer_edge', 'customer_link'),
+            ('user_edge', 'reporting_line'), ('customer_edge_history', 'customer_link_history'),
+            ('user_edge_history', 'reporting_line_history')
+        ) v (name, made_of)
+        join pg_attribute a on a.attrelid = ('hiersync_internal.' || v.name)::regclass
+        join pg_attribute t on t.attrelid = ('hiersync.' || v.made_of)::regclass and t.attnum > 0 and (
+            t.attname = a.attname or (a.attname, t.attname) in (
+                ('id', 'customer_id'), ('id', 'user_id'), ('parent_id', 'manager_id'), ('child_id', 'user_id')
+            )
+        )
+    loop
+        execute made;
+    end loop;
+end
+$$;

@@ -82,71 +82,40 @@ comment on column hiersync.budget_use.paused_why is 'Why it is paused.';
 -- commit, the answer changes when the page commits. Who adds a column to a table replaces its function, too.
 create function hiersync.customer_at(t timestamptz) returns setof hiersync.customer language sql stable parallel safe as $$
     select
-        c.source_id, c.customer_id, c.node_no, c.digest, c.first_name, c.last_name, c.email, c.mobile, c.external_id,
-        c.account_id, c.profile_source, c.role_code, c.no_of_children, c.default_child, c.created_at, c.auto_update_time,
-        c.extended_fields, c.extra, c.is_placeholder, c.first_seen_at, c.changed_at,
-        case when c.retired_at > t then null else c.retired_at end,
-        case when c.retired_at > t then null else c.retired_walk_id end, c.valid_from
-    from hiersync.customer c
-    where c.valid_from <= t
-    union all
-    select
-        h.source_id, h.customer_id, h.node_no, h.digest, h.first_name, h.last_name, h.email, h.mobile, h.external_id,
-        h.account_id, h.profile_source, h.role_code, h.no_of_children, h.default_child, h.created_at, h.auto_update_time,
-        h.extended_fields, h.extra, h.is_placeholder, h.first_seen_at, h.changed_at,
-        case when h.retired_at > t then null else h.retired_at end,
-        case when h.retired_at > t then null else h.retired_walk_id end, h.valid_from
-    from hiersync.customer_history h
-    where h.valid_from <= t and h.valid_to > t
+        v.source_id, v.customer_id, v.node_no, v.digest, v.first_name, v.last_name, v.email, v.mobile, v.external_id,
+        v.account_id, v.profile_source, v.role_code, v.no_of_children, v.default_child, v.created_at, v.auto_update_time,
+        v.extended_fields, v.extra, v.is_placeholder, v.first_seen_at, v.changed_at,
+        case when v.retired_at > t then null else v.retired_at end, case when v.retired_at > t then null else v.retired_walk_id end, v.valid_from
+    from (select null::timestamptz as valid_to, c.* from hiersync.customer c union all table hiersync.customer_history) v
+    where v.valid_from <= t and (v.valid_to > t) is not false
 $$;
 comment on function hiersync.customer_at(timestamptz) is 'Customers as the mirror had them at a time: live ones, and with retired_at those that were gone by then.';
 
 create function hiersync.customer_link_at(t timestamptz) returns setof hiersync.customer_link language sql stable parallel safe as $$
     select
-        l.source_id, l.parent_id, l.child_id, l.first_seen_at, case when l.retired_at > t then null else l.retired_at end,
-        l.valid_from
-    from hiersync.customer_link l
-    where l.valid_from <= t
-    union all
-    select
-        h.source_id, h.parent_id, h.child_id, h.first_seen_at, case when h.retired_at > t then null else h.retired_at end,
-        h.valid_from
-    from hiersync.customer_link_history h
-    where h.valid_from <= t and h.valid_to > t
+        v.source_id, v.parent_id, v.child_id, v.first_seen_at,
+        case when v.retired_at > t then null else v.retired_at end, v.valid_from
+    from (select null::timestamptz as valid_to, c.* from hiersync.customer_link c union all table hiersync.customer_link_history) v
+    where v.valid_from <= t and (v.valid_to > t) is not false
 $$;
 comment on function hiersync.customer_link_at(timestamptz) is 'Parents and children as the mirror had them at a time; those that were gone by then with retired_at.';
 
 create function hiersync.reporting_user_at(t timestamptz) returns setof hiersync.reporting_user language sql stable parallel safe as $$
     select
-        u.source_id, u.user_id, u.node_no, u.digest, u.name, u.email, u.mobile, u.is_active, u.checked_in,
-        u.auto_update_time, u.extra, u.is_placeholder, u.first_seen_at, u.changed_at,
-        case when u.retired_at > t then null else u.retired_at end,
-        case when u.retired_at > t then null else u.retired_walk_id end, u.valid_from
-    from hiersync.reporting_user u
-    where u.valid_from <= t
-    union all
-    select
-        h.source_id, h.user_id, h.node_no, h.digest, h.name, h.email, h.mobile, h.is_active, h.checked_in,
-        h.auto_update_time, h.extra, h.is_placeholder, h.first_seen_at, h.changed_at,
-        case when h.retired_at > t then null else h.retired_at end,
-        case when h.retired_at > t then null else h.retired_walk_id end, h.valid_from
-    from hiersync.reporting_user_history h
-    where h.valid_from <= t and h.valid_to > t
+        v.source_id, v.user_id, v.node_no, v.digest, v.name, v.email, v.mobile, v.is_active, v.checked_in,
+        v.auto_update_time, v.extra, v.is_placeholder, v.first_seen_at, v.changed_at,
+        case when v.retired_at > t then null else v.retired_at end, case when v.retired_at > t then null else v.retired_walk_id end, v.valid_from
+    from (select null::timestamptz as valid_to, c.* from hiersync.reporting_user c union all table hiersync.reporting_user_history) v
+    where v.valid_from <= t and (v.valid_to > t) is not false
 $$;
 comment on function hiersync.reporting_user_at(timestamptz) is 'Users as the mirror had them at a time: live ones, and with retired_at those that were gone by then.';
 
 create function hiersync.reporting_line_at(t timestamptz) returns setof hiersync.reporting_line language sql stable parallel safe as $$
     select
-        l.source_id, l.manager_id, l.user_id, l.first_seen_at, case when l.retired_at > t then null else l.retired_at end,
-        l.valid_from
-    from hiersync.reporting_line l
-    where l.valid_from <= t
-    union all
-    select
-        h.source_id, h.manager_id, h.user_id, h.first_seen_at, case when h.retired_at > t then null else h.retired_at end,
-        h.valid_from
-    from hiersync.reporting_line_history h
-    where h.valid_from <= t and h.valid_to > t
+        v.source_id, v.manager_id, v.user_id, v.first_seen_at,
+        case when v.retired_at > t then null else v.retired_at end, v.valid_from
+    from (select null::timestamptz as valid_to, c.* from hiersync.reporting_line c union all table hiersync.reporting_line_history) v
+    where v.valid_from <= t and (v.valid_to > t) is not false
 $$;
 comment on function hiersync.reporting_line_at(timestamptz) is 'Managers and reports as the mirror had them at a time; those that were gone by then with retired_at.';
 

@@ -35,9 +35,6 @@ impl Crew {
 }
 
 /// A token that SIGTERM and SIGINT cancel.
-///
-/// # Errors
-/// When the signals cannot be listened to.
 pub fn stop_on_signals(crew: &mut Crew) -> io::Result<CancellationToken> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();

@@ -92,9 +92,6 @@ fn parse(cron: &str) -> Option<Cron> {
 }
 
 /// Fires until the stop: calls `fire` with each source that is due.
-///
-/// # Errors
-/// When the scheduler fails.
 pub async fn run(mut timetable: Timetable, stop: CancellationToken, mut fire: impl FnMut(&str)) -> Result<(), JobSchedulerError> {
     let (tick, mut ticks) = mpsc::channel::<()>(1);
     let mut scheduler = JobScheduler::new().await?;

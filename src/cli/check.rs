@@ -30,9 +30,6 @@ pub struct Args {
 }
 
 /// Checks all there is, and says what is wrong.
-///
-/// # Errors
-/// When the database cannot be reached; what is wrong with a source is told and counted.
 pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
     println!("config: {} sources", config.sources.len());
     let secrets = Secrets::from_env();

@@ -29,9 +29,6 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(6);
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or SIGINT.
-///
-/// # Errors
-/// When the database fails at the start, or the page cannot be served.
 pub async fn run(file: Option<&Path>) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
@@ -40,9 +37,6 @@ pub async fn run(file: Option<&Path>) -> Result<Exit, Failure> {
 }
 
 /// Serves, then closes everything down.
-///
-/// # Errors
-/// When the database fails at the start, or the page cannot be served.
 pub async fn until_stopped(app: Arc<App>, stop: &CancellationToken, mut crew: Crew) -> Result<Exit, Failure> {
     let served = serve(&app, stop, &mut crew).await;
     Systemd::stopping();

@@ -157,9 +157,6 @@ async fn open_unless_stopped(file: Option<&std::path::Path>, stop: &Cancellation
 }
 
 /// This program, which also watches over the embedded Postgres.
-///
-/// # Errors
-/// When the system does not tell.
 pub fn own_program() -> Result<PathBuf, Failure> {
     let told = std::env::current_exe();
     told.map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot find this program's own file")))

@@ -5,9 +5,6 @@ use chrono_tz::Tz;
 
 /// Reads RFC 3339, what psql prints, or a date with or without a time of day in `zone`; a date alone is its first moment. The
 /// error says what is expected.
-///
-/// # Errors
-/// When it is none of them.
 pub fn parse(text: &str, zone: Tz) -> Result<DateTime<Utc>, String> {
     let text = text.trim();
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {

@@ -29,9 +29,6 @@ pub struct Args {
 }
 
 /// Tells what the next walk of each source takes, and how long each of their budgets lasts.
-///
-/// # Errors
-/// When a source is not known, or the database fails.
 pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
     let told = told(args, &app).await;
     app.close().await;

@@ -116,9 +116,6 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
 }
 
 /// Lists the latest runs.
-///
-/// # Errors
-/// When the source is not known, or the database fails.
 pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
     let rows = report::runs(&mut app.begin().await?.conn(), args.source.as_deref(), None, args.limit).await?;
     is_known(args.source.as_ref(), rows.is_empty(), &app)?;
@@ -152,9 +149,6 @@ pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
 }
 
 /// Lists the latest changes.
-///
-/// # Errors
-/// When the source is not known, or the database fails.
 pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
     let mut step = app.begin().await?;
     let rows = report::changes(&mut step.conn(), args.source.as_deref(), args.run, args.key.as_deref(), args.limit).await?;
@@ -174,9 +168,6 @@ pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
 }
 
 /// Lists what a person should know.
-///
-/// # Errors
-/// When the source is not known, or the database fails.
 pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
     let mut rows = report::findings(&mut app.begin().await?.conn(), args.source.as_deref(), args.all, args.limit.saturating_add(1)).await?;
     let is_all = i64::try_from(rows.len()).is_ok_and(|many| many <= args.limit);

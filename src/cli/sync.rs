@@ -41,9 +41,6 @@ pub struct Args {
 }
 
 /// Syncs, and tells how it went.
-///
-/// # Errors
-/// When a source is not known, or the signals cannot be listened to.
 pub async fn run(args: &Args, file: Option<&Path>) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
@@ -70,9 +67,6 @@ async fn sync(args: &Args, app: &App, stop: &CancellationToken) -> Result<Exit, 
 }
 
 /// The sources of these names, or all enabled ones.
-///
-/// # Errors
-/// When one is not known.
 pub fn chosen<'a>(names: &[String], app: &'a App) -> Result<Vec<&'a Source>, Failure> {
     if names.is_empty() {
         return Ok(app.config.sources.iter().filter(|source| source.enabled).collect());

@@ -37,9 +37,6 @@ pub struct Args {
 }
 
 /// Draws a tree.
-///
-/// # Errors
-/// When the source, the node or the time is not known, or the database fails.
 pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
     let drawn = draw(args, &app).await;
     app.close().await;

@@ -28,10 +28,6 @@ pub struct Account {
 impl Account {
     /// The user for the server in `dir`: as root, whoever owns the data or the folder already, so that a look by
     /// root does not take them from the daemon's user.
-    ///
-    /// # Errors
-    ///
-    /// As root, when there is no user to stand in.
     pub(super) fn of(dir: &Path) -> Result<Self, EmbeddedError> {
         if !geteuid().is_root() {
             return Ok(Self { uid: geteuid().as_raw(), gid: getegid().as_raw(), stand_in: false });

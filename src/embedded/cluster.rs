@@ -18,10 +18,6 @@ use crate::clock;
 const LEFTOVER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Makes the data directory and the database in it, unless they are there.
-///
-/// # Errors
-///
-/// When the server's programs or the system refuse.
 pub(super) fn prepare(home: &Home, bin: &Path) -> Result<(), EmbeddedError> {
     let pgdata = home.pgdata();
     if pgdata.join("PG_VERSION").exists() {

@@ -23,10 +23,6 @@ pub struct Home {
 
 impl Home {
     /// Makes the folder if it is missing.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be made, or as root no user can run the server.
     pub(super) fn open(dir: &Path) -> Result<Self, EmbeddedError> {
         // As root, the server's user must be able to pass; as anybody else, nobody needs to.
         let mode = if geteuid().is_root() { 0o711 } else { 0o700 };

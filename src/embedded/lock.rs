@@ -30,19 +30,11 @@ impl Lock {
 }
 
 /// A share of the lock, unless somebody holds it alone.
-///
-/// # Errors
-///
-/// When the file cannot be opened or locked.
 pub fn try_shared(path: &Path) -> Result<Option<Lock>, EmbeddedError> {
     take(path, FlockArg::LockSharedNonblock)
 }
 
 /// The lock alone, when it comes free within `limit`.
-///
-/// # Errors
-///
-/// When the file cannot be opened or locked.
 pub fn exclusive_within(path: &Path, limit: Duration) -> Result<Option<Lock>, EmbeddedError> {
     let began = clock::instant();
     loop {
@@ -55,10 +47,6 @@ pub fn exclusive_within(path: &Path, limit: Duration) -> Result<Option<Lock>, Em
 }
 
 /// The lock alone, however long it takes.
-///
-/// # Errors
-///
-/// When the file cannot be opened or locked.
 pub fn exclusive(path: &Path) -> Result<Lock, EmbeddedError> {
     loop {
         if let Some(lock) = take(path, FlockArg::LockExclusive)? {
@@ -68,10 +56,6 @@ pub fn exclusive(path: &Path) -> Result<Lock, EmbeddedError> {
 }
 
 /// Whether nobody holds the lock alone. Looks by sharing it for an instant, so that lookers do not see each other.
-///
-/// # Errors
-///
-/// When the file cannot be opened or locked.
 pub fn is_free(path: &Path) -> Result<bool, EmbeddedError> {
     Ok(try_shared(path)?.is_some())
 }

@@ -71,10 +71,6 @@ pub struct Embedded {
 
 impl Embedded {
     /// Joins the running server, or starts it, and returns when it takes connections.
-    ///
-    /// # Errors
-    ///
-    /// When the folder cannot be used, no fitting server is installed, it does not start, or it takes too long.
     pub async fn start(settings: &Settings) -> Result<Self, EmbeddedError> {
         let home = Home::open(&settings.dir)?;
         let users = join(&home).await?;
@@ -84,10 +80,6 @@ impl Embedded {
     }
 
     /// Makes the server ready again if it or its supervisor was killed; does nothing while it is ready.
-    ///
-    /// # Errors
-    ///
-    /// As [`Embedded::start`].
     pub async fn ensure(&self) -> Result<(), EmbeddedError> {
         let began = clock::instant();
         let mut launched: Option<Child> = None;

@@ -38,10 +38,6 @@ fn parse(text: &str) -> Option<Postmaster> {
 }
 
 /// Waits until the server of a supervisor that was killed has gone, and makes what it left harmless.
-///
-/// # Errors
-///
-/// When it does not go, or its file cannot be written.
 pub(super) fn outlive(pgdata: &Path) -> Result<(), EmbeddedError> {
     let began = clock::instant();
     while let Some(postmaster) = Postmaster::read(pgdata) {

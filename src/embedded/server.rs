@@ -56,10 +56,6 @@ pub struct Server {
 
 impl Server {
     /// Starts it; whether it gets ready is for its users to see.
-    ///
-    /// # Errors
-    ///
-    /// When the socket's folder cannot be made or the process not be started.
     pub(super) fn start(home: &Home, bin: &Path) -> Result<Self, EmbeddedError> {
         socket::prepare(home.socket_dir(), home.account())?;
         let program = bin.join("postgres");
@@ -71,10 +67,6 @@ impl Server {
     }
 
     /// How it ended, if it has.
-    ///
-    /// # Errors
-    ///
-    /// When the system does not tell.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }

@@ -34,10 +34,6 @@ pub(super) fn path(socket_dir: &Path) -> PathBuf {
 }
 
 /// Makes the folder, for the server's user alone, and clears it of what a dead server left. None may be running.
-///
-/// # Errors
-///
-/// When somebody else's stands there, or the system refuses.
 pub(super) fn prepare(socket_dir: &Path, account: &Account) -> Result<(), EmbeddedError> {
     match DirBuilder::new().mode(0o700).create(socket_dir) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(EmbeddedError::io("create", socket_dir)(error)),

@@ -91,9 +91,6 @@ impl<V: Vendor> Caller<V> {
     }
 
     /// Calls until there is an answer or none is to be had.
-    ///
-    /// # Errors
-    /// See [`CallError`].
     pub async fn call<'r, T>(&self, request: &Request<'r, T>) -> Result<T, CallError> {
         self.call_after(Tried::default(), request).await
     }

@@ -110,9 +110,6 @@ impl<V: Synced> Context<V> {
     }
 
     /// A page of a list. Where the vendor fails for good for this list, but answers for a root's, that is about this list only.
-    ///
-    /// # Errors
-    /// See [`CallError`].
     pub async fn page(&self, ask: &Ask) -> Result<Page<V::Row>, CallError> {
         let vendor = &self.caller.vendor;
         let error = match self.caller.call(&|within| vendor.page(ask, within).boxed()).await {

@@ -46,9 +46,6 @@ pub async fn queue<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<()> {
 }
 
 /// Reads the directory to its end.
-///
-/// # Errors
-/// When the run must end.
 pub async fn read<V: Synced>(context: &Context<V>, work: &Work) -> Result<(), Interrupted> {
     let mut pass = Pass::from_stored(&work.pass);
     let mut left_out = None;

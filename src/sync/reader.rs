@@ -35,9 +35,6 @@ enum Read {
 }
 
 /// Reads lists until none is left.
-///
-/// # Errors
-/// When the run must end before that.
 pub async fn work<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
     while let Some(work) = context.queue.next(&context.session, &context.open, &context.writing).await? {
         let read = if work.is_directory() { directory::read(context, &work).await.map(|()| None) } else { read_list(context, &work).await };

@@ -29,9 +29,6 @@ use crate::{
 };
 
 /// Resolves the roots that this walk has not resolved yet, and takes in those that it has not taken in.
-///
-/// # Errors
-/// When the run must end.
 pub async fn resolve<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
     let mut step = context.session.begin().await?;
     let resolved = root::resolved(&mut step.conn(), &context.open).await?;

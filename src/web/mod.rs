@@ -32,9 +32,6 @@ pub struct BindError {
 }
 
 /// Takes the port.
-///
-/// # Errors
-/// When somebody else has it, or the address is none.
 pub async fn bind(listen: &str) -> Result<TcpListener, BindError> {
     TcpListener::bind(listen).await.map_err(|source| BindError { listen: listen.to_owned(), source })
 }

@@ -34,9 +34,6 @@ pub struct Args {
 }
 
 /// Shows everything: simulated vendors, embedded Postgres, two syncs with changes in between, and the tables.
-///
-/// # Errors
-/// When a part of it cannot start.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
