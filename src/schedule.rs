@@ -4,16 +4,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
-use croner::{
-    Cron,
-    parser::{CronParser, Seconds, Year},
-};
 use tokio::sync::mpsc;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock, config::Schedule};
+use crate::{clock, config::Schedule, instants::Instants};
 
 /// The wall clock may be set: never sleep longer than this before looking at it again.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
@@ -27,8 +22,7 @@ pub struct Timetable {
 #[derive(Debug)]
 struct Entry {
     source: String,
-    cron: Cron,
-    timezone: Tz,
+    instants: Instants,
     next: Option<DateTime<Utc>>,
 }
 
@@ -36,12 +30,10 @@ impl Timetable {
     /// Adds a source; it is due at its first instant after `now`. Gives the last instant before it, if there was one:
     /// a firing that may have been missed.
     pub fn add(&mut self, source: &str, schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let cron = parse(&schedule.cron)?;
-        let previous = cron.find_previous_occurrence(&now.with_timezone(&schedule.timezone), true).ok();
-        let mut entry = Entry { source: source.to_owned(), cron, timezone: schedule.timezone, next: None };
-        entry.next = entry.after(now);
-        self.entries.push(entry);
-        previous.map(|time| time.with_timezone(&Utc))
+        let instants = Instants::of(schedule)?;
+        let previous = instants.not_after(now);
+        self.entries.push(Entry { source: source.to_owned(), next: instants.after(now), instants });
+        previous
     }
 
     /// The sources that are due at `now`, each once however many instants have passed; they are due again later.
@@ -50,7 +42,7 @@ impl Timetable {
         for entry in &mut self.entries {
             if entry.next.is_some_and(|next| next <= now) {
                 due.push(entry.source.clone());
-                entry.next = entry.after(now);
+                entry.next = entry.instants.after(now);
             }
         }
         due
@@ -67,13 +59,6 @@ impl Timetable {
     }
 }
 
-impl Entry {
-    fn after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let next = self.cron.find_next_occurrence(&now.with_timezone(&self.timezone), false).ok()?;
-        Some(next.with_timezone(&Utc))
-    }
-}
-
 /// The instants after `from` and not after `until` at which a schedule is due.
 pub fn firings(schedule: &Schedule, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
     let mut timetable = Timetable::default();
@@ -84,11 +69,6 @@ pub fn firings(schedule: &Schedule, from: DateTime<Utc>, until: DateTime<Utc>) -
         Some(due)
     };
     std::iter::from_fn(|| next(&mut timetable)).collect()
-}
-
-/// The config has checked the expression; one that is none is never due.
-fn parse(cron: &str) -> Option<Cron> {
-    CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build().parse(cron).ok()
 }
 
 /// Fires until the stop: calls `fire` with each source that is due.
@@ -126,6 +106,8 @@ fn until(next: DateTime<Utc>) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use chrono_tz::Tz;
+
     use super::*;
 
     fn utc(text: &str) -> DateTime<Utc> {
