@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -21,13 +21,16 @@ use crate::{
     store::report,
     sync::{
         gauges::Gauges,
-        report::{NoRun, Report},
+        report::{Cause, NoRun, Report},
         run::Wanted,
     },
 };
 
 /// While somebody else runs the source: how often we look whether it died.
 const LOOK_AFTER_OTHERS: Duration = Duration::from_secs(5);
+
+/// How soon a run that failed because something was not available is tried again, at first and at last.
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(5 * 60)];
 
 /// The wall clock may be set: never sleep longer than this before looking at it again.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
@@ -48,6 +51,8 @@ pub enum Doing {
     Running(Arc<Gauges>),
     /// Waiting for the budget to go on with a walk.
     Resting(DateTime<Utc>),
+    /// Waiting for what was not available.
+    Retrying(DateTime<Utc>),
 }
 
 impl Runner {
@@ -85,6 +90,7 @@ fn told(doing: &Doing) -> String {
     match doing {
         Doing::Idle => "idle".into(),
         Doing::Running(progress) => format!("{} pages, {} rows", Gauges::read(&progress.pages), Gauges::read(&progress.rows)),
+        Doing::Retrying(at) => format!("not available, tried again at {}", at.format("%H:%M:%S UTC")),
         Doing::Resting(until) => format!("budget spent, goes on at {}", until.format("%H:%M:%S UTC")),
     }
 }
@@ -101,6 +107,7 @@ impl One {
     async fn serve(self, mut triggers: mpsc::Receiver<Trigger>) {
         self.tell(Doing::Idle);
         let mut resume_at = None;
+        let mut failures = 0;
         loop {
             let trigger = tokio::select! {
                 // A trigger that waits does not begin a run that is stopped at once.
@@ -110,28 +117,40 @@ impl One {
                 () = sleep_until(resume_at) => Some(Trigger::Schedule),
             };
             let Some(trigger) = trigger else { return };
-            let report = self.run(trigger).await;
-            resume_at = report.and_then(|report| resume_time(&report));
-            self.tell(resume_at.map_or(Doing::Idle, Doing::Resting));
+            let after = self.run(trigger).await;
+            failures = if after == After::Retry { failures + 1 } else { 0 };
+            let (doing, time) = match after {
+                After::Nothing => (Doing::Idle, None),
+                After::Resume(at) => (Doing::Resting(at), Some(at)),
+                After::Retry => {
+                    let at = (clock::now() + back_off(failures, fastrand::f64())).trunc_subsecs(0);
+                    info!(source = self.source.name, at = %at, "it is tried again, and its walk goes on");
+                    (Doing::Retrying(at), Some(at))
+                }
+            };
+            self.tell(doing);
+            resume_at = time;
         }
     }
 
     /// Runs the source; while somebody else does, looks after them.
-    async fn run(&self, trigger: Trigger) -> Option<Report> {
+    async fn run(&self, trigger: Trigger) -> After {
         loop {
             let progress = Arc::new(Gauges::default());
             self.tell(Doing::Running(Arc::clone(&progress)));
             let wanted = Wanted { trigger, max_calls: None, dry_run: false, accept_retire: false };
-            let busy = match self.app.run(&self.source, wanted, &self.stop, progress).await {
-                Ok(report) => return Some(report),
-                Err(SourceError::NoRun(NoRun::Busy { .. })) => true,
-                Err(other) => {
-                    error!(source = self.source.name, error = %anyhow::Error::from(other).root_cause(), "no run");
-                    false
-                }
+            let no_run = match self.app.run(&self.source, wanted, &self.stop, progress).await {
+                Ok(report) => return after(&report),
+                Err(SourceError::NoRun(NoRun::Busy { .. })) => None,
+                Err(other) => Some(other),
             };
-            if !busy || !self.others_still_run().await {
-                return None;
+            if let Some(why) = no_run {
+                let may_pass = matches!(why, SourceError::NoRun(NoRun::Database(_)) | SourceError::Database(_) | SourceError::Embedded(_));
+                error!(source = self.source.name, error = %anyhow::Error::from(why).root_cause(), "no run");
+                return if may_pass { After::Retry } else { After::Nothing };
+            }
+            if !self.others_still_run().await {
+                return After::Nothing;
             }
         }
     }
@@ -158,12 +177,30 @@ impl One {
     }
 }
 
-/// When an interrupted walk may go on before its schedule says so.
-fn resume_time(report: &Report) -> Option<DateTime<Utc>> {
-    if report.outcome != Outcome::Throttled {
-        return None;
+/// What follows a run before its schedule says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// Nothing.
+    Nothing,
+    /// The walk goes on when the budget lets it.
+    Resume(DateTime<Utc>),
+    /// It is tried again soon: something was not available.
+    Retry,
+}
+
+fn after(report: &Report) -> After {
+    match (report.outcome, report.cause) {
+        (Outcome::Throttled, _) => report.row.as_ref().and_then(|row| row.resume_at).map_or(After::Nothing, After::Resume),
+        (Outcome::Failed, Some(Cause::Unavailable)) => After::Retry,
+        _ => After::Nothing,
     }
-    report.row.as_ref()?.resume_at
+}
+
+/// How long to wait after so many failures in a row. `jitter` is from 0 to 1: what failed together does not come back together.
+fn back_off(failures: u32, jitter: f64) -> Duration {
+    let [first, longest] = AGAIN_AFTER;
+    let doubled = first.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1)));
+    doubled.min(longest).mul_f64(0.5 + jitter / 2.0)
 }
 
 async fn sleep_until(time: Option<DateTime<Utc>>) {
@@ -219,14 +256,25 @@ mod tests {
     }
 
     #[test]
-    fn only_a_throttled_walk_goes_on_before_its_schedule() {
-        assert_eq!(resume_time(&ended(Outcome::Throttled, Some(at(3600)))), Some(at(3600)));
-        assert_eq!(resume_time(&ended(Outcome::Throttled, None)), None);
+    fn a_walk_that_the_budget_or_an_outage_has_interrupted_goes_on_before_its_schedule() {
+        assert_eq!(after(&ended(Outcome::Throttled, Some(at(3600)))), After::Resume(at(3600)));
+        assert_eq!(after(&ended(Outcome::Throttled, None)), After::Nothing);
         for outcome in [Outcome::Complete, Outcome::Partial, Outcome::Stopped, Outcome::Failed] {
-            assert_eq!(resume_time(&ended(outcome, Some(at(3600)))), None, "{outcome}");
+            assert_eq!(after(&ended(outcome, Some(at(3600)))), After::Nothing, "{outcome}");
         }
         let lost = Report { row: None, ..ended(Outcome::Throttled, Some(at(3600))) };
-        assert_eq!(resume_time(&lost), None);
+        assert_eq!(after(&lost), After::Nothing);
+        for (cause, then) in [(Cause::Unavailable, After::Retry), (Cause::Refused, After::Nothing), (Cause::Credentials, After::Nothing)] {
+            assert_eq!(after(&Report { cause: Some(cause), ..ended(Outcome::Failed, None) }), then, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn what_fails_is_tried_again_ever_later() {
+        let waits: Vec<u64> = (1..=8).map(|failures| back_off(failures, 1.0).as_secs()).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(back_off(1, 0.0), Duration::from_millis(2500));
+        assert_eq!(back_off(u32::MAX, 1.0).as_secs(), 300);
     }
 
     #[test]

@@ -112,9 +112,10 @@ fn is_missed(last_firing: Option<DateTime<Utc>>, last_start: Option<DateTime<Utc
     last_firing.is_some() && last_start < last_firing
 }
 
-/// Whether the last run left its walk to the next one. One that is still open is its process's, or a dead one's.
+/// Whether the last run left its walk to the next one: it was interrupted, or failed. One that is still open is its process's, or a dead
+/// one's.
 fn was_cut_short(last: &[RunRow]) -> bool {
-    last.first().is_some_and(|run| !matches!(run.outcome.as_deref(), Some("complete" | "partial" | "failed")))
+    last.first().is_some_and(|run| !matches!(run.outcome.as_deref(), Some("complete" | "partial")))
 }
 
 #[cfg(test)]

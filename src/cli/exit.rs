@@ -58,7 +58,7 @@ impl Exit {
             (Outcome::Complete, _) => Self::Complete,
             (Outcome::Partial, _) => Self::Partial,
             (Outcome::Throttled | Outcome::Stopped | Outcome::Abandoned, _) => Self::Later,
-            (Outcome::Failed, Some(Cause::Unavailable)) => Self::Unavailable,
+            (Outcome::Failed, Some(Cause::Unavailable | Cause::Refused)) => Self::Unavailable,
             (Outcome::Failed, Some(Cause::Credentials)) => Self::Credentials,
             (Outcome::Failed, None) => Self::Fault,
         }

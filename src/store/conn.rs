@@ -3,13 +3,25 @@
 //! Behind a proxy that pools by transaction (pgbouncer) the next transaction is on another server connection, and this one's
 //! is a stranger's: a named statement is missing there and stands in the way here. sqlx names what it prepares unless the
 //! query says otherwise, and sends an unnamed one in two message groups, which only a transaction keeps together.
+//! Each answer is awaited for a while only: a server that went without a word would be waited for for ever.
 
-use futures::{future::BoxFuture, stream::BoxStream};
+use std::{io, time::Duration};
+
+use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
 use sqlx::{
     Describe, Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr, Transaction,
     error::BoxDynError,
     postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
+
+/// A statement, or the next row of its answer, that takes longer has none. The lease is renewed meanwhile.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Gives up on what the database does not answer in time.
+pub(super) async fn within<T>(time: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = || Error::Io(io::Error::new(io::ErrorKind::TimedOut, format!("the database gave no answer within {} s", time.as_secs())));
+    tokio::time::timeout(time, answer).await.unwrap_or_else(|_| Err(late()))
+}
 
 /// A connection within a transaction.
 #[derive(Debug)]
@@ -30,7 +42,15 @@ impl<'c> Executor<'c> for &'c mut Conn<'_> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.0.fetch_many(Unnamed(query))
+        let rows = self.0.fetch_many(Unnamed(query));
+        let next = |rows: Option<BoxStream<'e, _>>| async {
+            let mut rows = rows?;
+            match within(ANSWERED_WITHIN, async { rows.next().await.transpose() }).await.transpose()? {
+                Ok(row) => Some((Ok(row), Some(rows))),
+                Err(error) => Some((Err(error), None)),
+            }
+        };
+        futures::stream::unfold(Some(rows), next).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
@@ -38,7 +58,7 @@ impl<'c> Executor<'c> for &'c mut Conn<'_> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.0.fetch_optional(Unnamed(query))
+        Box::pin(within(ANSWERED_WITHIN, self.0.fetch_optional(Unnamed(query))))
     }
 
     fn prepare_with<'e>(self, _: SqlStr, _: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>

@@ -4,19 +4,22 @@ use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions, Connection, PgPool, Row,
+    ConnectOptions, Connection, PgConnection, PgPool, Row,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::net::TcpStream;
 
-use super::conn::Conn;
+use super::conn::{Conn, within};
 
 /// Guards the migrations between processes; transaction-level, so that a pooling proxy in front works.
 const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
 
 /// A connection that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection that does not answer within this time is broken.
+const USABLE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +82,16 @@ async fn reach(options: &PgConnectOptions) -> sqlx::Result<()> {
     }
 }
 
+/// A connection that does not answer, or is to a server that has become a standby, is thrown away: before it is used, and when it is
+/// given back, where it may be one whose answer never came.
 fn pool(max_connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(max_connections.max(2)).acquire_timeout(PATIENCE)
+    let all = PgPoolOptions::new().max_connections(max_connections.max(2)).acquire_timeout(PATIENCE).test_before_acquire(false);
+    all.before_acquire(|connection, _| Box::pin(is_usable(connection))).after_release(|connection, _| Box::pin(is_usable(connection)))
+}
+
+async fn is_usable(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let asked = within(USABLE_WITHIN, sqlx::raw_sql("show transaction_read_only").fetch_one(connection)).await?;
+    Ok(asked.get::<&str, _>(0) == "off")
 }
 
 fn place(options: &PgConnectOptions) -> String {

@@ -1,27 +1,33 @@
 //! Transactions. A dry run lives in one transaction that is never committed; its steps are savepoints.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::conn::Conn;
+use super::conn::{Conn, within};
 
 /// Begins a transaction that the server ends when we fall silent in it: a process that froze, or whose machine has gone
 /// without a word, would keep its locks for hours. To compile a statement takes longer than to run any of ours. Set anew each
 /// time, so that a transaction-pooling proxy works.
 const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '8s'; set local jit = off";
 
+/// A beginning or an end that takes longer has no answer. The pool's own patience for a connection is shorter.
+const BOUNDED: Duration = Duration::from_secs(15);
+
+/// Who waits for a lock waits for others, too.
+const LOCKED_WITHIN: Duration = Duration::from_secs(60);
+
 /// Begins a transaction by itself.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Step> {
-    Ok(Step::Lasting(pool.begin_with(BEGIN).await?))
+    Ok(Step::Lasting(within(BOUNDED, pool.begin_with(BEGIN)).await?))
 }
 
 /// Begins one that holds an advisory lock until its end. The lock is taken by a statement of its own: what is read after it
 /// is what the last holder wrote.
 pub async fn begin_locked(pool: &PgPool, class: i32, id: i32) -> sqlx::Result<Step> {
     let begin = format!("{BEGIN}; select pg_advisory_xact_lock({class}, {id})");
-    Ok(Step::Lasting(pool.begin_with(AssertSqlSafe(begin)).await?))
+    Ok(Step::Lasting(within(LOCKED_WITHIN, pool.begin_with(AssertSqlSafe(begin))).await?))
 }
 
 /// Where a run's transactions come from.
@@ -97,7 +103,7 @@ impl Step {
     /// Makes the step's work last.
     pub async fn commit(self) -> sqlx::Result<()> {
         match self {
-            Self::Lasting(transaction) => transaction.commit().await,
+            Self::Lasting(transaction) => within(BOUNDED, transaction.commit()).await,
             Self::Dry(mut dry) => {
                 sqlx::raw_sql("release savepoint step").execute(&mut *dry.transaction).await?;
                 dry.dirty = false;

@@ -26,8 +26,10 @@ pub struct Report {
 /// What a failed run failed of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The vendor or the database is not available.
+    /// The vendor or the database is not available: waiting may help.
     Unavailable,
+    /// The vendor answers, and not with what the walk needs: waiting does not help.
+    Refused,
     /// The vendor refuses the credentials.
     Credentials,
 }
@@ -81,6 +83,9 @@ pub(super) fn verdict(interrupted: &Interrupted) -> (Outcome, Option<Cause>) {
         Interrupted::Stopped => (Outcome::Stopped, None),
         Interrupted::Throttled { .. } => (Outcome::Throttled, None),
         Interrupted::Vendor(VendorError::Unauthorised(_)) => (Outcome::Failed, Some(Cause::Credentials)),
+        Interrupted::Vendor(VendorError::Rejected(_) | VendorError::TooLarge(_) | VendorError::WrongShape(_)) => {
+            (Outcome::Failed, Some(Cause::Refused))
+        }
         Interrupted::Vendor(_) | Interrupted::Database(_) | Interrupted::Ledger(_) => (Outcome::Failed, Some(Cause::Unavailable)),
         // Whoever took over has closed the run so.
         Interrupted::LeaseLost => (Outcome::Abandoned, None),

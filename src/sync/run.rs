@@ -175,7 +175,7 @@ impl<V: Synced> Context<V> {
         let (row, changes) = self.told(wanted).await.unwrap_or_default();
         if let Some(row) = &row {
             info!(
-                outcome = %outcome, requests = row.requests, rows = row.rows_seen,
+                outcome = %outcome, why = row.error.as_deref().unwrap_or_default(), requests = row.requests, rows = row.rows_seen,
                 inserted = row.inserted, updated = row.updated, retired = row.retired, wait_ms = row.wait_ms, "run ended"
             );
         }

@@ -19,6 +19,7 @@ mod migrations;
 mod mirror;
 mod model;
 mod moves;
+mod outages;
 mod own_postgres;
 mod plan;
 mod pooling;

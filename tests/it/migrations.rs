@@ -74,6 +74,7 @@ async fn sizes(pool: &PgPool) -> Vec<(String, i64)> {
 async fn filled() -> (String, PgPool, Vec<(String, i64)>) {
     let url = fresh_database().await;
     let pool = PgPool::connect(&url).await.unwrap();
+    sqlx::raw_sql("drop schema hiersync cascade; drop schema hiersync_internal cascade").execute(&pool).await.unwrap();
     // As the program does it, so that it finds them done.
     let mut first: Migrator = sqlx::migrate!();
     first.migrations = Cow::Owned(first.migrations.iter().take(FIRST).cloned().collect());

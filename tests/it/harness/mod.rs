@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod case;
+pub mod gate;
 pub mod pooler;
 pub mod postgres;
 pub mod program;

@@ -1,0 +1,120 @@
+//! Between the program and the tests' Postgres: a network that loses connections without a word, or is away.
+
+#![expect(clippy::disallowed_methods, reason = "it ends with its test")]
+
+use std::{
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream, UnixStream},
+    sync::watch,
+};
+use url::Url;
+
+/// A way to the database.
+pub struct Gate {
+    /// Leads through it.
+    pub url: String,
+    is_open: watch::Sender<bool>,
+    way: Arc<Way>,
+}
+
+/// Connections are numbered; those below this number hear nothing more.
+#[derive(Default)]
+struct Way {
+    made: AtomicU64,
+    frozen_below: AtomicU64,
+}
+
+impl Gate {
+    /// Opens one in front of the database at this URL.
+    pub async fn before(database: &str) -> Self {
+        let options = PgConnectOptions::from_str(database).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut url: Url = database.parse().unwrap();
+        url.set_query(Some("sslmode=disable"));
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_username(options.get_username()).unwrap();
+        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+        let (is_open, opened) = watch::channel(true);
+        let way = Arc::new(Way::default());
+        tokio::spawn(serve(listener, options, opened, Arc::clone(&way)));
+        Self { url: url.into(), is_open, way }
+    }
+
+    /// From now on the connections that there are hear nothing more, and nobody tells them. New ones work.
+    pub fn freeze(&self) {
+        self.way.frozen_below.store(self.way.made.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// Ends all connections and lets in no others.
+    pub fn close(&self) {
+        self.is_open.send(false).unwrap();
+    }
+
+    /// Lets connections in again.
+    pub fn open(&self) {
+        self.is_open.send(true).unwrap();
+    }
+}
+
+async fn serve(listener: TcpListener, database: PgConnectOptions, opened: watch::Receiver<bool>, way: Arc<Way>) {
+    while let Ok((client, _)) = listener.accept().await {
+        if *opened.borrow() {
+            let number = way.made.fetch_add(1, Ordering::SeqCst);
+            let (mut opened, way, database) = (opened.clone(), Arc::clone(&way), database.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = join(client, &database, number, &way) => {}
+                    _ = opened.wait_for(|is_open| !is_open) => {}
+                }
+            });
+        }
+    }
+}
+
+async fn join(client: TcpStream, database: &PgConnectOptions, number: u64, way: &Way) {
+    match database.get_socket() {
+        Some(folder) => {
+            if let Ok(server) = UnixStream::connect(folder.join(format!(".s.PGSQL.{}", database.get_port()))).await {
+                pumps(client, server, number, way).await;
+            }
+        }
+        None => {
+            if let Ok(server) = TcpStream::connect((database.get_host(), database.get_port())).await {
+                pumps(client, server, number, way).await;
+            }
+        }
+    }
+}
+
+/// When one side ends, so does the other.
+async fn pumps(client: TcpStream, server: impl AsyncRead + AsyncWrite, number: u64, way: &Way) {
+    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), tokio::io::split(server));
+    tokio::select! {
+        () = pump(from_client, to_server, number, way) => {}
+        () = pump(from_server, to_client, number, way) => {}
+    }
+}
+
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, number: u64, way: &Way) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        if number < way.frozen_below.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if to.write_all(&bytes[..read]).await.is_err() {
+            return;
+        }
+    }
+    if number < way.frozen_below.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,131 @@
+//! The database or the vendor is away for a while: the daemon comes back by itself, and says why it was away.
+
+use hiersync::simulator::{capillary::refusals, door::Latency};
+use sqlx::PgPool;
+
+use crate::harness::{
+    case::Case,
+    gate::Gate,
+    postgres::fresh_database,
+    program::Program,
+    running::Running,
+    tables::{assert_customers, count, customers_now},
+    until::{millis, seconds, until},
+    vendors::capillary,
+};
+
+/// Once a year: within a test it has always fired and never fires.
+const RARELY: &str = "schedule = \"0 0 1 1 *\"";
+
+/// How runs have ended, and why.
+async fn told(pool: &PgPool) -> Vec<(String, Option<String>)> {
+    sqlx::query_as("select coalesce(outcome, 'open'), error from hiersync.sync_run order by run_id").fetch_all(pool).await.unwrap()
+}
+
+async fn is_complete(pool: &PgPool) -> bool {
+    told(pool).await.iter().any(|(outcome, _)| outcome == "complete")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_whose_answer_never_comes_costs_a_minute_and_no_row() {
+    let vendor = capillary(60).await;
+    vendor.door().set_latency(Latency::Fixed(millis(40)));
+    let direct = fresh_database().await;
+    let gate = Gate::before(&direct).await;
+    let case = Case::at(&gate.url).customers(&vendor, &format!("page_size = 3\n{RARELY}"));
+    let pool = PgPool::connect(&direct).await.unwrap();
+    let program = Program::of(&case);
+    let daemon = Running::start(&program, &["daemon"]);
+    until("the walk is under way", seconds(20), async || vendor.door().calls() > 8).await;
+    // A page waits for its statement's answer, which then comes no more.
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("lock table hiersync.change in exclusive mode").execute(&mut *held).await.unwrap();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    until("a statement waits", seconds(10), async || count(&pool, waits).await > 0).await;
+    gate.freeze();
+    held.rollback().await.unwrap();
+    until("it has come back", seconds(110), async || is_complete(&pool).await).await;
+    let told = told(&pool).await;
+    assert!(told.iter().all(|(outcome, _)| outcome != "open"), "{told:?}");
+    assert_customers(&pool, &customers_now(&vendor)).await;
+    let (ended, took) = daemon.stop("-TERM", seconds(15)).await;
+    assert!(ended.code == 0 && took < seconds(10), "{ended:?} after {took:?}");
+    assert!(ended.err.contains("gave no answer within 60 s") && told[0].0 != "complete", "{told:?}: {}", ended.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_were_lost_while_they_were_idle_cost_seconds_and_no_run() {
+    let vendor = capillary(20).await;
+    let direct = fresh_database().await;
+    let gate = Gate::before(&direct).await;
+    let case = Case::at(&gate.url).customers(&vendor, "schedule = \"*/4 * * * * *\"");
+    let pool = PgPool::connect(&direct).await.unwrap();
+    let program = Program::of(&case);
+    let daemon = Running::start(&program, &["daemon"]);
+    let completed = "select count(*) from hiersync.sync_run where outcome = 'complete'";
+    until("two walks are over", seconds(30), async || count(&pool, completed).await >= 2).await;
+    // Its bookkeeping after the run is over, too.
+    tokio::time::sleep(seconds(1)).await;
+    gate.freeze();
+    until("two more are over", seconds(25), async || count(&pool, completed).await >= 4).await;
+    assert!(told(&pool).await.iter().all(|(outcome, _)| outcome != "failed"), "{:?}", told(&pool).await);
+    let (ended, took) = daemon.stop("-TERM", seconds(15)).await;
+    assert!(ended.code == 0 && took < seconds(10), "{ended:?} after {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_ends_within_ten_seconds_of_its_signal_though_the_database_does_not_answer() {
+    let vendor = capillary(60).await;
+    vendor.door().set_latency(Latency::Fixed(millis(40)));
+    let gate = Gate::before(&fresh_database().await).await;
+    let case = Case::at(&gate.url).customers(&vendor, "page_size = 3");
+    let program = Program::of(&case);
+    let sync = Running::start(&program, &["sync"]);
+    until("the walk is under way", seconds(20), async || vendor.door().calls() > 8).await;
+    gate.freeze();
+    tokio::time::sleep(millis(500)).await;
+    let (ended, took) = sync.stop("-TERM", seconds(20)).await;
+    assert!(took < seconds(10), "{ended:?} after {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_away_for_a_while_is_come_back_to() {
+    let vendor = capillary(60).await;
+    vendor.door().set_latency(Latency::Fixed(millis(40)));
+    let direct = fresh_database().await;
+    let gate = Gate::before(&direct).await;
+    let case = Case::at(&gate.url).customers(&vendor, &format!("page_size = 3\n{RARELY}"));
+    let pool = PgPool::connect(&direct).await.unwrap();
+    let program = Program::of(&case);
+    let daemon = Running::start(&program, &["daemon"]);
+    until("the walk is under way", seconds(20), async || vendor.door().calls() > 8).await;
+    gate.close();
+    tokio::time::sleep(seconds(3)).await;
+    let calls = vendor.door().calls();
+    tokio::time::sleep(seconds(2)).await;
+    assert_eq!(vendor.door().calls(), calls, "no call is made while the database takes no write");
+    gate.open();
+    until("it has come back", seconds(20), async || is_complete(&pool).await).await;
+    let told = told(&pool).await;
+    assert!(told.iter().all(|(outcome, _)| outcome != "open"), "{told:?}");
+    assert_customers(&pool, &customers_now(&vendor)).await;
+    let (ended, _) = daemon.stop("-TERM", seconds(15)).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_fails_for_longer_than_a_run_waits_is_come_back_to() {
+    let vendor = capillary(40).await;
+    let case = Case::new().await.customers(&vendor, &format!("page_size = 5\n{RARELY}"));
+    let pool = case.pool().await;
+    vendor.faults().after(3, usize::MAX, refusals::failed());
+    let program = Program::of(&case);
+    let daemon = Running::start(&program, &["daemon"]);
+    let failed = "select count(*) from hiersync.sync_run where outcome = 'failed'";
+    until("the run has failed", seconds(70), async || count(&pool, failed).await > 0).await;
+    vendor.faults().clear();
+    until("it has come back", seconds(20), async || is_complete(&pool).await).await;
+    assert_customers(&pool, &customers_now(&vendor)).await;
+    let (ended, _) = daemon.stop("-TERM", seconds(15)).await;
+    assert!(ended.code == 0 && ended.err.contains("it is tried again, and its walk goes on"), "{ended:?}");
+}
