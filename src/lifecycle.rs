@@ -4,7 +4,7 @@ use std::{future::Future, io, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,23 @@ pub fn stop_on_signals(crew: &mut Crew) -> io::Result<CancellationToken> {
     Ok(stop)
 }
 
+/// The SIGHUPs of this process, which would end it otherwise.
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Takes them from now on.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
 /// What is told to systemd. Without systemd nothing happens.
 #[derive(Debug, Clone, Copy)]
 pub struct Systemd;
@@ -68,6 +85,14 @@ impl Systemd {
     /// It is alive.
     pub fn alive() {
         tell(&[NotifyState::Watchdog]);
+    }
+
+    /// It reads its config anew, until it is ready again.
+    pub fn reloading() {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Err(error) => warn!(error = %error, "systemd could not be told"),
+        }
     }
 
     /// It goes down.

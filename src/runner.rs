@@ -24,6 +24,7 @@ use crate::{
         report::{Cause, NoRun, Report},
         run::Wanted,
     },
+    text::chain,
 };
 
 /// While somebody else runs the source: how often we look whether it died.
@@ -146,7 +147,7 @@ impl One {
             };
             if let Some(why) = no_run {
                 let may_pass = matches!(why, SourceError::NoRun(NoRun::Database(_)) | SourceError::Database(_) | SourceError::Embedded(_));
-                error!(source = self.source.name, error = %anyhow::Error::from(why).root_cause(), "no run");
+                error!(source = self.source.name, error = chain(&why), "no run");
                 return if may_pass { After::Retry } else { After::Nothing };
             }
             if !self.others_still_run().await {

@@ -59,6 +59,25 @@ pub fn share(share: f64) -> String {
     }
 }
 
+/// An error with what lies below it, in one line: each sentence once, and no line of the database's own source.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for link in std::iter::successors(Some(error), |link| link.source()) {
+        let text = without_line(&link.to_string());
+        if !texts.iter().any(|above| above.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    texts.join(": ")
+}
+
+/// sqlx puts the line of Postgres' source behind its words.
+fn without_line(text: &str) -> String {
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|digit| digit.is_ascii_digit());
+    let cut = text.rsplit_once(" at line ").filter(|(_, line)| is_number(line)).map_or(text, |(said, _)| said);
+    cut.replace("error returned from database: ", "the database says: ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +113,17 @@ mod tests {
         for (part, told) in [(0.0, "0 %"), (0.0002, "below 0.1 %"), (0.012, "1.2 %"), (0.4, "40 %"), (1.0, "100 %"), (4.666, "467 %")] {
             assert_eq!(share(part), told);
         }
+    }
+
+    #[test]
+    fn an_error_says_each_thing_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("error returned from database: {0}")]
+        struct Outer(#[source] Inner);
+        #[derive(Debug, thiserror::Error)]
+        #[error("the role is not there at line 768")]
+        struct Inner;
+        let error = anyhow::Error::new(Outer(Inner)).context("cannot connect");
+        assert_eq!(chain(error.as_ref()), "cannot connect: the database says: the role is not there");
     }
 }

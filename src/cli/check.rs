@@ -18,6 +18,7 @@ use crate::{
         gauges::Gauges,
         terms::Terms,
     },
+    text::chain,
     vendor_api::{Ask, List, error::VendorError, hierarchy::Hierarchy},
 };
 
@@ -63,7 +64,7 @@ async fn check_source(app: &App, source: &Source) -> Exit {
     let checked = match app.client(source) {
         Ok(Client::Capillary(vendor)) => light_call(app, source, vendor, 1).await,
         Ok(Client::LeadSquared(vendor)) => light_call(app, source, vendor, 1).await,
-        Err(error) => Err((Exit::of_source(&error), format!("{:#}", anyhow::Error::new(error)))),
+        Err(error) => Err((Exit::of_source(&error), chain(&error))),
     };
     match checked {
         Ok(rows) => {
@@ -90,8 +91,7 @@ fn advice(exit: Exit) -> &'static str {
 /// Asks for the first root's list, as little of it as possible.
 async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: u32) -> Result<u32, (Exit, String)> {
     let list = first_list(&vendor).map_err(|why| (Exit::Config, why))?;
-    let purse =
-        app.purse(source).await.map_err(|error| (Exit::Unavailable, format!("{:#}", anyhow::Error::new(SourceError::Database(error)))))?;
+    let purse = app.purse(source).await.map_err(|error| (Exit::Unavailable, chain(&SourceError::Database(error))))?;
     let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Gauges::default()), &Terms::of(source, None));
     let ask = Ask { list, offset: 0, limit };
     let answer = caller.call(&|within| caller.vendor.page(&ask, within).boxed()).await;

@@ -4,21 +4,25 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     exit::{Exit, Failure},
-    open_unless_stopped,
+    load, open_unless_stopped,
 };
 use crate::{
     app::App,
     clock,
-    config::Source,
-    lifecycle::{self, Crew, Systemd},
+    config::{
+        Config, Source,
+        secrets::{self, Secrets},
+    },
+    lifecycle::{self, Crew, Hangups, Systemd},
     model::run::Trigger,
     runner::Runner,
     schedule::{self, Timetable},
     store::report::{self, RunRow},
+    text::chain,
     web,
 };
 
@@ -28,18 +32,59 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(6);
 /// Systemd's status line is renewed this often.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT. SIGHUP has config and secrets read anew.
 pub async fn run(file: Option<&Path>) -> Result<Exit, Failure> {
-    let mut crew = Crew::default();
-    let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
-    let Some(app) = open_unless_stopped(file, &stop).await? else { return Ok(Exit::Complete) };
-    until_stopped(Arc::new(app), &stop, crew).await
+    let mut listeners = Crew::default();
+    let stop = lifecycle::stop_on_signals(&mut listeners).map_err(|error| Failure::new(Exit::Fault, error))?;
+    let mut hangups = Hangups::listen().map_err(|error| Failure::new(Exit::Fault, error))?;
+    while let Some(app) = open_unless_stopped(file, &stop).await? {
+        // Ends with the daemon, or alone when another config takes its place.
+        let life = stop.child_token();
+        let mut serving = std::pin::pin!(until_stopped(Arc::new(app), &life, Crew::default()));
+        tokio::select! {
+            ended = &mut serving => {
+                Systemd::stopping();
+                return ended;
+            }
+            () = hangup(file, &mut hangups) => {
+                Systemd::reloading();
+                info!("SIGHUP: config and secrets are read anew; runs are stopped, and their walks go on");
+                life.cancel();
+                serving.await?;
+            }
+        }
+    }
+    Ok(Exit::Complete)
+}
+
+/// Waits for a SIGHUP after which there is a config to go on with.
+async fn hangup(file: Option<&Path>, hangups: &mut Hangups) {
+    loop {
+        hangups.next().await;
+        match load(file).and_then(|config| secrets_are_there(&config, &Secrets::from_env())) {
+            Ok(()) => return,
+            Err(failure) => error!("SIGHUP: the new config is refused, and the old one is kept: {}", chain(failure.error.as_ref())),
+        }
+    }
+}
+
+/// Whether the secrets of all sources that run by themselves are there: one that is missing would be noticed at its next run only.
+fn secrets_are_there(config: &Config, secrets: &Secrets) -> Result<(), Failure> {
+    for source in config.sources.iter().filter(|source| runs_by_itself(source)) {
+        for name in secrets::needed_by(source) {
+            secrets.get(&name).map_err(|error| Failure::new(Exit::Config, error))?;
+        }
+    }
+    Ok(())
+}
+
+fn runs_by_itself(source: &Source) -> bool {
+    source.enabled && source.schedule.is_some()
 }
 
 /// Serves, then closes everything down.
 pub async fn until_stopped(app: Arc<App>, stop: &CancellationToken, mut crew: Crew) -> Result<Exit, Failure> {
     let served = serve(&app, stop, &mut crew).await;
-    Systemd::stopping();
     stop.cancel();
     let left = crew.dismiss(CLOSE_WITHIN).await;
     if left == 0
@@ -52,7 +97,8 @@ pub async fn until_stopped(app: Arc<App>, stop: &CancellationToken, mut crew: Cr
 
 /// The daemon itself, until the stop.
 async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Result<(), Failure> {
-    let sources: Vec<Source> = app.config.sources.iter().filter(|source| source.enabled && source.schedule.is_some()).cloned().collect();
+    secrets_are_there(&app.config, &app.secrets)?;
+    let sources: Vec<Source> = app.config.sources.iter().filter(|source| runs_by_itself(source)).cloned().collect();
     if sources.is_empty() {
         warn!("no enabled source has a schedule: nothing will run by itself");
     }

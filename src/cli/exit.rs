@@ -8,6 +8,7 @@ use crate::{
     model::run::Outcome,
     store::connect::ConnectError,
     sync::report::{Cause, NoRun, Report},
+    text::chain,
 };
 
 /// How the program ends.
@@ -117,7 +118,7 @@ impl From<sqlx::Error> for Failure {
 
 /// Tells an error, with what lies below it, and gives its code.
 pub fn tell(failure: &Failure) -> ExitCode {
-    eprintln!("hiersync: {:#}", failure.error);
+    eprintln!("hiersync: {}", chain(failure.error.as_ref()));
     failure.exit.into()
 }
 

@@ -18,6 +18,7 @@ use crate::{
     store::report::{ChangeRow, RunRow},
     sync::{report::Report, run::Wanted},
     text,
+    text::chain,
 };
 
 /// What people type.
@@ -86,7 +87,7 @@ fn tell(args: &Args, source: &Source, ended: Result<Report, SourceError>) -> Exi
         Ok(report) => report,
         Err(error) => {
             let exit = Exit::of_source(&error);
-            eprintln!("{}: {:#}", source.name, anyhow::Error::new(error));
+            eprintln!("{}: {}", source.name, chain(&error));
             return exit;
         }
     };

@@ -91,15 +91,3 @@ pub(super) fn verdict(interrupted: &Interrupted) -> (Outcome, Option<Cause>) {
         Interrupted::LeaseLost => (Outcome::Abandoned, None),
     }
 }
-
-/// An error with what lies below it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(below) = source {
-        text.push_str(": ");
-        text.push_str(&below.to_string());
-        source = below.source();
-    }
-    text
-}

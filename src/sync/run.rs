@@ -16,7 +16,7 @@ use super::{
     open::{self, Shared},
     queue::Queue,
     quota, reader,
-    report::{NoRun, Report, chain, verdict, worst},
+    report::{NoRun, Report, verdict, worst},
     roots, settle,
     terms::Terms,
 };
@@ -33,6 +33,7 @@ use crate::{
         report::{self, ChangeRow, RunRow},
         session::Session,
     },
+    text::chain,
 };
 
 /// Changes that a dry run tells of at most.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::TcpListener,
     os::unix::net::UnixDatagram,
 };
@@ -16,7 +17,7 @@ use crate::harness::{
     case::Case,
     program::Program,
     running::Running,
-    tables::{assert_customers, count},
+    tables::{assert_customers, count, customers_now},
     until::{millis, seconds, until},
     vendors::{capillary, leadsquared},
 };
@@ -287,4 +288,44 @@ async fn a_port_that_somebody_has_is_told_and_left_to_systemd() {
         assert!(ended.err.contains(word), "{word}: {ended:?}");
     }
     assert_eq!(vendor.door().calls(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_has_the_config_read_anew_and_loses_no_walk() {
+    let vendor = capillary(120).await;
+    vendor.door().set_latency(Latency::Fixed(millis(30)));
+    let case = Case::new().await.customers(&vendor, &format!("{RARELY}\npage_size = 4"));
+    let program = Program::of(&case);
+    let pool = case.pool().await;
+    let (file, old) = (program.config_file(), fs::read_to_string(program.config_file()).unwrap());
+    let running = Running::start(&program, &["daemon"]);
+    until("a walk is under way", seconds(20), async || vendor.door().calls() > 9).await;
+    let pid = running.pid();
+
+    // One with a fault is refused, and nothing else happens.
+    fs::write(&file, old.replace("page_size = 4", "page_sise = 4")).unwrap();
+    running.signal("-HUP");
+    running.says("the new config is refused, and the old one is kept", seconds(5)).await;
+    assert_eq!(count(&pool, "select count(*) from hiersync.sync_run where outcome is not null").await, 0);
+
+    fs::write(&file, old.replace("page_size = 4", "page_size = 9")).unwrap();
+    running.signal("-HUP");
+    running.says("config and secrets are read anew", seconds(5)).await;
+    let complete = "select count(*) from hiersync.sync_run where outcome = 'complete'";
+    until("the walk has gone on to its end", seconds(30), async || count(&pool, complete).await > 0).await;
+    are(&told(&pool).await, &[("startup", "stopped"), ("startup", "complete")]);
+    assert_eq!(count(&pool, "select count(distinct walk_id) from hiersync.sync_run").await, 1);
+    assert_customers(&pool, &customers_now(&vendor)).await;
+    assert_eq!(running.pid(), pid);
+    stopped(running, "-TERM").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_without_a_secret_that_it_needs_does_not_say_that_it_is_ready() {
+    let vendor = capillary(5).await;
+    let (_case, program, _pool) = customers(&vendor, RARELY).await;
+    let program = program.without("HIERSYNC_CUSTOMERS_PASSWORD");
+    let ended = Running::start(&program, &["daemon"]).end(seconds(20)).await;
+    assert_eq!(ended.code, 78, "{ended:?}");
+    assert!(ended.err.contains("customers.password") && !ended.err.contains("ready"), "{ended:?}");
 }
