@@ -17,7 +17,7 @@ use crate::{
     clock,
     config::Source,
     lifecycle::Crew,
-    model::run::{Outcome, Trigger},
+    model::run::{Live, Outcome, Trigger},
     store::report,
     sync::{
         gauges::Gauges,
@@ -84,6 +84,19 @@ impl Runner {
         let mut lines: Vec<String> = doing.iter().map(|(source, doing)| format!("{source}: {}", told(doing))).collect();
         lines.sort();
         if lines.is_empty() { "idle".into() } else { lines.join("; ") }
+    }
+
+    /// What it does for each source at this moment.
+    pub fn live(&self) -> Vec<Live> {
+        let doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = |(source, doing): (&String, &Doing)| Live {
+            source: source.clone(),
+            is_running: matches!(doing, Doing::Running(_)),
+            is_retrying: matches!(doing, Doing::Retrying(_)),
+        };
+        let mut all: Vec<Live> = doing.iter().map(live).collect();
+        all.sort_by(|a, b| a.source.cmp(&b.source));
+        all
     }
 }
 

@@ -102,12 +102,16 @@ async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Res
     if sources.is_empty() {
         warn!("no enabled source has a schedule: nothing will run by itself");
     }
-    if let Some(listen) = &app.config.daemon.listen {
-        let listener = web::bind(listen).await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
-        crew.spawn(web::serve(listener, app.pool.clone(), stop.clone()));
+    let listener = match &app.config.daemon.listen {
+        Some(listen) => Some((listen, web::bind(listen).await.map_err(|error| Failure::new(Exit::Unavailable, error))?)),
+        None => None,
+    };
+    let runner = Runner::start(app, &sources, stop, crew);
+    if let Some((listen, listener)) = listener {
+        let seen = runner.clone();
+        crew.spawn(web::serve(listener, app.pool.clone(), move || seen.live(), stop.clone()));
         info!(listen, "the status page is up");
     }
-    let runner = Runner::start(app, &sources, stop, crew);
     let timetable = timetable(app, &sources, &runner).await?;
     let fire = runner.clone();
     let ticking = stop.clone();

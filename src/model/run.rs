@@ -60,3 +60,14 @@ pub struct Counters {
     /// Milliseconds of transactions, summed likewise.
     pub write_ms: i64,
 }
+
+/// What the daemon does for a source at this moment, which is known without the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// The source.
+    pub source: String,
+    /// A run is in progress.
+    pub is_running: bool,
+    /// The last run failed because something was not available, and is tried again.
+    pub is_retrying: bool,
+}

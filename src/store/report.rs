@@ -105,6 +105,11 @@ pub struct ChangeRow {
     pub seen_at: DateTime<Utc>,
 }
 
+/// Writes as little as can be written: a standby and a session that is read-only refuse it.
+pub async fn write(conn: &mut Conn<'_>) -> sqlx::Result<()> {
+    sqlx::query_scalar!("select pg_current_xact_id()::text").fetch_one(conn).await.map(drop)
+}
+
 /// Every source's health.
 pub async fn health(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Health>> {
     sqlx::query_file_as!(Health, "src/store/sql/report_health.sql").fetch_all(conn).await

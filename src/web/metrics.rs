@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::store::{figures::Totals, report::Health};
+use crate::{
+    model::run::Live,
+    store::{figures::Totals, report::Health},
+};
 
 /// The numbers as `/metrics` shows them.
 pub fn render(health: &[Health], totals: &[Totals]) -> String {
@@ -15,6 +18,24 @@ pub fn render(health: &[Health], totals: &[Totals]) -> String {
     counter(&mut text, "hiersync_rows_seen_total", "Rows as received.", totals, |row| row.rows_seen);
     counter(&mut text, "hiersync_nodes_changed_total", "Nodes inserted, updated, retired or restored.", totals, |row| row.changed);
     counter(&mut text, "hiersync_runs_total", "Runs that have ended.", totals, |row| row.runs);
+    text
+}
+
+/// The numbers that are known without the database.
+pub fn live(sources: &[Live], database: bool) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "# HELP hiersync_up The daemon answers.\n# TYPE hiersync_up gauge\nhiersync_up 1");
+    let _ = writeln!(text, "# HELP hiersync_database_up The database answers.\n# TYPE hiersync_database_up gauge");
+    let _ = writeln!(text, "hiersync_database_up {}", u8::from(database));
+    let _ = writeln!(text, "# HELP hiersync_running A run is in progress.\n# TYPE hiersync_running gauge");
+    for live in sources {
+        let _ = writeln!(text, "hiersync_running{{source=\"{}\"}} {}", live.source, u8::from(live.is_running));
+    }
+    let help = "The last run failed because something was not available, and is tried again.";
+    let _ = writeln!(text, "# HELP hiersync_retrying {help}\n# TYPE hiersync_retrying gauge");
+    for live in sources {
+        let _ = writeln!(text, "hiersync_retrying{{source=\"{}\"}} {}", live.source, u8::from(live.is_retrying));
+    }
     text
 }
 

@@ -3,7 +3,7 @@
 mod metrics;
 mod page;
 
-use std::io;
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -17,7 +17,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::store::{figures, report, session};
+use crate::{
+    model::run::Live,
+    store::{figures, report, session},
+    text::chain,
+};
+
+/// Who asks is answered within this time, with or without the database.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs shown on the page.
 const RUNS: i64 = 20;
@@ -36,51 +43,71 @@ pub async fn bind(listen: &str) -> Result<TcpListener, BindError> {
     TcpListener::bind(listen).await.map_err(|source| BindError { listen: listen.to_owned(), source })
 }
 
+/// What every answer stands on.
+#[derive(Clone)]
+struct Seen {
+    pool: PgPool,
+    live: Arc<dyn Fn() -> Vec<Live> + Send + Sync>,
+}
+
 /// Serves until the stop.
-pub async fn serve(listener: TcpListener, pool: PgPool, stop: CancellationToken) {
-    let routes = Router::new().route("/", get(status)).route("/metrics", get(numbers)).route("/healthz", get(healthz)).with_state(pool);
+pub async fn serve(listener: TcpListener, pool: PgPool, live: impl Fn() -> Vec<Live> + Send + Sync + 'static, stop: CancellationToken) {
+    let pages = Router::new().route("/", get(status)).route("/metrics", get(numbers));
+    let checks = Router::new().route("/healthz", get(healthz)).route("/livez", get(async || "ok\n"));
+    let routes = pages.merge(checks).with_state(Seen { pool, live: Arc::new(live) });
     let served = axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await }).await;
     if let Err(error) = served {
         warn!(error = %error, "the status page failed");
     }
 }
 
-async fn status(State(pool): State<PgPool>) -> Response {
+async fn status(State(Seen { pool, .. }): State<Seen>) -> Response {
     let read = async {
         let mut step = session::begin(&pool).await?;
         let conn = &mut step.conn();
         Ok((report::health(conn).await?, report::runs(conn, None, None, RUNS).await?, figures::budgets(conn).await?))
     };
-    match read.await {
+    match in_time(read).await {
         Ok((health, runs, budgets)) => Html(page::render(&health, &runs, &budgets)).into_response(),
         Err(error) => unavailable(&error),
     }
 }
 
-async fn numbers(State(pool): State<PgPool>) -> Response {
+/// What is known without the database is told without it, too: an alarm must not go silent with what it is about.
+async fn numbers(State(Seen { pool, live }): State<Seen>) -> Response {
     let read = async {
         let mut step = session::begin(&pool).await?;
         let conn = &mut step.conn();
         Ok((report::health(conn).await?, figures::totals(conn).await?))
     };
-    match read.await {
-        Ok((health, totals)) => {
-            let text = metrics::render(&health, &totals);
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
-        }
+    let stored = in_time(read).await.inspect_err(|error| warn!(error = chain(error), "the database's numbers cannot be read")).ok();
+    let mut text = metrics::live(&live(), stored.is_some());
+    if let Some((health, totals)) = stored {
+        text.push_str(&metrics::render(&health, &totals));
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// Well is who can write.
+async fn healthz(State(Seen { pool, .. }): State<Seen>) -> Response {
+    let write = async {
+        let mut step = session::begin(&pool).await?;
+        report::write(&mut step.conn()).await?;
+        step.commit().await
+    };
+    match in_time(write).await {
+        Ok(()) => "ok\n".into_response(),
         Err(error) => unavailable(&error),
     }
 }
 
-async fn healthz(State(pool): State<PgPool>) -> Response {
-    let read = async { report::health(&mut session::begin(&pool).await?.conn()).await };
-    match read.await {
-        Ok(_) => "ok\n".into_response(),
-        Err(error) => unavailable(&error),
-    }
+/// Whoever asks has little patience of their own.
+async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(ANSWERED_WITHIN, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 fn unavailable(error: &sqlx::Error) -> Response {
-    warn!(error = %error, "the status page cannot read the database");
-    (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+    let why = chain(error);
+    warn!(error = why, "the status page cannot use the database");
+    (StatusCode::SERVICE_UNAVAILABLE, format!("the database cannot be used: {why}\n")).into_response()
 }

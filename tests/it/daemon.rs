@@ -242,6 +242,8 @@ async fn the_page_shows_sources_runs_and_numbers() {
     let (status, text) = get(port, "/metrics").await.unwrap();
     assert_eq!(status, 200);
     let series = parsed(&text);
+    assert_eq!((series["hiersync_up"], series["hiersync_database_up"], series["hiersync_running{source=\"customers\"}"]), (1.0, 1.0, 0.0));
+    assert_eq!(get(port, "/livez").await.unwrap(), (200, "ok\n".to_owned()));
     assert_eq!(series["hiersync_live_nodes{source=\"customers\"}"], 11.0);
     assert_eq!(series["hiersync_runs_total{source=\"customers\",outcome=\"complete\"}"], 1.0);
     assert_eq!(series["hiersync_requests_total{source=\"customers\",outcome=\"complete\"}"] as usize, vendor.door().calls());
@@ -265,7 +267,7 @@ fn parsed(text: &str) -> BTreeMap<String, f64> {
             assert!(helped.insert(rest.split_once(' ').unwrap().0), "{line}");
         } else {
             let (name, value) = line.rsplit_once(' ').unwrap();
-            let (metric, labels) = name.split_once('{').unwrap();
+            let (metric, labels) = name.split_once('{').unwrap_or((name, "all=\"\"}"));
             assert!(types.contains(metric) && helped.contains(metric), "{line}");
             let pairs = labels.strip_suffix('}').unwrap().split(',').map(|pair| pair.split_once("=\"").unwrap());
             assert!(pairs.clone().count() > 0 && pairs.clone().all(|(label, value)| !label.is_empty() && value.ends_with('"')), "{line}");

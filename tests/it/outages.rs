@@ -1,6 +1,11 @@
 //! The database or the vendor is away for a while: the daemon comes back by itself, and says why it was away.
 
-use hiersync::simulator::{capillary::refusals, door::Latency};
+use std::net::TcpListener;
+
+use hiersync::{
+    clock,
+    simulator::{capillary::refusals, door::Latency},
+};
 use sqlx::PgPool;
 
 use crate::harness::{
@@ -20,6 +25,11 @@ const RARELY: &str = "schedule = \"0 0 1 1 *\"";
 /// How runs have ended, and why.
 async fn told(pool: &PgPool) -> Vec<(String, Option<String>)> {
     sqlx::query_as("select coalesce(outcome, 'open'), error from hiersync.sync_run order by run_id").fetch_all(pool).await.unwrap()
+}
+
+async fn get(port: u16, path: &str) -> (u16, String) {
+    let response = reqwest::get(format!("http://127.0.0.1:{port}{path}")).await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
 }
 
 async fn is_complete(pool: &PgPool) -> bool {
@@ -96,16 +106,26 @@ async fn a_database_that_was_away_for_a_while_is_come_back_to() {
     let gate = Gate::before(&direct).await;
     let case = Case::at(&gate.url).customers(&vendor, &format!("page_size = 3\n{RARELY}"));
     let pool = PgPool::connect(&direct).await.unwrap();
-    let program = Program::of(&case);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let program = Program::edited(&case, |config| config.replace("listen = \"\"", &format!("listen = \"127.0.0.1:{port}\"")));
     let daemon = Running::start(&program, &["daemon"]);
     until("the walk is under way", seconds(20), async || vendor.door().calls() > 8).await;
     gate.close();
     tokio::time::sleep(seconds(3)).await;
+    let asked = clock::instant();
+    let (status, why) = get(port, "/healthz").await;
+    assert!(status == 503 && why.contains("the database cannot be used"), "{status}: {why}");
+    let (status, text) = get(port, "/metrics").await;
+    assert!(status == 200 && text.contains("hiersync_up 1\n") && text.contains("hiersync_database_up 0\n"), "{text}");
+    assert!(text.contains("hiersync_retrying{source=\"customers\"} 1\n"), "{text}");
+    assert_eq!(get(port, "/livez").await.0, 200);
+    assert!(asked.elapsed() < seconds(5), "three answers within {:?}", asked.elapsed());
     let calls = vendor.door().calls();
     tokio::time::sleep(seconds(2)).await;
     assert_eq!(vendor.door().calls(), calls, "no call is made while the database takes no write");
     gate.open();
     until("it has come back", seconds(20), async || is_complete(&pool).await).await;
+    assert_eq!(get(port, "/healthz").await, (200, "ok\n".to_owned()));
     let told = told(&pool).await;
     assert!(told.iter().all(|(outcome, _)| outcome != "open"), "{told:?}");
     assert_customers(&pool, &customers_now(&vendor)).await;
