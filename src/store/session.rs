@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::conn::{Conn, within};
@@ -15,19 +15,36 @@ const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '8s'
 /// A beginning or an end that takes longer has no answer. The pool's own patience for a connection is shorter.
 const BOUNDED: Duration = Duration::from_secs(15);
 
+/// A server that would say why there is no connection says it within this time.
+const ASKED_WHY: Duration = Duration::from_secs(2);
+
 /// Who waits for a lock waits for others, too.
 const LOCKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Begins a transaction by itself.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Step> {
-    Ok(Step::Lasting(within(BOUNDED, pool.begin_with(BEGIN)).await?))
+    begin_with(pool, BOUNDED, AssertSqlSafe(BEGIN.to_owned())).await
 }
 
 /// Begins one that holds an advisory lock until its end. The lock is taken by a statement of its own: what is read after it
 /// is what the last holder wrote.
 pub async fn begin_locked(pool: &PgPool, class: i32, id: i32) -> sqlx::Result<Step> {
     let begin = format!("{BEGIN}; select pg_advisory_xact_lock({class}, {id})");
-    Ok(Step::Lasting(within(LOCKED_WITHIN, pool.begin_with(AssertSqlSafe(begin))).await?))
+    begin_with(pool, LOCKED_WITHIN, AssertSqlSafe(begin)).await
+}
+
+async fn begin_with(pool: &PgPool, time: Duration, begin: AssertSqlSafe<String>) -> sqlx::Result<Step> {
+    match within(time, pool.begin_with(begin)).await {
+        Ok(transaction) => Ok(Step::Lasting(transaction)),
+        // The pool tries again until its time is up, and does not say why it had to.
+        Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool).await.unwrap_or(sqlx::Error::PoolTimedOut)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the server says to a further connection; `None`: it would give one.
+async fn why_none(pool: &PgPool) -> Option<sqlx::Error> {
+    within(ASKED_WHY, pool.connect_options().connect()).await.err()
 }
 
 /// Where a run's transactions come from.

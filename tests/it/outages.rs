@@ -7,6 +7,7 @@ use hiersync::{
     simulator::{capillary::refusals, door::Latency},
 };
 use sqlx::PgPool;
+use url::Url;
 
 use crate::harness::{
     case::Case,
@@ -131,6 +132,7 @@ async fn a_database_that_was_away_for_a_while_is_come_back_to() {
     assert_customers(&pool, &customers_now(&vendor)).await;
     let (ended, _) = daemon.stop("-TERM", seconds(15)).await;
     assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(!ended.err.contains("pool timed out"), "{}", ended.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,4 +150,37 @@ async fn a_vendor_that_fails_for_longer_than_a_run_waits_is_come_back_to() {
     assert_customers(&pool, &customers_now(&vendor)).await;
     let (ended, _) = daemon.stop("-TERM", seconds(15)).await;
     assert!(ended.code == 0 && ended.err.contains("it is tried again, and its walk goes on"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_gives_no_more_connections_is_quoted() {
+    let vendor = capillary(5).await;
+    let direct = fresh_database().await;
+    let pool = PgPool::connect(&direct).await.unwrap();
+    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&pool).await.unwrap();
+    // A role that may connect once only, and owns what the program writes.
+    let role = format!("limited_{name}");
+    let script = format!(
+        "create role {role} login connection limit 2; grant all on database {name} to {role};
+         grant all on schema hiersync, hiersync_internal to {role};
+         grant all on all tables in schema hiersync, hiersync_internal to {role};
+         grant all on all sequences in schema hiersync, hiersync_internal to {role}"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&pool).await.unwrap();
+    let mut url: Url = direct.parse().unwrap();
+    let others: Vec<(String, String)> =
+        url.query_pairs().filter(|(name, _)| name != "user").map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    url.query_pairs_mut().clear().extend_pairs(others);
+    if url.set_username(&role).is_err() {
+        url.query_pairs_mut().append_pair("user", &role);
+    }
+    let case = Case::at(url.as_str()).customers(&vendor, "");
+    let program = Program::of(&case);
+    let held = PgPool::connect(url.as_str()).await.unwrap();
+    let (_one, _two) = (held.acquire().await.unwrap(), held.acquire().await.unwrap());
+    let ended = program.run(&["sync"]).await;
+    assert_eq!(ended.code, 69, "{ended:?}");
+    assert!(ended.err.contains("too many connections for role"), "{ended:?}");
+    assert!(!ended.err.contains("pool timed out") && !ended.err.contains(" at line "), "{ended:?}");
+    assert_eq!(ended.err.matches("too many connections for role").count(), 1, "each thing once: {ended:?}");
 }
