@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -33,6 +33,9 @@ const LOOK_AFTER_OTHERS: Duration = Duration::from_secs(5);
 /// How soon a run that failed because something was not available is tried again, at first and at last.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(5 * 60)];
 
+/// Credentials that were refused are tried again after this, though no secret has changed: the vendor may have mended it.
+const BARRED_FOR: TimeDelta = TimeDelta::days(1);
+
 /// The wall clock may be set: never sleep longer than this before looking at it again.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
 
@@ -54,6 +57,8 @@ pub enum Doing {
     Resting(DateTime<Utc>),
     /// Waiting for what was not available.
     Retrying(DateTime<Utc>),
+    /// Waiting for other credentials.
+    Barred,
 }
 
 impl Runner {
@@ -104,6 +109,7 @@ fn told(doing: &Doing) -> String {
     match doing {
         Doing::Idle => "idle".into(),
         Doing::Running(progress) => format!("{} pages, {} rows", Gauges::read(&progress.pages), Gauges::read(&progress.rows)),
+        Doing::Barred => "the credentials are refused".into(),
         Doing::Retrying(at) => format!("not available, tried again at {}", at.format("%H:%M:%S UTC")),
         Doing::Resting(until) => format!("budget spent, goes on at {}", until.format("%H:%M:%S UTC")),
     }
@@ -122,6 +128,7 @@ impl One {
         self.tell(Doing::Idle);
         let mut resume_at = None;
         let mut failures = 0;
+        let mut barred = None;
         loop {
             let trigger = tokio::select! {
                 // A trigger that waits does not begin a run that is stopped at once.
@@ -131,10 +138,20 @@ impl One {
                 () = sleep_until(resume_at) => Some(Trigger::Schedule),
             };
             let Some(trigger) = trigger else { return };
+            let secrets = self.app.secrets.digest_of(&self.source);
+            if barred.is_some_and(|(refused, since)| refused == secrets && clock::now() - since < BARRED_FOR) {
+                continue;
+            }
             let after = self.run(trigger).await;
+            barred = (after == After::Barred).then(|| (secrets, clock::now()));
             failures = if after == After::Retry { failures + 1 } else { 0 };
             let (doing, time) = match after {
                 After::Nothing => (Doing::Idle, None),
+                After::Barred => {
+                    let todo = "the credentials are refused: it is not tried again until a secret changes, the config is read anew, or a day is over";
+                    error!(source = self.source.name, "{todo}");
+                    (Doing::Barred, None)
+                }
                 After::Resume(at) => (Doing::Resting(at), Some(at)),
                 After::Retry => {
                     let at = (clock::now() + back_off(failures, fastrand::f64())).trunc_subsecs(0);
@@ -200,12 +217,15 @@ enum After {
     Resume(DateTime<Utc>),
     /// It is tried again soon: something was not available.
     Retry,
+    /// It is not tried again with these credentials.
+    Barred,
 }
 
 fn after(report: &Report) -> After {
     match (report.outcome, report.cause) {
         (Outcome::Throttled, _) => report.row.as_ref().and_then(|row| row.resume_at).map_or(After::Nothing, After::Resume),
         (Outcome::Failed, Some(Cause::Unavailable)) => After::Retry,
+        (Outcome::Failed, Some(Cause::Credentials)) => After::Barred,
         _ => After::Nothing,
     }
 }
@@ -231,8 +251,6 @@ fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
     use crate::store::report::RunRow;
 
@@ -278,7 +296,7 @@ mod tests {
         }
         let lost = Report { row: None, ..ended(Outcome::Throttled, Some(at(3600))) };
         assert_eq!(after(&lost), After::Nothing);
-        for (cause, then) in [(Cause::Unavailable, After::Retry), (Cause::Refused, After::Nothing), (Cause::Credentials, After::Nothing)] {
+        for (cause, then) in [(Cause::Unavailable, After::Retry), (Cause::Refused, After::Nothing), (Cause::Credentials, After::Barred)] {
             assert_eq!(after(&Report { cause: Some(cause), ..ended(Outcome::Failed, None) }), then, "{cause:?}");
         }
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use secrecy::{ExposeSecret, SecretString};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Capillary, CapillaryAuth, Config, Source, Vendor};
 
@@ -92,6 +93,13 @@ impl Secrets {
             file: self.file(name).map_or_else(|| format!("$CREDENTIALS_DIRECTORY/{name}"), |file| file.display().to_string()),
             variable: variable(name),
         })
+    }
+
+    /// A digest of what a source's secrets are now, to see whether one has changed; `None` where one cannot be had.
+    pub fn digest_of(&self, source: &Source) -> Option<u64> {
+        let each = needed_by(source).into_iter().map(|name| self.get(&name).ok().map(|secret| xxh3_64(secret.expose_secret().as_bytes())));
+        let all: Vec<u8> = each.collect::<Option<Vec<u64>>>()?.into_iter().flat_map(u64::to_le_bytes).collect();
+        Some(xxh3_64(&all))
     }
 
     /// The secret of this name, if there is one. One that is there but empty or unreadable is an error all the same.

@@ -212,7 +212,7 @@ impl<V: Vendor> Caller<V> {
     fn give_up(&self, error: VendorError, others: u64) -> CallError {
         let nobody_is_answered = self.successes.load(Ordering::Relaxed) == others;
         match error {
-            VendorError::Unauthorised(_) => CallError::Run(Interrupted::Vendor(error)),
+            VendorError::Unauthorised(_) | VendorError::Untrusted(_) => CallError::Run(Interrupted::Vendor(error)),
             VendorError::Transient(_) if nobody_is_answered => CallError::Run(Interrupted::Vendor(error)),
             _ => CallError::ThisOnly(error),
         }

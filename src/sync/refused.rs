@@ -55,7 +55,9 @@ pub(super) fn refusal(work: &Work, error: &VendorError) -> Finding {
         VendorError::WrongShape(_) => "bad_answer",
         VendorError::TooLarge(_) => "answer_too_large",
         VendorError::Transient(_) => "list_unavailable",
-        VendorError::Rejected(_) | VendorError::Throttled { .. } | VendorError::Unauthorised(_) => "list_refused",
+        VendorError::Rejected(_) | VendorError::Throttled { .. } | VendorError::Unauthorised(_) | VendorError::Untrusted(_) => {
+            "list_refused"
+        }
     };
     let todo = match kind {
         "answer_too_large" => "raise the source's `max_response`",

@@ -83,9 +83,9 @@ pub(super) fn verdict(interrupted: &Interrupted) -> (Outcome, Option<Cause>) {
         Interrupted::Stopped => (Outcome::Stopped, None),
         Interrupted::Throttled { .. } => (Outcome::Throttled, None),
         Interrupted::Vendor(VendorError::Unauthorised(_)) => (Outcome::Failed, Some(Cause::Credentials)),
-        Interrupted::Vendor(VendorError::Rejected(_) | VendorError::TooLarge(_) | VendorError::WrongShape(_)) => {
-            (Outcome::Failed, Some(Cause::Refused))
-        }
+        Interrupted::Vendor(
+            VendorError::Rejected(_) | VendorError::TooLarge(_) | VendorError::WrongShape(_) | VendorError::Untrusted(_),
+        ) => (Outcome::Failed, Some(Cause::Refused)),
         Interrupted::Vendor(_) | Interrupted::Database(_) | Interrupted::Ledger(_) => (Outcome::Failed, Some(Cause::Unavailable)),
         // Whoever took over has closed the run so.
         Interrupted::LeaseLost => (Outcome::Abandoned, None),

@@ -63,7 +63,7 @@ pub fn next(error: &VendorError, tried: Tried, jitter: f64) -> Next {
         VendorError::Transient(_) => again(tried, ATTEMPTS, jitter),
         // A shape that is not understood may be a passing fault of the vendor's; twice is none.
         VendorError::WrongShape(_) => again(tried, 2, jitter),
-        VendorError::Unauthorised(_) | VendorError::Rejected(_) | VendorError::TooLarge(_) => Next::End,
+        VendorError::Unauthorised(_) | VendorError::Untrusted(_) | VendorError::Rejected(_) | VendorError::TooLarge(_) => Next::End,
     }
 }
 
@@ -121,5 +121,6 @@ mod tests {
     fn what_the_vendor_refuses_for_good_is_not_asked_again() {
         assert_eq!(next(&VendorError::Rejected("x".into()), tried(1), 0.5), Next::End);
         assert_eq!(next(&VendorError::TooLarge(9), tried(1), 0.5), Next::End);
+        assert_eq!(next(&VendorError::Untrusted("x".into()), tried(1), 0.5), Next::End);
     }
 }

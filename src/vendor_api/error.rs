@@ -20,6 +20,9 @@ pub enum VendorError {
     /// The credentials or the token are refused, or lack a right.
     #[error("the vendor refuses the credentials: {0}")]
     Unauthorised(String),
+    /// Somebody else answers, by their certificate: to ask again would change nothing.
+    #[error("whoever answers at base_url is not to be trusted: {0}")]
+    Untrusted(String),
     /// Nobody answered, or with an error that passes: wait, then again.
     #[error("the vendor is not available: {0}")]
     Transient(String),

@@ -125,6 +125,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 fn failed(endpoint: &str, error: reqwest::Error) -> VendorError {
     let error = error.without_url();
+    let why = cause(&error);
+    if error.is_connect() && why.contains("certificate") {
+        return VendorError::Untrusted(format!("{endpoint}: {why}; check `base_url`, this machine's clock and its trusted certificates"));
+    }
     let what = if error.is_timeout() {
         "no answer in time"
     } else if error.is_connect() {
@@ -134,7 +138,7 @@ fn failed(endpoint: &str, error: reqwest::Error) -> VendorError {
     } else {
         "the call failed"
     };
-    VendorError::Transient(format!("{endpoint}: {what}: {}", cause(&error)))
+    VendorError::Transient(format!("{endpoint}: {what}: {why}"))
 }
 
 /// The innermost source: the system's, the resolver's or the TLS library's words, none of which hold a URL.
@@ -270,6 +274,25 @@ mod tests {
         let error = call(&door).await.err().expect("an error");
         assert!(matches!(&error, VendorError::Transient(text) if text.starts_with("things: no connection")), "{error}");
         assert!(!error.to_string().contains("127.0.0.1") && !error.to_string().contains("http"));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_is_not_trusted_is_final() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+        let config = config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).expect("a server");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let base = format!("https://localhost:{}", listener.local_addr().expect("an address").port()).parse().expect("a URL");
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept()?;
+            let mut server = rustls::ServerConnection::new(std::sync::Arc::new(config)).expect("a connection");
+            server.complete_io(&mut stream)
+        });
+        let sent = Client::new(&base).expect("a client").send(Request::get("things", &base, "/things"), SECOND * 5, 1000).await;
+        let error = sent.err().expect("an error");
+        assert!(matches!(&error, VendorError::Untrusted(text) if text.contains("things: ") && text.contains("certificate")), "{error}");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The database or the vendor is away for a while: the daemon comes back by itself, and says why it was away.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener};
 
 use hiersync::{
     clock,
     simulator::{capillary::refusals, door::Latency},
 };
 use sqlx::PgPool;
+use tempfile::TempDir;
 use url::Url;
 
 use crate::harness::{
@@ -183,4 +184,24 @@ async fn a_server_that_gives_no_more_connections_is_quoted() {
     assert!(ended.err.contains("too many connections for role"), "{ended:?}");
     assert!(!ended.err.contains("pool timed out") && !ended.err.contains(" at line "), "{ended:?}");
     assert_eq!(ended.err.matches("too many connections for role").count(), 1, "each thing once: {ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_credentials_are_tried_again_when_a_secret_has_changed() {
+    let vendor = capillary(10).await;
+    let case = Case::new().await.customers(&vendor, "schedule = \"* * * * * *\"");
+    let pool = case.pool().await;
+    let folder = TempDir::new().unwrap();
+    let secret = folder.path().join("customers.password");
+    fs::write(&secret, "wrong").unwrap();
+    let program = Program::of(&case).with("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap());
+    let daemon = Running::start(&program, &["daemon"]);
+    daemon.says("it is not tried again until a secret changes", seconds(20)).await;
+    tokio::time::sleep(seconds(4)).await;
+    let told = told(&pool).await;
+    assert!(told.len() == 1 && told[0].0 == "failed" && vendor.door().calls() == 1, "{told:?}, {} calls", vendor.door().calls());
+    fs::write(&secret, "till-pass").unwrap();
+    until("it has been tried again", seconds(10), async || is_complete(&pool).await).await;
+    let (ended, _) = daemon.stop("-TERM", seconds(15)).await;
+    assert_eq!((ended.code, ended.err.matches("it is not tried again until").count()), (0, 1), "{ended:?}");
 }
