@@ -400,6 +400,19 @@ select source_id, manager_id as parent_id, user_id as child_id, first_seen_at, r
 from hiersync.reporting_line_history;
 comment on view hiersync_internal.user_edge_history is 'Their history.';
 
+-- Whose parent is staged: customers' never is.
+create view hiersync_internal.user_staged as
+select source_id, walk_id, user_id as child_id, manager_id as parent_id from hiersync_internal.staged_user;
+comment on view hiersync_internal.user_staged is 'Staged users by the names that both vendors'' links have.';
+
+create view hiersync_internal.customer_staged as
+select null::int as source_id, null::bigint as walk_id, null::bigint as child_id, null::bigint as parent_id where false;
+comment on view hiersync_internal.customer_staged is 'Nobody.';
+comment on column hiersync_internal.customer_staged.source_id is 'The source.';
+comment on column hiersync_internal.customer_staged.walk_id is 'The walk.';
+comment on column hiersync_internal.customer_staged.child_id is 'The child.';
+comment on column hiersync_internal.customer_staged.parent_id is 'Its parent.';
+
 -- Sets of nodes as rows.
 create view hiersync_internal.shown as
 select f.source_id, f.walk_id, f.parent_key, f.node_no as parent_no, f.depth, f.list_no, n.node_no
@@ -423,12 +436,12 @@ begin
     for made in
         select format('comment on column hiersync_internal.%I.%I is %L', v.name, a.attname, col_description(t.attrelid, t.attnum))
         from (values
-            ('customer_node', 'customer'), ('user_node', 'reporting_user'), ('customer_edge', 'customer_link'),
-            ('user_edge', 'reporting_line'), ('customer_edge_history', 'customer_link_history'),
-            ('user_edge_history', 'reporting_line_history')
+            ('customer_node', 'hiersync.customer'), ('user_node', 'hiersync.reporting_user'), ('customer_edge', 'hiersync.customer_link'),
+            ('user_edge', 'hiersync.reporting_line'), ('customer_edge_history', 'hiersync.customer_link_history'),
+            ('user_edge_history', 'hiersync.reporting_line_history'), ('user_staged', 'hiersync_internal.staged_user')
         ) v (name, made_of)
         join pg_attribute a on a.attrelid = ('hiersync_internal.' || v.name)::regclass
-        join pg_attribute t on t.attrelid = ('hiersync.' || v.made_of)::regclass and t.attnum > 0 and (
+        join pg_attribute t on t.attrelid = v.made_of::regclass and t.attnum > 0 and (
             t.attname = a.attname or (a.attname, t.attname) in (
                 ('id', 'customer_id'), ('id', 'user_id'), ('parent_id', 'manager_id'), ('child_id', 'user_id')
             )

@@ -33,8 +33,9 @@ const LOOK_AFTER_OTHERS: Duration = Duration::from_secs(5);
 /// How soon a run that failed because something was not available is tried again, at first and at last.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(5 * 60)];
 
-/// Credentials that were refused are tried again after this, though no secret has changed: the vendor may have mended it.
-const BARRED_FOR: TimeDelta = TimeDelta::days(1);
+/// Credentials that were refused are tried again after this, though no secret has changed: the vendor may have mended it. Less than a day,
+/// so that a daily schedule tries again at its next firing.
+const BARRED_FOR: TimeDelta = TimeDelta::hours(20);
 
 /// The wall clock may be set: never sleep longer than this before looking at it again.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
@@ -142,13 +143,13 @@ impl One {
             if barred.is_some_and(|(refused, since)| refused == secrets && clock::now() - since < BARRED_FOR) {
                 continue;
             }
-            let after = self.run(trigger).await;
+            let after = self.run(trigger, failures > 0).await;
             barred = (after == After::Barred).then(|| (secrets, clock::now()));
             failures = if after == After::Retry { failures + 1 } else { 0 };
             let (doing, time) = match after {
                 After::Nothing => (Doing::Idle, None),
                 After::Barred => {
-                    let todo = "the credentials are refused: it is not tried again until a secret changes, the config is read anew, or a day is over";
+                    let todo = "the credentials are refused: it is not tried again until a secret changes, the daemon is restarted, or a day is over";
                     error!(source = self.source.name, "{todo}");
                     (Doing::Barred, None)
                 }
@@ -164,8 +165,8 @@ impl One {
         }
     }
 
-    /// Runs the source; while somebody else does, looks after them.
-    async fn run(&self, trigger: Trigger) -> After {
+    /// Runs the source; while somebody else does, looks after them. What was to be tried again still is then.
+    async fn run(&self, trigger: Trigger, is_retry: bool) -> After {
         loop {
             let progress = Arc::new(Gauges::default());
             self.tell(Doing::Running(Arc::clone(&progress)));
@@ -181,7 +182,7 @@ impl One {
                 return if may_pass { After::Retry } else { After::Nothing };
             }
             if !self.others_still_run().await {
-                return After::Nothing;
+                return if is_retry { After::Retry } else { After::Nothing };
             }
         }
     }
@@ -222,6 +223,10 @@ enum After {
 }
 
 fn after(report: &Report) -> After {
+    // A commit whose answer came too late may have ended the walk.
+    if report.row.as_ref().is_some_and(|row| matches!(row.outcome.as_deref(), Some("complete" | "partial"))) {
+        return After::Nothing;
+    }
     match (report.outcome, report.cause) {
         (Outcome::Throttled, _) => report.row.as_ref().and_then(|row| row.resume_at).map_or(After::Nothing, After::Resume),
         (Outcome::Failed, Some(Cause::Unavailable)) => After::Retry,

@@ -37,7 +37,8 @@ pub async fn run(file: Option<&Path>) -> Result<Exit, Failure> {
     let mut listeners = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut listeners).map_err(|error| Failure::new(Exit::Fault, error))?;
     let mut hangups = Hangups::listen().map_err(|error| Failure::new(Exit::Fault, error))?;
-    while let Some(app) = open_unless_stopped(file, &stop).await? {
+    let mut next = open_unless_stopped(file, &stop).await?;
+    while let Some(app) = next {
         // Ends with the daemon, or alone when another config takes its place.
         let life = stop.child_token();
         let mut serving = std::pin::pin!(until_stopped(Arc::new(app), &life, Crew::default()));
@@ -50,11 +51,40 @@ pub async fn run(file: Option<&Path>) -> Result<Exit, Failure> {
                 Systemd::reloading();
                 info!("SIGHUP: config and secrets are read anew; runs are stopped, and their walks go on");
                 life.cancel();
-                serving.await?;
+                alive_while(serving).await?;
             }
         }
+        next = alive_while(reopened(file, &stop)).await?;
     }
     Ok(Exit::Complete)
+}
+
+/// Opens with the new config. A database that is away is waited for: with the old config the daemon would have waited, too.
+async fn reopened(file: Option<&Path>, stop: &CancellationToken) -> Result<Option<App>, Failure> {
+    loop {
+        match open_unless_stopped(file, stop).await {
+            Err(failure) if failure.exit == Exit::Unavailable => {
+                error!("the new config cannot be gone on with yet: {}", chain(failure.error.as_ref()));
+                tokio::select! {
+                    () = tokio::time::sleep(TOLD_EVERY) => {}
+                    () = stop.cancelled() => return Ok(None),
+                }
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Tells systemd that we live while something is done.
+async fn alive_while<T>(done: impl Future<Output = T>) -> T {
+    let mut done = std::pin::pin!(done);
+    loop {
+        Systemd::alive();
+        tokio::select! {
+            done = &mut done => return done,
+            () = tokio::time::sleep(TOLD_EVERY) => {}
+        }
+    }
 }
 
 /// Waits for a SIGHUP after which there is a config to go on with.

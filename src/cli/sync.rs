@@ -1,6 +1,6 @@
 //! `hiersync sync`: brings sources forward once.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -41,30 +41,56 @@ pub struct Args {
     json: bool,
 }
 
+/// Runs get so long to close when a stop is asked for.
+const CLOSE_WITHIN: Duration = Duration::from_secs(6);
+
+/// And the database so long after that: with both, a stop takes less than 10 s.
+const LEFT_AFTER: Duration = Duration::from_secs(2);
+
 /// Syncs, and tells how it went.
 pub async fn run(args: &Args, file: Option<&Path>) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
     let Some(app) = open_unless_stopped(file, &stop).await? else { return Ok(Exit::Later) };
-    let result = sync(args, &app, &stop).await;
-    app.close().await;
+    let result = match sync(args, &app, &stop).await {
+        Ok(Some(exit)) => {
+            app.close().await;
+            Ok(exit)
+        }
+        Ok(None) => {
+            eprintln!("hiersync: stopped while the database does not answer: the next run closes this one, and goes on with its walk");
+            let _ = tokio::time::timeout(LEFT_AFTER, app.close()).await;
+            Ok(Exit::Later)
+        }
+        Err(failure) => {
+            app.close().await;
+            Err(failure)
+        }
+    };
     stop.cancel();
-    crew.dismiss(std::time::Duration::from_secs(1)).await;
+    crew.dismiss(Duration::from_secs(1)).await;
     result
 }
 
-async fn sync(args: &Args, app: &App, stop: &CancellationToken) -> Result<Exit, Failure> {
+/// `None`: a stop was asked for, and something does not end.
+async fn sync(args: &Args, app: &App, stop: &CancellationToken) -> Result<Option<Exit>, Failure> {
     let sources = chosen(&args.sources, app)?;
     let wanted = Wanted { trigger: Trigger::Manual, max_calls: args.max_calls, dry_run: args.dry_run, accept_retire: args.accept_retire };
     let mut bars = Bars::default();
     let runs: Vec<_> = sources.iter().map(|source| (*source, bars.add(&source.name))).collect();
     let runs = runs.into_iter().map(|(source, progress)| app.run(source, wanted, stop, progress));
     let ended = tokio::select! {
-        ended = futures::future::join_all(runs) => ended,
+        ended = futures::future::join_all(runs) => Some(ended),
+        () = too_late(stop) => None,
         never = bars.draw() => match never {},
     };
     bars.clear();
-    Ok(Exit::worst(sources.iter().zip(ended).map(|(source, ended)| tell(args, source, ended))))
+    Ok(ended.map(|ended| Exit::worst(sources.iter().zip(ended).map(|(source, ended)| tell(args, source, ended)))))
+}
+
+async fn too_late(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(CLOSE_WITHIN).await;
 }
 
 /// The sources of these names, or all enabled ones.

@@ -47,6 +47,7 @@ async fn draw(args: &Args, app: &App) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map(|at| moment::parse(at, app.config.daemon.timezone)).transpose();
     let at = at.map_err(|error| usage(format!("--at: {error}")))?;
     let mut step = app.begin().await?;
+    step.is_about_all();
     let Some(trees) = Trees::of(&mut step.conn(), &args.source).await? else {
         chosen(std::slice::from_ref(&args.source), app)?;
         return Err(usage(format!("{0} was never synced: run `hiersync sync {0}`", args.source)));

@@ -14,8 +14,11 @@ use sqlx::{
     postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
 
-/// A statement, or the next row of its answer, that takes longer has none. The lease is renewed meanwhile.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+/// A statement about a page, or the next row of its answer, that takes longer has none. The lease is renewed meanwhile.
+pub(super) const OF_A_PAGE: Duration = Duration::from_secs(60);
+
+/// The same of a statement about all that a source has.
+pub(super) const OF_ALL: Duration = Duration::from_secs(15 * 60);
 
 /// Gives up on what the database does not answer in time.
 pub(super) async fn within<T>(time: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -25,12 +28,12 @@ pub(super) async fn within<T>(time: Duration, answer: impl Future<Output = Resul
 
 /// A connection within a transaction.
 #[derive(Debug)]
-pub struct Conn<'c>(&'c mut PgConnection);
+pub struct Conn<'c>(&'c mut PgConnection, Duration);
 
 impl<'c> Conn<'c> {
     /// The connection of a transaction under way.
-    pub(super) fn of(transaction: &'c mut Transaction<'_, Postgres>) -> Self {
-        Self(transaction)
+    pub(super) fn of(transaction: &'c mut Transaction<'_, Postgres>, answered_within: Duration) -> Self {
+        Self(transaction, answered_within)
     }
 }
 
@@ -42,10 +45,11 @@ impl<'c> Executor<'c> for &'c mut Conn<'_> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
+        let time = self.1;
         let rows = self.0.fetch_many(Unnamed(query));
-        let next = |rows: Option<BoxStream<'e, _>>| async {
+        let next = move |rows: Option<BoxStream<'e, _>>| async move {
             let mut rows = rows?;
-            match within(ANSWERED_WITHIN, async { rows.next().await.transpose() }).await.transpose()? {
+            match within(time, async { rows.next().await.transpose() }).await.transpose()? {
                 Ok(row) => Some((Ok(row), Some(rows))),
                 Err(error) => Some((Err(error), None)),
             }
@@ -58,7 +62,7 @@ impl<'c> Executor<'c> for &'c mut Conn<'_> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        Box::pin(within(ANSWERED_WITHIN, self.0.fetch_optional(Unnamed(query))))
+        Box::pin(within(self.1, self.0.fetch_optional(Unnamed(query))))
     }
 
     fn prepare_with<'e>(self, _: SqlStr, _: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>

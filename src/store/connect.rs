@@ -10,7 +10,7 @@ use sqlx::{
 };
 use tokio::net::TcpStream;
 
-use super::conn::{Conn, within};
+use super::conn::{Conn, OF_ALL, within};
 
 /// Guards the migrations between processes; transaction-level, so that a pooling proxy in front works.
 const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
@@ -114,7 +114,7 @@ async fn migrate(pool: &PgPool, options: &PgConnectOptions) -> Result<(), Migrat
     // the server's connection is shared. Ours is not used again; where it ends early, the server's ends with it.
     let mut connection = options.connect().await?;
     let mut transaction = connection.begin().await?;
-    sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction)).await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction, OF_ALL)).await?;
     sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
     migrator.run(&mut *transaction).await?;
     sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;

@@ -16,6 +16,9 @@ pub trait Links: Send + Sync + 'static {
     /// `change.entity` of a link.
     const LINK: &'static str;
 
+    /// Whether a row that states its parent states the only one: a customer may hang on two, and its row states one of them.
+    const STATES_THE_ONLY_ONE: bool;
+
     /// Whether a live link leads to this node.
     fn has_parent(conn: &mut Conn<'_>, source_id: i32, node: NodeId) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
@@ -58,9 +61,10 @@ pub(super) use edges;
 
 /// `$what`: the views' name; `$id`, `$ids`: what an id and an array of ids is, here and in Postgres.
 macro_rules! links {
-    ($tables:ty, $entity:literal, $what:literal, $id:ty, $sql_id:literal) => {
+    ($tables:ty, $entity:literal, $only_one:literal, $what:literal, $id:ty, $sql_id:literal) => {
         impl Links for $tables {
             const LINK: &'static str = $entity;
+            const STATES_THE_ONLY_ONE: bool = $only_one;
 
             async fn has_parent(conn: &mut Conn<'_>, source_id: i32, node: NodeId) -> sqlx::Result<bool> {
                 sqlx::query_scalar!(
@@ -151,7 +155,7 @@ macro_rules! links {
                          where not exists (select 1 from shown s where s.numbers @> n.node_no)
                            and not exists (
                                select 1 from hiersync_internal.root r
-                               where $5 and r.source_id = $1 and r.walk_id = $2 and r.node_key = b.id::text
+                               where r.source_id = $1 and r.walk_id = $2 and r.node_key = b.id::text
                            )
                            and not exists (
                                select 1 from hiersync.finding f
@@ -238,5 +242,5 @@ macro_rules! links {
     };
 }
 
-links!(Customers, "customer_link", "customer", i64, "bigint");
-links!(Users, "reporting_line", "user", Uuid, "uuid");
+links!(Customers, "customer_link", false, "customer", i64, "bigint");
+links!(Users, "reporting_line", true, "user", Uuid, "uuid");

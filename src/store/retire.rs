@@ -58,9 +58,8 @@ macro_rules! retire {
                                  and g.seen @> c.node_no
                            ))
                            and not exists (
-                               select 1 from hiersync_internal.staged_user s
-                               where s.source_id = $1 and s.walk_id = $2 and s.user_id::text = k.child_id::text
-                                 and s.manager_id::text = k.parent_id::text
+                               select 1 from hiersync_internal." + $what + "_staged s
+                               where s.source_id = $1 and s.walk_id = $2 and s.child_id = k.child_id and s.parent_id = k.parent_id
                            )
                      ) gone
                      where l.source_id = $1 and l.parent_id = gone.parent_id and l.child_id = gone.child_id"
@@ -85,9 +84,9 @@ macro_rules! retire {
                          from hiersync_internal." + $what + "_edge l
                          where l.source_id = $1 and l.retired_at is null
                            and not ($4 and exists (
-                               select 1 from hiersync_internal.staged_user s
-                               where s.source_id = $1 and s.walk_id = $2 and s.user_id::text = l.child_id::text
-                                 and s.manager_id::text is distinct from l.parent_id::text
+                               select 1 from hiersync_internal." + $what + "_staged s
+                               where s.source_id = $1 and s.walk_id = $2 and s.child_id = l.child_id
+                                 and s.parent_id is distinct from l.parent_id
                            ))
                      ), kept as (
                          select s.id from shown s

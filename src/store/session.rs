@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::conn::{Conn, within};
+use super::conn::{Conn, OF_A_PAGE, OF_ALL, within};
 
 /// Begins a transaction that the server ends when we fall silent in it: a process that froze, or whose machine has gone
 /// without a word, would keep its locks for hours. To compile a statement takes longer than to run any of ours. Set anew each
@@ -35,7 +35,7 @@ pub async fn begin_locked(pool: &PgPool, class: i32, id: i32) -> sqlx::Result<St
 
 async fn begin_with(pool: &PgPool, time: Duration, begin: AssertSqlSafe<String>) -> sqlx::Result<Step> {
     match within(time, pool.begin_with(begin)).await {
-        Ok(transaction) => Ok(Step::Lasting(transaction)),
+        Ok(transaction) => Ok(Step::Lasting(transaction, OF_A_PAGE)),
         // The pool tries again until its time is up, and does not say why it had to.
         Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool).await.unwrap_or(sqlx::Error::PoolTimedOut)),
         Err(error) => Err(error),
@@ -65,8 +65,8 @@ pub struct DryTransaction {
 
 /// A transaction under way. Dropped, it undoes what was done in it.
 pub enum Step {
-    /// A transaction.
-    Lasting(Transaction<'static, Postgres>),
+    /// A transaction, and how long an answer is awaited in it.
+    Lasting(Transaction<'static, Postgres>, Duration),
     /// A savepoint.
     Dry(OwnedMutexGuard<DryTransaction>),
 }
@@ -112,15 +112,22 @@ impl Step {
     /// The connection to work on.
     pub fn conn(&mut self) -> Conn<'_> {
         match self {
-            Self::Lasting(transaction) => Conn::of(transaction),
-            Self::Dry(dry) => Conn::of(&mut dry.transaction),
+            Self::Lasting(transaction, time) => Conn::of(transaction, *time),
+            Self::Dry(dry) => Conn::of(&mut dry.transaction, OF_ALL),
+        }
+    }
+
+    /// Its statements are about all that a source has: they may take their time.
+    pub fn is_about_all(&mut self) {
+        if let Self::Lasting(_, time) = self {
+            *time = OF_ALL;
         }
     }
 
     /// Makes the step's work last.
     pub async fn commit(self) -> sqlx::Result<()> {
         match self {
-            Self::Lasting(transaction) => within(BOUNDED, transaction.commit()).await,
+            Self::Lasting(transaction, _) => within(BOUNDED, transaction.commit()).await,
             Self::Dry(mut dry) => {
                 sqlx::raw_sql("release savepoint step").execute(&mut *dry.transaction).await?;
                 dry.dirty = false;

@@ -64,6 +64,7 @@ struct Guarded {
 /// `guarded`: what the guard has forbidden to retire.
 async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Result<Ended, Interrupted> {
     let mut w = context.write().await?;
+    w.step.is_about_all();
     let reach = context.walk().reach.unwrap_or(Reach::Direct);
     let before = Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?;
     let unread = frontier::unproven(&mut w.step.conn(), &context.open).await?;

@@ -47,7 +47,7 @@ async fn link<V: Synced>(w: &mut Writing<'_, V>, work: &Work, plan: &PagePlan<V:
     if !missing.is_empty() {
         linked = Tables::<V>::link(&mut w.step.conn(), w.at, &missing).await?;
     }
-    if !stated.is_empty() {
+    if Tables::<V>::STATES_THE_ONLY_ONE && !stated.is_empty() {
         linked.retired = Tables::<V>::unlink_others(&mut w.step.conn(), w.at, &stated).await?;
     }
     Ok(linked)

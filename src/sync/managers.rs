@@ -25,6 +25,7 @@ const NAMED: usize = 5;
 /// When the lists known so far are read: queues what else must be read to know who reports to whom. `false`: nothing.
 pub async fn ask<V: Synced>(context: &Context<V>) -> Result<bool, Interrupted> {
     let mut w = context.write().await?;
+    w.step.is_about_all();
     let is_told = match context.walk().reach {
         None | Some(Reach::Subtree) => search(&mut w).await?,
         Some(Reach::Direct) if context.caller.vendor.reach().is_none() => doubt_direct(&mut w).await?,

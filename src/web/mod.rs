@@ -80,8 +80,10 @@ async fn numbers(State(Seen { pool, live }): State<Seen>) -> Response {
         let conn = &mut step.conn();
         Ok((report::health(conn).await?, figures::totals(conn).await?))
     };
-    let stored = in_time(read).await.inspect_err(|error| warn!(error = chain(error), "the database's numbers cannot be read")).ok();
-    let mut text = metrics::live(&live(), stored.is_some());
+    // A database that is slow is not away.
+    let (stored, writes) = tokio::join!(in_time(read), in_time(write(&pool)));
+    let stored = stored.inspect_err(|error| warn!(error = chain(error), "the database's numbers cannot be read")).ok();
+    let mut text = metrics::live(&live(), writes.is_ok());
     if let Some((health, totals)) = stored {
         text.push_str(&metrics::render(&health, &totals));
     }
@@ -90,15 +92,16 @@ async fn numbers(State(Seen { pool, live }): State<Seen>) -> Response {
 
 /// Well is who can write.
 async fn healthz(State(Seen { pool, .. }): State<Seen>) -> Response {
-    let write = async {
-        let mut step = session::begin(&pool).await?;
-        report::write(&mut step.conn()).await?;
-        step.commit().await
-    };
-    match in_time(write).await {
+    match in_time(write(&pool)).await {
         Ok(()) => "ok\n".into_response(),
         Err(error) => unavailable(&error),
     }
+}
+
+async fn write(pool: &PgPool) -> sqlx::Result<()> {
+    let mut step = session::begin(pool).await?;
+    report::write(&mut step.conn()).await?;
+    step.commit().await
 }
 
 /// Whoever asks has little patience of their own.

@@ -89,15 +89,23 @@ async fn connections_that_were_lost_while_they_were_idle_cost_seconds_and_no_run
 async fn a_sync_ends_within_ten_seconds_of_its_signal_though_the_database_does_not_answer() {
     let vendor = capillary(60).await;
     vendor.door().set_latency(Latency::Fixed(millis(40)));
-    let gate = Gate::before(&fresh_database().await).await;
+    let direct = fresh_database().await;
+    let gate = Gate::before(&direct).await;
     let case = Case::at(&gate.url).customers(&vendor, "page_size = 3");
     let program = Program::of(&case);
     let sync = Running::start(&program, &["sync"]);
     until("the walk is under way", seconds(20), async || vendor.door().calls() > 8).await;
+    // A statement is under way, whose answer comes no more.
+    let pool = PgPool::connect(&direct).await.unwrap();
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("lock table hiersync.change in exclusive mode").execute(&mut *held).await.unwrap();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    until("a statement waits", seconds(10), async || count(&pool, waits).await > 0).await;
     gate.freeze();
-    tokio::time::sleep(millis(500)).await;
+    held.rollback().await.unwrap();
     let (ended, took) = sync.stop("-TERM", seconds(20)).await;
-    assert!(took < seconds(10), "{ended:?} after {took:?}");
+    assert!(took < seconds(10) && ended.code == 75, "{ended:?} after {took:?}");
+    assert!(ended.err.contains("stopped while the database does not answer"), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
