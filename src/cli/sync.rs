@@ -52,24 +52,15 @@ pub async fn run(args: &Args, file: Option<&Path>) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
     let Some(app) = open_unless_stopped(file, &stop).await? else { return Ok(Exit::Later) };
-    let result = match sync(args, &app, &stop).await {
-        Ok(Some(exit)) => {
-            app.close().await;
-            Ok(exit)
-        }
-        Ok(None) => {
-            eprintln!("hiersync: stopped while the database does not answer: the next run closes this one, and goes on with its walk");
-            let _ = tokio::time::timeout(LEFT_AFTER, app.close()).await;
-            Ok(Exit::Later)
-        }
-        Err(failure) => {
-            app.close().await;
-            Err(failure)
-        }
-    };
+    let ended = sync(args, &app, &stop).await;
+    let patience = if matches!(ended, Ok(None)) { LEFT_AFTER } else { Duration::MAX };
+    let _ = tokio::time::timeout(patience, app.close()).await;
     stop.cancel();
     crew.dismiss(Duration::from_secs(1)).await;
-    result
+    Ok(ended?.unwrap_or_else(|| {
+        eprintln!("hiersync: stopped while the database does not answer: the next run closes this one, and goes on with its walk");
+        Exit::Later
+    }))
 }
 
 /// `None`: a stop was asked for, and something does not end.

@@ -61,7 +61,7 @@ async fn reread<V: Synced>(w: &mut Writing<'_, V>, reach: Option<Reach>, linked:
         return Ok(0);
     }
     let known = plan.known_keys();
-    let edges: Vec<Edge> = linked.inserted.iter().chain(&linked.restored).filter(|edge| known.contains(&edge.child)).cloned().collect();
+    let edges: Vec<Edge> = linked.inserted.iter().chain(&linked.restored).filter(|edge| known.contains(&edge.child)).copied().collect();
     if edges.is_empty() {
         return Ok(0);
     }
@@ -101,7 +101,6 @@ pub(super) async fn follow<V: Synced>(
     if w.context.caller.vendor.identifiers_needed() && !changed.is_empty() {
         for twin in Tables::<V>::twins(&mut w.step.conn(), w.at, changed).await? {
             refused::take(w, twin).await?;
-            w.is_frontier_changed = true;
         }
     }
     w.queued.extend(queued);

@@ -77,23 +77,22 @@ pub(super) fn is_anothers<V: Synced>(context: &Context<V>, work: &Work, plan: &P
 /// Leaves a list that is another node's, and commits.
 pub(super) async fn leave<V: Synced>(mut w: Writing<'_, V>, work: &Work) -> Result<(), Interrupted> {
     take(&mut w, work.parent).await?;
-    w.is_frontier_changed = true;
     w.commit(Counters::default()).await
 }
 
 /// Asks for the list by the next identifier from now on. Where none is left it is given up, and the links that this walk has read
-/// from it are no more. Gives whether there was one.
-pub async fn take<V: Synced>(w: &mut Writing<'_, V>, parent: NodeId) -> Result<bool, Interrupted> {
+/// from it are no more.
+pub async fn take<V: Synced>(w: &mut Writing<'_, V>, parent: NodeId) -> Result<(), Interrupted> {
+    w.is_frontier_changed = true;
     if let Some(next) = next::<V>(w, parent).await? {
         frontier::ask_by(&mut w.step.conn(), &w.context.open, parent, &next).await?;
-        w.remember(true, 0).await?;
-        return Ok(true);
+        return Ok(w.remember(true, 0).await?);
     }
     let retired = Tables::<V>::unlink_new(&mut w.step.conn(), w.at, parent).await?;
     w.tell_links(&Linked { retired, ..Linked::default() }).await?;
     frontier::give_up(&mut w.step.conn(), &w.context.open, parent).await?;
     finding::open(&mut w.step.conn(), w.at, &[cannot_ask(parent)]).await?;
-    Ok(false)
+    Ok(())
 }
 
 /// The next identifier of the list's node that no other live node has.

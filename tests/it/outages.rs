@@ -38,6 +38,16 @@ async fn is_complete(pool: &PgPool) -> bool {
     told(pool).await.iter().any(|(outcome, _)| outcome == "complete")
 }
 
+/// A page waits for its statement's answer, which then comes no more.
+async fn freeze_in_mid_statement(gate: &Gate, pool: &PgPool) {
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("lock table hiersync.change in exclusive mode").execute(&mut *held).await.unwrap();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    until("a statement waits", seconds(10), async || count(pool, waits).await > 0).await;
+    gate.freeze();
+    held.rollback().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_whose_answer_never_comes_costs_a_minute_and_no_row() {
     let vendor = capillary(60).await;
@@ -49,13 +59,7 @@ async fn a_statement_whose_answer_never_comes_costs_a_minute_and_no_row() {
     let program = Program::of(&case);
     let daemon = Running::start(&program, &["daemon"]);
     until("the walk is under way", seconds(20), async || vendor.door().calls() > 8).await;
-    // A page waits for its statement's answer, which then comes no more.
-    let mut held = pool.begin().await.unwrap();
-    sqlx::query("lock table hiersync.change in exclusive mode").execute(&mut *held).await.unwrap();
-    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    until("a statement waits", seconds(10), async || count(&pool, waits).await > 0).await;
-    gate.freeze();
-    held.rollback().await.unwrap();
+    freeze_in_mid_statement(&gate, &pool).await;
     until("it has come back", seconds(110), async || is_complete(&pool).await).await;
     let told = told(&pool).await;
     assert!(told.iter().all(|(outcome, _)| outcome != "open"), "{told:?}");
@@ -95,14 +99,7 @@ async fn a_sync_ends_within_ten_seconds_of_its_signal_though_the_database_does_n
     let program = Program::of(&case);
     let sync = Running::start(&program, &["sync"]);
     until("the walk is under way", seconds(20), async || vendor.door().calls() > 8).await;
-    // A statement is under way, whose answer comes no more.
-    let pool = PgPool::connect(&direct).await.unwrap();
-    let mut held = pool.begin().await.unwrap();
-    sqlx::query("lock table hiersync.change in exclusive mode").execute(&mut *held).await.unwrap();
-    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    until("a statement waits", seconds(10), async || count(&pool, waits).await > 0).await;
-    gate.freeze();
-    held.rollback().await.unwrap();
+    freeze_in_mid_statement(&gate, &PgPool::connect(&direct).await.unwrap()).await;
     let (ended, took) = sync.stop("-TERM", seconds(20)).await;
     assert!(took < seconds(10) && ended.code == 75, "{ended:?} after {took:?}");
     assert!(ended.err.contains("stopped while the database does not answer"), "{ended:?}");

@@ -1,4 +1,4 @@
--- What is known of rows of the directory, in their order. Each is looked up by itself; why, says `user_existing.sql`.
+-- What is known of rows of the directory, in their order. Each is looked up by itself; why, says `Nodes::existing`.
 select
     u.node_no as "node_no?",
     u.digest as "digest?",
