@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod embedded;
+pub mod failpoint;
 pub mod instants;
 pub mod lifecycle;
 pub mod model;

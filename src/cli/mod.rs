@@ -22,7 +22,7 @@ use crate::{
     app::App,
     config::{Config, locate, read, secrets::Secrets},
     embedded::supervisor::{self, SuperviseArgs},
-    telemetry,
+    failpoint, telemetry,
 };
 
 /// Keeps a company's hierarchies from Capillary and LeadSquared in Postgres.
@@ -108,6 +108,7 @@ pub fn main() -> std::process::ExitCode {
         Verb::Tree(_) => "error",
         _ => "warn",
     });
+    let _armed = failpoint::arm();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::tell(&Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot start the runtime"))),

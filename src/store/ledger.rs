@@ -20,6 +20,7 @@ use crate::{
         purse::USE_WITHIN,
     },
     clock,
+    failpoint::{self, Moment},
     model::limit::Limit,
 };
 
@@ -67,6 +68,7 @@ impl PgLedger {
         let deal = loaded.book.trade(self.budget.process_id, &ended(settle, now), wants, &mut loaded.changes);
         let calls = if let Deal::Buy(calls) = deal { calls } else { 0 };
         let bought = book::write(&mut step.conn(), &self.budget, &loaded, calls).await?;
+        failpoint::pass(Moment::Trading);
         step.commit().await?;
         Ok(match deal {
             Deal::Buy(_) => Trade::Bought(bought),

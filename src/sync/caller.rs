@@ -25,6 +25,7 @@ use crate::{
         purse::{NoPermit, Permit, Purse},
     },
     clock,
+    failpoint::{self, Moment},
     model::run::Counters,
     store::ledger::PgLedger,
     vendor_api::{Vendor, error::VendorError},
@@ -147,12 +148,15 @@ impl<V: Vendor> Caller<V> {
         request: &Request<'r, T>,
     ) -> Result<Result<T, VendorError>, CallError> {
         let within = self.timeout.min(PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1)));
+        failpoint::pass(Moment::PermitBought);
         permit.used();
         Gauges::add(&self.gauges.calls, 1);
         let begun = clock::instant();
         tried.sent_at = Some(begun);
         let result = self.unless_stopped(request(within)).await;
+        failpoint::pass(Moment::Answered);
         drop(permit);
+        failpoint::pass(Moment::CallEnded);
         let took = begun.elapsed();
         self.count(|counters| {
             counters.requests += 1;

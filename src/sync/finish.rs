@@ -8,6 +8,7 @@ use super::{
     writing::Writing,
 };
 use crate::{
+    failpoint::{self, Moment},
     model::{
         finding::{About, Finding, words},
         node::NodeId,
@@ -87,6 +88,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         }
         counters.retired = i64::try_from(gone.nodes.len()).unwrap_or(i64::MAX);
         write_gone(&mut w, gone).await?;
+        failpoint::pass(Moment::Retired);
     }
     tell_oddities(&mut w).await?;
     if reach != Reach::Direct {

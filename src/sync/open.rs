@@ -9,6 +9,7 @@ use tracing::warn;
 use super::report::NoRun;
 use crate::{
     config::Source,
+    failpoint::{self, Moment},
     model::run::Trigger,
     store::{
         lease::{self, Holder},
@@ -83,6 +84,8 @@ async fn try_open(
     }
     let walk_id = run::open_walk(&mut step.conn(), source_id, shape).await?;
     let open = run::open(&mut step.conn(), lease, walk_id, trigger).await?;
+    failpoint::pass(Moment::RunOpening);
     step.commit().await?;
+    failpoint::pass(Moment::RunOpened);
     Ok(Ok(open))
 }

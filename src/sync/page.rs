@@ -10,6 +10,7 @@ use super::{
     writing::Writing,
 };
 use crate::{
+    failpoint::{self, Moment},
     model::{node::ids, reach::Reach, run::Counters},
     store::{
         finding,
@@ -60,12 +61,16 @@ pub async fn write<V: Synced>(
     teach(&mut w, &plan, &pass, &seen, next).await?;
 
     let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, &plan.rows, &plan.existing).await?;
+    failpoint::pass(Moment::RowsWritten);
     plan.findings.extend(applied.findings.into_iter().chain(remark::doubt(work.parent, next)));
     if !save(&mut w, work, (&pass, next), seen.received(), &applied.numbers).await? {
         return Ok(Written::AnotherWay);
     }
+    failpoint::pass(Moment::ListSaved);
     let reread = links::write(&mut w, work, &plan, reach).await?;
+    failpoint::pass(Moment::LinksWritten);
     links::follow(&mut w, work, &mut plan, (&applied.numbers, &applied.changed), reach).await?;
+    failpoint::pass(Moment::ListsQueued);
     let has_moved = reread > 0 || pass.number > 0 || !matches!(next, Next::ReadOn | Next::Proven { .. });
     w.remember(has_moved, seen.received()).await?;
     finding::open(&mut w.step.conn(), w.at, &plan.findings).await?;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     clock,
+    failpoint::{self, Moment},
     model::{
         reach::Reach,
         run::{Counters, Outcome},
@@ -48,13 +49,17 @@ impl<V: Synced> Writing<'_, V> {
         let context = self.context;
         let calls = context.caller.take_counters();
         let committed = match self.count(calls, counters).await {
-            Ok(()) => self.step.commit().await.map_err(Interrupted::from),
+            Ok(()) => {
+                failpoint::pass(Moment::Counted);
+                self.step.commit().await.map_err(Interrupted::from)
+            }
             Err(lost) => Err(lost),
         };
         if committed.is_err() {
             context.caller.put_back(calls);
             return committed;
         }
+        failpoint::pass(Moment::Committed);
         if self.is_frontier_changed {
             context.queue.forget().await;
         }
@@ -83,7 +88,10 @@ impl<V: Synced> Writing<'_, V> {
             return Err(Interrupted::LeaseLost);
         }
         lease::release(&mut self.step.conn(), open.lease).await?;
-        Ok(self.step.commit().await?)
+        failpoint::pass(Moment::Closing);
+        self.step.commit().await?;
+        failpoint::pass(Moment::Closed);
+        Ok(())
     }
 
     /// Writes into `change` what became of links.
@@ -124,6 +132,7 @@ impl<V: Synced> Context<V> {
         let one = self.writing.lock().await;
         let mut step = self.session.begin().await?;
         let now = run::clock(&mut step.conn()).await?;
+        failpoint::pass(Moment::WriteBegun);
         let at = At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now };
         Ok(Writing { context: self, step, at, queued: Vec::new(), is_frontier_changed: false, begun, one })
     }

@@ -12,6 +12,7 @@ mod harness;
 mod history;
 mod hostile;
 mod identifiers;
+mod kills;
 mod lies;
 mod lists;
 mod managers;

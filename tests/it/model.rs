@@ -565,21 +565,6 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
 /// Seeds played at once.
 const AT_ONCE: usize = 2;
 
-/// Empties a database: a new one for each seed would take longer than the seed.
-async fn clear(database: &str) {
-    let pool = PgPool::connect(database).await.unwrap();
-    let tables: String = sqlx::query_scalar(
-        "select string_agg(format('%I.%I', n.nspname, c.relname), ', ') from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where n.nspname in ('hiersync', 'hiersync_internal') and c.relkind = 'r' and c.relname not like '%migration%'",
-    )
-    .fetch_one(&pool)
-    .await
-    .unwrap();
-    let statement = sqlx::AssertSqlSafe(format!("truncate {tables} restart identity"));
-    sqlx::raw_sql(statement).execute(&pool).await.unwrap();
-    pool.close().await;
-}
-
 /// Plays seeds a few at a time, and tells of all that was wrong. Gives the share of moving walks that were complete.
 async fn play<F: Future<Output = Played>>(seeds: std::ops::Range<u64>, one: impl Fn(u64, String) -> F) -> f64 {
     let many = seeds.end - seeds.start;
@@ -593,7 +578,7 @@ async fn play<F: Future<Output = Played>>(seeds: std::ops::Range<u64>, one: impl
             let (free, one) = (&free, &one);
             async move {
                 let database = free.lock().unwrap().pop().expect("one for each that plays");
-                clear(&database).await;
+                postgres::clear(&database).await;
                 let played = tokio::time::timeout(LONGEST, one(seed, database.clone())).await;
                 free.lock().unwrap().push(database);
                 (seed, played.unwrap_or_else(|_| Played { faults: vec!["it hangs".into()], ..Played::default() }))

@@ -12,7 +12,7 @@ use hiersync::{
     embedded::{self, Embedded, Settings},
     store::connect,
 };
-use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use testcontainers::{GenericImage, ImageExt, core::WaitFor, runners::AsyncRunner};
 use tokio::sync::OnceCell;
 use url::Url;
@@ -38,6 +38,21 @@ pub async fn fresh_database() -> String {
     let _one = COPYING.lock().await;
     admin(&server.admin, &format!("create database {name} template {}", server.template)).await;
     named(&server.admin, &name).to_string()
+}
+
+/// Empties a database: a new one for each seed would take longer than the seed.
+pub async fn clear(database: &str) {
+    let pool = PgPool::connect(database).await.unwrap();
+    let tables: String = sqlx::query_scalar(
+        "select string_agg(format('%I.%I', n.nspname, c.relname), ', ') from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname in ('hiersync', 'hiersync_internal') and c.relkind = 'r' and c.relname not like '%migration%'",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    let statement = sqlx::AssertSqlSafe(format!("truncate {tables} restart identity"));
+    sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+    pool.close().await;
 }
 
 async fn start() -> Server {

@@ -72,8 +72,13 @@ impl Running {
 
     /// Ends it as a crash does. Whoever watches over its machine collects it at once.
     pub async fn kill(self) {
-        self.signal("-KILL");
-        self.end(Duration::from_secs(5)).await;
+        self.killed().await;
+    }
+
+    /// The same. It may have ended by itself before.
+    pub async fn killed(mut self) -> Ended {
+        let _ = self.child.start_kill();
+        self.end(Duration::from_secs(5)).await
     }
 }
 

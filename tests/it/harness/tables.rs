@@ -98,7 +98,23 @@ pub async fn everything(pool: &PgPool) -> Value {
     .fetch_one(pool)
     .await
     .unwrap();
-    json!({ "customers": customers, "links": links, "users": users, "lines": lines, "changes": changes, "counters": counters })
+    let versions: Vec<(String, i64)> = sqlx::query_as(
+        "select 'customer', count(*) from hiersync.customer_history union all select 'profile', count(*) from hiersync.customer_profile_history
+         union all select 'identifier', count(*) from hiersync.customer_identifier_history
+         union all select 'channel', count(*) from hiersync.customer_channel_history
+         union all select 'link', count(*) from hiersync.customer_link_history
+         union all select 'user', count(*) from hiersync.reporting_user_history
+         union all select 'line', count(*) from hiersync.reporting_line_history order by 1",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let findings: Vec<(String, String, bool)> =
+        sqlx::query_as("select kind, key, resolved_at is null from hiersync.finding order by 1, 2, 3").fetch_all(pool).await.unwrap();
+    json!({
+        "customers": customers, "links": links, "users": users, "lines": lines, "changes": changes, "counters": counters,
+        "versions": versions, "findings": findings,
+    })
 }
 
 /// What a mirror of all the vendor's roots must hold now.
