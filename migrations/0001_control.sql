@@ -95,6 +95,7 @@ create table hiersync.sync_run (
     outcome text check (outcome in ('complete', 'partial', 'throttled', 'stopped', 'failed', 'abandoned')),
     error text,
     resume_at timestamptz,
+    steps bigint not null default 0,
     requests bigint not null default 0,
     throttled bigint not null default 0,
     retried bigint not null default 0,
@@ -123,6 +124,7 @@ comment on column hiersync.sync_run.finished_at is 'When it ended; null while it
 comment on column hiersync.sync_run.outcome is 'complete, partial, throttled, stopped, failed or abandoned; null while it runs.';
 comment on column hiersync.sync_run.error is 'What a person must see, for failed and throttled runs.';
 comment on column hiersync.sync_run.resume_at is 'When the budget lets a throttled walk go on.';
+comment on column hiersync.sync_run.steps is 'Transactions in which it wrote: tells whether one was committed whose answer was lost.';
 comment on column hiersync.sync_run.requests is 'Calls made, token and lookup calls too.';
 comment on column hiersync.sync_run.throttled is 'Calls that the vendor refused for the budget''s sake.';
 comment on column hiersync.sync_run.retried is 'Calls that repeated a failed one.';

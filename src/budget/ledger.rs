@@ -62,7 +62,13 @@ pub struct Pause {
 /// The ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot trade with the budget's ledger")]
-pub struct LedgerError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+pub struct LedgerError {
+    /// Only the session with it was lost: with another it may work.
+    pub is_lost: bool,
+    /// Why.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
 
 /// One budget's ledger, shared by all processes.
 pub trait Ledger: Send + Sync {

@@ -134,7 +134,7 @@ fn wait(now: DateTime<Utc>, until: DateTime<Utc>, at_least_until: DateTime<Utc>,
 }
 
 fn ledger_error(error: sqlx::Error) -> LedgerError {
-    LedgerError(Box::new(error))
+    LedgerError { is_lost: session::is_lost(&error), source: Box::new(error) }
 }
 
 impl Ledger for PgLedger {

@@ -67,9 +67,10 @@ pub async fn open(conn: &mut Conn<'_>, lease: Lease, walk_id: i64, trigger: Trig
     Ok(OpenRun { lease, run_id, walk_id })
 }
 
-/// Adds to the run's counters. `false`: the run is closed, the lease is lost, and the transaction must not be committed.
-pub async fn count(conn: &mut Conn<'_>, run: &OpenRun, by: &Counters) -> sqlx::Result<bool> {
-    let counted = sqlx::query_file!(
+/// Adds to the run's counters, and gives its steps with this one. `None`: the run is closed, the lease is lost, and the transaction must
+/// not be committed.
+pub async fn count(conn: &mut Conn<'_>, run: &OpenRun, by: &Counters) -> sqlx::Result<Option<i64>> {
+    sqlx::query_file_scalar!(
         "src/store/sql/run_count.sql",
         run.lease.source_id,
         run.run_id,
@@ -87,9 +88,22 @@ pub async fn count(conn: &mut Conn<'_>, run: &OpenRun, by: &Counters) -> sqlx::R
         by.fetch_ms,
         by.write_ms
     )
-    .execute(conn)
-    .await?;
-    Ok(counted.rows_affected() == 1)
+    .fetch_optional(conn)
+    .await
+}
+
+/// How many steps the run has made.
+pub async fn steps(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<i64> {
+    sqlx::query_scalar!("select steps from hiersync.sync_run where source_id = $1 and run_id = $2", run.lease.source_id, run.run_id)
+        .fetch_one(conn)
+        .await
+}
+
+/// How the run has ended, if it has.
+pub async fn outcome(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!("select outcome from hiersync.sync_run where source_id = $1 and run_id = $2", run.lease.source_id, run.run_id)
+        .fetch_one(conn)
+        .await
 }
 
 /// Closes the run. `false`: somebody else has closed it.

@@ -42,6 +42,20 @@ async fn begin_with(pool: &PgPool, time: Duration, begin: AssertSqlSafe<String>)
     }
 }
 
+/// Whether only the session was lost: another one may do what this one could not. By SQLSTATE: connections (08), a server that shuts down
+/// or starts (57P), one with too many clients (53300), a standby (25006), one that found us silent for too long (25P03), and who was chosen
+/// to end a deadlock (40).
+pub fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            ["08", "57P", "53300", "25006", "25P03", "40"].iter().any(|class| code.starts_with(class))
+        }
+        _ => false,
+    }
+}
+
 /// What the server says to a further connection; `None`: it would give one.
 async fn why_none(pool: &PgPool) -> Option<sqlx::Error> {
     within(ASKED_WHY, pool.connect_options().connect()).await.err()

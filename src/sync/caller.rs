@@ -46,7 +46,10 @@ pub struct Caller<V> {
     /// The vendor.
     pub vendor: V,
     purse: Arc<Purse<PgLedger>>,
+    /// Ends the run.
     stop: CancellationToken,
+    /// Ends what is under way, after which the run may go on.
+    round: Mutex<CancellationToken>,
     gauges: Arc<Gauges>,
     timeout: Duration,
     shortest_window: Duration,
@@ -77,6 +80,7 @@ impl<V: Vendor> Caller<V> {
         Self {
             vendor,
             purse,
+            round: Mutex::new(stop.child_token()),
             stop,
             gauges,
             timeout: terms.timeout,
@@ -223,14 +227,15 @@ impl<V: Vendor> Caller<V> {
     }
 
     async fn permit(&self) -> Result<Permit, CallError> {
-        if self.stop.is_cancelled() || !self.may_call() {
+        let stop = self.round();
+        if stop.is_cancelled() || !self.may_call() {
             return Err(CallError::Run(Interrupted::Stopped));
         }
         let begun = clock::instant();
         // Of calls that wait at once only one is counted: the run waits once.
         let is_first = !self.is_waiting.swap(true, Ordering::Relaxed);
         self.gauges.is_waiting.store(true, Ordering::Relaxed);
-        let permit = self.purse.permit(budget::PATIENCE, &self.stop).await;
+        let permit = self.purse.permit(budget::PATIENCE, &stop).await;
         if is_first {
             let waited = millis(begun.elapsed());
             self.count(|counters| counters.wait_ms += waited);
@@ -261,8 +266,9 @@ impl<V: Vendor> Caller<V> {
 
     /// The request's result; `None` when a stop was asked for and it did not end in time.
     async fn unless_stopped<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        let stop = self.round();
         let stopped = async {
-            self.stop.cancelled().await;
+            stop.cancelled().await;
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
@@ -272,9 +278,10 @@ impl<V: Vendor> Caller<V> {
     }
 
     async fn nap(&self, wait: Duration) -> Result<(), CallError> {
+        let stop = self.round();
         tokio::select! {
             () = tokio::time::sleep(wait) => Ok(()),
-            () = self.stop.cancelled() => Err(CallError::Run(Interrupted::Stopped)),
+            () = stop.cancelled() => Err(CallError::Run(Interrupted::Stopped)),
         }
     }
 
@@ -299,14 +306,28 @@ impl<V: Vendor> Caller<V> {
         self.count(|own| *own += counters);
     }
 
-    /// Makes the run end at the next page.
-    pub fn stop(&self) {
-        self.stop.cancel();
+    fn round(&self) -> CancellationToken {
+        self.round.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asked to stop?
+    /// Makes what is under way end at the next page.
+    pub fn stop(&self) {
+        self.round().cancel();
+    }
+
+    /// Is what is under way to end?
     pub fn is_stopped(&self) -> bool {
+        self.round().is_cancelled()
+    }
+
+    /// Is the run to end?
+    pub fn is_run_stopped(&self) -> bool {
         self.stop.is_cancelled()
+    }
+
+    /// Calls again after a stop that was not the run's.
+    pub fn begin_round(&self) {
+        *self.round.lock().unwrap_or_else(PoisonError::into_inner) = self.stop.child_token();
     }
 
     /// Gives unused permits back.

@@ -8,6 +8,7 @@ use super::{
     Interrupted,
     caller::{CallError, Caller},
     gauges::Gauges,
+    lost::Unanswered,
     queue::Queue,
 };
 use crate::{
@@ -48,6 +49,8 @@ pub struct Context<V> {
     pub gauges: Arc<Gauges>,
     /// What the walk has shown of itself.
     pub(super) walk: Mutex<WalkSeen>,
+    /// A commit that has had no answer.
+    pub(super) unanswered: Mutex<Option<Unanswered>>,
     /// One for each request that may be in flight, held until its page is written: so much a crash may cost.
     pub slots: tokio::sync::Semaphore,
 }

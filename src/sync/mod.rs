@@ -7,6 +7,7 @@ mod directory;
 pub mod finish;
 pub mod gauges;
 mod links;
+mod lost;
 mod managers;
 pub mod open;
 pub mod page;

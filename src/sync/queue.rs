@@ -132,6 +132,11 @@ impl Queue {
         self.news.notify_waiters();
     }
 
+    /// As at the beginning: nobody has a list in hand any more.
+    pub async fn clear(&self) {
+        *self.state.lock().await = State::default();
+    }
+
     /// The frontier has changed beside what is held.
     pub async fn forget(&self) {
         self.state.lock().await.forget();

@@ -80,6 +80,7 @@ pub async fn run<V: Synced>(
         accept_retire: wanted.accept_retire,
         gauges,
         walk: Mutex::default(),
+        unanswered: Mutex::default(),
         slots: Semaphore::new(usize::try_from(source.concurrency).unwrap_or(1)),
     };
     let run = async {
@@ -94,7 +95,7 @@ impl<V: Synced> Context<V> {
     /// Works while the lease is renewed. When either ends, so does the other.
     async fn work_under_lease(&self, concurrency: u32, inner: &CancellationToken) -> Result<Outcome, Interrupted> {
         let work = async {
-            let ended = self.work(concurrency).await;
+            let ended = self.work_on(concurrency).await;
             inner.cancel();
             ended
         };
@@ -103,7 +104,8 @@ impl<V: Synced> Context<V> {
         ended.or_else(|why| kept.and(Err(why)))
     }
 
-    async fn work(&self, concurrency: u32) -> Result<Outcome, Interrupted> {
+    /// From what the store holds to the end of the walk.
+    pub(super) async fn work(&self, concurrency: u32) -> Result<Outcome, Interrupted> {
         quota::foresee(self).await?;
         self.recall().await?;
         roots::resolve(self).await?;

@@ -48,16 +48,17 @@ impl<V: Synced> Writing<'_, V> {
     pub async fn commit(mut self, counters: Counters) -> Result<(), Interrupted> {
         let context = self.context;
         let calls = context.caller.take_counters();
-        let committed = match self.count(calls, counters).await {
-            Ok(()) => {
-                failpoint::pass(Moment::Counted);
-                self.step.commit().await.map_err(Interrupted::from)
+        let steps = match self.count(calls, counters).await {
+            Ok(steps) => steps,
+            Err(why) => {
+                context.caller.put_back(calls);
+                return Err(why);
             }
-            Err(lost) => Err(lost),
         };
-        if committed.is_err() {
-            context.caller.put_back(calls);
-            return committed;
+        failpoint::pass(Moment::Counted);
+        if let Err(error) = self.step.commit().await {
+            context.is_unanswered(steps - 1, calls);
+            return Err(error.into());
         }
         failpoint::pass(Moment::Committed);
         if self.is_frontier_changed {
@@ -68,11 +69,11 @@ impl<V: Synced> Writing<'_, V> {
         Ok(())
     }
 
-    async fn count(&mut self, calls: Counters, counters: Counters) -> Result<(), Interrupted> {
+    /// Gives how many steps the run has made with this one.
+    async fn count(&mut self, calls: Counters, counters: Counters) -> Result<i64, Interrupted> {
         let mut all = Counters { write_ms: millis(self.begun.elapsed()), ..counters };
         all += calls;
-        let is_open = run::count(&mut self.step.conn(), &self.context.open, &all).await?;
-        if is_open { Ok(()) } else { Err(Interrupted::LeaseLost) }
+        run::count(&mut self.step.conn(), &self.context.open, &all).await?.ok_or(Interrupted::LeaseLost)
     }
 
     /// The same, and closes the run. `why`: what a person must see, and when it may go on.
@@ -134,6 +135,8 @@ impl<V: Synced> Context<V> {
         let now = run::clock(&mut step.conn()).await?;
         failpoint::pass(Moment::WriteBegun);
         let at = At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now };
-        Ok(Writing { context: self, step, at, queued: Vec::new(), is_frontier_changed: false, begun, one })
+        let mut w = Writing { context: self, step, at, queued: Vec::new(), is_frontier_changed: false, begun, one };
+        w.answer().await?;
+        Ok(w)
     }
 }

@@ -6,8 +6,9 @@ use std::{
     str::FromStr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use sqlx::postgres::PgConnectOptions;
@@ -31,7 +32,29 @@ pub struct Gate {
 struct Way {
     made: AtomicU64,
     frozen_below: AtomicU64,
+    commits: AtomicU64,
+    /// Of so many commits one has no answer; 0: all have.
+    lost_one_in: AtomicU64,
 }
+
+impl Way {
+    fn is_frozen(&self, number: u64) -> bool {
+        number < self.frozen_below.load(Ordering::SeqCst)
+    }
+
+    /// Where what the client sends is a commit that is to have no answer: whether it happens.
+    fn loses(&self, sent: &[u8]) -> Option<bool> {
+        let one_in = self.lost_one_in.load(Ordering::SeqCst);
+        if one_in == 0 || !sent.windows(6).any(|word| word == b"COMMIT") {
+            return None;
+        }
+        let commits = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
+        commits.is_multiple_of(one_in).then(|| (commits / one_in).is_multiple_of(2))
+    }
+}
+
+/// A server has executed a commit within this time.
+const EXECUTED_WITHIN: Duration = Duration::from_millis(30);
 
 impl Gate {
     /// Opens one in front of the database at this URL.
@@ -52,6 +75,16 @@ impl Gate {
     /// From now on the connections that there are hear nothing more, and nobody tells them. New ones work.
     pub fn freeze(&self) {
         self.way.frozen_below.store(self.way.made.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// From now on one in so many commits has no answer, and its connection ends. Every other one of these happens.
+    pub fn lose_commits(&self, one_in: u64) {
+        self.way.lost_one_in.store(one_in, Ordering::SeqCst);
+    }
+
+    /// Commits so far, since they are lost.
+    pub fn commits(&self) -> u64 {
+        self.way.commits.load(Ordering::SeqCst)
     }
 
     /// Ends all connections and lets in no others.
@@ -98,23 +131,39 @@ async fn join(client: TcpStream, database: &PgConnectOptions, number: u64, way: 
 /// When one side ends, so does the other.
 async fn pumps(client: TcpStream, server: impl AsyncRead + AsyncWrite, number: u64, way: &Way) {
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), tokio::io::split(server));
+    let is_lost = AtomicBool::new(false);
+    let loses = |sent: &[u8]| {
+        let lost = way.loses(sent);
+        is_lost.fetch_or(lost.is_some(), Ordering::SeqCst);
+        lost
+    };
     tokio::select! {
-        () = pump(from_client, to_server, number, way) => {}
-        () = pump(from_server, to_client, number, way) => {}
+        () = pump(from_client, to_server, || way.is_frozen(number), loses) => {}
+        () = pump(from_server, to_client, || way.is_frozen(number) || is_lost.load(Ordering::SeqCst), |_| None) => {}
     }
 }
 
-async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, number: u64, way: &Way) {
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    is_deaf: impl Fn() -> bool,
+    loses: impl Fn(&[u8]) -> Option<bool>,
+) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        if number < way.frozen_below.load(Ordering::SeqCst) {
+        if is_deaf() {
             std::future::pending::<()>().await;
         }
-        if to.write_all(&bytes[..read]).await.is_err() {
+        let lost = loses(&bytes[..read]);
+        if lost == Some(false) || to.write_all(&bytes[..read]).await.is_err() {
+            return;
+        }
+        if lost.is_some() {
+            tokio::time::sleep(EXECUTED_WITHIN).await;
             return;
         }
     }
-    if number < way.frozen_below.load(Ordering::SeqCst) {
+    if is_deaf() {
         std::future::pending::<()>().await;
     }
 }
