@@ -1,6 +1,8 @@
 //! Moments between a permit and its commit at which a test kills the process. Only a build for tests has them: there the crate
 //! `fail` has its feature `failpoints`; without it every moment compiles to nothing.
 
+use std::time::Duration;
+
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -48,6 +50,25 @@ pub enum Moment {
 pub fn pass(moment: Moment) {
     fail::fail_point!(moment.as_ref(), |_| die());
     let _ = moment;
+}
+
+/// Never goes on, where a test has asked for that.
+pub async fn hang() {
+    if is_armed("hang") {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn is_armed(point: &str) -> bool {
+    fail::fail_point!(point, |_| true);
+    let _ = point;
+    false
+}
+
+/// How long something is waited for: as usual, but where a test has less time.
+pub fn patience(usual: Duration) -> Duration {
+    fail::fail_point!("patience", |seconds| seconds.and_then(|text| text.parse().ok()).map_or(usual, Duration::from_secs));
+    usual
 }
 
 /// Arms the moments that the variable `FAILPOINTS` names, as long as the value lives.

@@ -1,7 +1,10 @@
 //! The timetable: when each source is due. The only one that knows tokio-cron-scheduler, which only ever gets
 //! one-shot jobs: its own cron jobs freeze a zone's offset and are an hour off after a change to or from DST.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
@@ -53,6 +56,12 @@ impl Timetable {
         self.entries.iter().filter_map(|entry| entry.next).min()
     }
 
+    /// The source that has been due for longer than that, though each firing sets the next one.
+    pub fn overdue(&self, now: DateTime<Utc>, for_longer_than: TimeDelta) -> Option<&str> {
+        let entry = self.entries.iter().find(|entry| entry.next.is_some_and(|next| now - next > for_longer_than))?;
+        Some(&entry.source)
+    }
+
     /// When a source is due next.
     pub fn next_of(&self, source: &str) -> Option<DateTime<Utc>> {
         self.entries.iter().find(|entry| entry.source == source)?.next
@@ -72,11 +81,13 @@ pub fn firings(schedule: &Schedule, from: DateTime<Utc>, until: DateTime<Utc>) -
 }
 
 /// Fires until the stop: calls `fire` with each source that is due.
-pub async fn run(mut timetable: Timetable, stop: CancellationToken, mut fire: impl FnMut(&str)) -> Result<(), JobSchedulerError> {
+pub async fn run(timetable: &Mutex<Timetable>, stop: CancellationToken, mut fire: impl FnMut(&str)) -> Result<(), JobSchedulerError> {
+    let open = || timetable.lock().unwrap_or_else(PoisonError::into_inner);
     let (tick, mut ticks) = mpsc::channel::<()>(1);
     let mut scheduler = JobScheduler::new().await?;
     scheduler.start().await?;
-    while let Some(next) = timetable.next() {
+    loop {
+        let Some(next) = open().next() else { break };
         let tick = tick.clone();
         let alarm = Job::new_one_shot_async(until(next), move |_, _| {
             let tick = tick.clone();
@@ -90,7 +101,8 @@ pub async fn run(mut timetable: Timetable, stop: CancellationToken, mut fire: im
             _ = ticks.recv() => {}
             () = stop.cancelled() => break,
         }
-        for source in timetable.due(clock::now()) {
+        let due = open().due(clock::now());
+        for source in due {
             fire(&source);
         }
     }

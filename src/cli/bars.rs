@@ -48,7 +48,7 @@ fn line(progress: &Gauges, elapsed: Duration) -> String {
     let (calls, pages, rows) = (Gauges::read(calls), Gauges::read(pages), Gauges::read(rows));
     let seconds = elapsed.as_secs_f64().max(0.001);
     let waited = Duration::from_millis(Gauges::read(&progress.waited_ms));
-    let waiting = if progress.is_waiting.load(std::sync::atomic::Ordering::Relaxed) { ", waiting for the budget" } else { "" };
+    let waiting = if progress.is_waiting() { ", waiting for the budget" } else { "" };
     format!(
         "{pages} pages, {rows} rows, {:.0} rows/s, {:.1} calls/s, waited {:.0} s{waiting}",
         rows as f64 / seconds,

@@ -1,8 +1,13 @@
 //! `hiersync daemon`: runs the schedules, for systemd.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -17,8 +22,9 @@ use crate::{
         Config, Source,
         secrets::{self, Secrets},
     },
+    failpoint,
     lifecycle::{self, Crew, Hangups, Systemd},
-    model::run::Trigger,
+    model::run::{Daemon, Live, Trigger},
     runner::Runner,
     schedule::{self, Timetable},
     store::report::{self, RunRow},
@@ -28,6 +34,12 @@ use crate::{
 
 /// Runs get so long to close when a stop is asked for: with the database's own end it stays within 10 s.
 const CLOSE_WITHIN: Duration = Duration::from_secs(6);
+
+/// A run that has done nothing for so long is stuck. The longest statement of a walk's end gets 15 min for its answer.
+const STANDSTILL: Duration = Duration::from_secs(20 * 60);
+
+/// A firing that is late by so much shows that the timetable stands still: it looks at the clock every minute.
+const OVERDUE: TimeDelta = TimeDelta::minutes(3);
 
 /// Systemd's status line is renewed this often.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
@@ -136,29 +148,64 @@ async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Res
         Some(listen) => Some((listen, web::bind(listen).await.map_err(|error| Failure::new(Exit::Unavailable, error))?)),
         None => None,
     };
-    let runner = Runner::start(app, &sources, stop, crew);
+    let watch = Watch { runner: Runner::start(app, &sources, stop, crew), timetable: Arc::default() };
     if let Some((listen, listener)) = listener {
-        let seen = runner.clone();
-        crew.spawn(web::serve(listener, app.pool.clone(), move || seen.live(), stop.clone()));
+        let seen = watch.clone();
+        crew.spawn(web::serve(listener, app.pool.clone(), move || seen.look(), stop.clone()));
         info!(listen, "the status page is up");
     }
-    let timetable = timetable(app, &sources, &runner).await?;
-    let fire = runner.clone();
-    let ticking = stop.clone();
-    let ticks = schedule::run(timetable, ticking, |source| fire.trigger(source, Trigger::Schedule));
+    let runner = &watch.runner;
+    *watch.timetable() = timetable(app, &sources, runner).await?;
+    let ticks = schedule::run(&watch.timetable, stop.clone(), |source| runner.trigger(source, Trigger::Schedule));
     Systemd::ready();
     info!(sources = sources.len(), "ready");
-    let (ticked, ()) = tokio::join!(async { ticks.await.inspect_err(|_| stop.cancel()) }, live(stop, &runner));
+    let (ticked, ()) = tokio::join!(async { ticks.await.inspect_err(|_| stop.cancel()) }, live(stop, &watch));
     // Without a timetable the daemon is no daemon: systemd starts another.
     ticked.map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("the timetable failed")))
 }
 
-/// Tells systemd that we live, until the stop.
-async fn live(stop: &CancellationToken, runner: &Runner) {
+/// Looks after the daemon itself.
+#[derive(Clone)]
+struct Watch {
+    runner: Runner,
+    timetable: Arc<Mutex<Timetable>>,
+}
+
+impl Watch {
+    fn timetable(&self) -> MutexGuard<'_, Timetable> {
+        self.timetable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it knows of itself.
+    fn look(&self) -> Daemon {
+        let timetable = self.timetable();
+        let due = |live: Live| Live { next_due: timetable.next_of(&live.source), ..live };
+        let sources: Vec<Live> = self.runner.live().into_iter().map(due).collect();
+        let ails = ails(&sources, timetable.overdue(clock::now(), OVERDUE), failpoint::patience(STANDSTILL));
+        Daemon { sources, ails }
+    }
+}
+
+/// Why the daemon cannot do its work: a run that stands still, or a timetable that no longer fires.
+fn ails(sources: &[Live], overdue: Option<&str>, patience: Duration) -> Option<String> {
+    let stuck = sources.iter().find(|live| live.standstill.is_some_and(|standstill| standstill > patience));
+    let stuck = stuck.map(|live| format!("the run of source {} has done nothing for {} s", live.source, patience.as_secs()));
+    stuck.or_else(|| overdue.map(|source| format!("the timetable does not fire: source {source} is overdue")))
+}
+
+/// Tells systemd that we live, until the stop. A daemon that lives and does not do its work is not fed: systemd starts another.
+async fn live(stop: &CancellationToken, watch: &Watch) {
     let every = Systemd::alive_every().unwrap_or(TOLD_EVERY).min(TOLD_EVERY);
+    let mut told = None;
     loop {
-        Systemd::alive();
-        Systemd::status(&runner.status());
+        let ails = watch.look().ails;
+        match &ails {
+            None => Systemd::alive(),
+            Some(why) if told.as_ref() != Some(why) => error!(why, "the watchdog is not told that all is well"),
+            Some(_) => {}
+        }
+        Systemd::status(ails.as_deref().unwrap_or(&watch.runner.status()));
+        told = ails;
         tokio::select! {
             () = tokio::time::sleep(every) => {}
             () = stop.cancelled() => return,
@@ -201,6 +248,24 @@ fn was_cut_short(last: &[RunRow]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{model::run::State, sync::gauges::Gauges};
+
+    #[test]
+    fn a_run_that_stands_still_ails_and_one_that_waits_for_the_budget_does_not() {
+        let gauges = Gauges::default();
+        let live = |standstill| Live { source: "sales".into(), state: State::Running, has_lease: true, standstill, next_due: None };
+        let patience = Duration::from_secs(60);
+        assert_eq!(ails(&[live(None), live(Some(patience))], None, patience), None);
+        let stuck = ails(&[live(Some(patience * 2))], None, patience).expect("it is stuck");
+        assert!(stuck.contains("source sales has done nothing for 60 s"), "{stuck}");
+        assert!(ails(&[], Some("sales"), patience).expect("it is overdue").contains("sales is overdue"));
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(gauges.standstill() > Duration::ZERO);
+        let waiting = gauges.wait();
+        assert_eq!(gauges.standstill(), Duration::ZERO);
+        drop(waiting);
+        assert!(!gauges.is_waiting());
+    }
 
     #[test]
     fn a_firing_without_a_run_after_it_was_missed() {

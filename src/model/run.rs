@@ -1,5 +1,9 @@
 //! A run and how it ended, in the words of the tables.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
 /// Who asked for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr)]
 #[strum(serialize_all = "snake_case")]
@@ -66,8 +70,39 @@ pub struct Counters {
 pub struct Live {
     /// The source.
     pub source: String,
+    /// In one word.
+    pub state: State,
+    /// A run of this process holds its lease.
+    pub has_lease: bool,
+    /// How long its run has done nothing; none while it has no run.
+    pub standstill: Option<Duration>,
+    /// When its schedule fires next.
+    pub next_due: Option<DateTime<Utc>>,
+}
+
+/// What the daemon does for a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum State {
+    /// Nothing, until it is due.
+    Idle,
     /// A run is in progress.
-    pub is_running: bool,
-    /// The last run failed because something was not available, and is tried again.
-    pub is_retrying: bool,
+    Running,
+    /// Another process has a run in progress, and is looked after.
+    Standby,
+    /// The budget is spent: its walk goes on later.
+    Resting,
+    /// The last run failed because something was not available, and is tried again soon.
+    Retrying,
+    /// It cannot run before something is changed: a secret, the config.
+    Refused,
+}
+
+/// What a daemon knows of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Daemon {
+    /// Its sources.
+    pub sources: Vec<Live>,
+    /// Why it cannot do its work, though it lives.
+    pub ails: Option<String>,
 }

@@ -5,7 +5,11 @@
 //! query says otherwise, and sends an unnamed one in two message groups, which only a transaction keeps together.
 //! Each answer is awaited for a while only: a server that went without a word would be waited for for ever.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
 use sqlx::{
@@ -23,7 +27,15 @@ pub(super) const OF_ALL: Duration = Duration::from_secs(15 * 60);
 /// Gives up on what the database does not answer in time.
 pub(super) async fn within<T>(time: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let late = || Error::Io(io::Error::new(io::ErrorKind::TimedOut, format!("the database gave no answer within {} s", time.as_secs())));
-    tokio::time::timeout(time, answer).await.unwrap_or_else(|_| Err(late()))
+    let answered = tokio::time::timeout(time, answer).await.unwrap_or_else(|_| Err(late()));
+    answered.inspect_err(|_| _ = ERRORS.fetch_add(1, Ordering::Relaxed))
+}
+
+static ERRORS: AtomicU64 = AtomicU64::new(0);
+
+/// Answers that were errors, or did not come.
+pub(super) fn errors() -> u64 {
+    ERRORS.load(Ordering::Relaxed)
 }
 
 /// A connection within a transaction.

@@ -92,6 +92,15 @@ pub async fn count(conn: &mut Conn<'_>, run: &OpenRun, by: &Counters) -> sqlx::R
     .await
 }
 
+/// What a transaction was to add to the run's row, when its commit has had no answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Unanswered {
+    /// The run's steps before.
+    pub steps: i64,
+    /// What was to be added.
+    pub calls: Counters,
+}
+
 /// How many steps the run has made.
 pub async fn steps(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<i64> {
     sqlx::query_scalar!("select steps from hiersync.sync_run where source_id = $1 and run_id = $2", run.lease.source_id, run.run_id)

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::conn::{Conn, OF_A_PAGE, OF_ALL, within};
+use super::conn::{self, Conn, OF_A_PAGE, OF_ALL, within};
 
 /// Begins a transaction that the server ends when we fall silent in it: a process that froze, or whose machine has gone
 /// without a word, would keep its locks for hours. To compile a statement takes longer than to run any of ours. Set anew each
@@ -40,6 +40,11 @@ async fn begin_with(pool: &PgPool, time: Duration, begin: AssertSqlSafe<String>)
         Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool).await.unwrap_or(sqlx::Error::PoolTimedOut)),
         Err(error) => Err(error),
     }
+}
+
+/// How often the database has failed this process, or given no answer.
+pub fn errors() -> u64 {
+    conn::errors()
 }
 
 /// Whether only the session was lost: another one may do what this one could not. By SQLSTATE: connections (08), a server that shuts down

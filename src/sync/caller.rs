@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 use super::{
     Interrupted,
     gauges::Gauges,
+    halt::Halt,
     retry::{self, ATTEMPTS, Next, PATIENCE, Tried},
     terms::Terms,
 };
@@ -31,9 +32,6 @@ use crate::{
     vendor_api::{Vendor, error::VendorError},
 };
 
-/// Time that a request under way gets when a stop is asked for.
-const GRACE: Duration = Duration::from_secs(4);
-
 /// Time that a call gets by which it is only found out whether the vendor answers at all: a sync whose vendor has gone down still
 /// ends within a minute.
 const LIGHT: Duration = Duration::from_secs(6);
@@ -46,10 +44,8 @@ pub struct Caller<V> {
     /// The vendor.
     pub vendor: V,
     purse: Arc<Purse<PgLedger>>,
-    /// Ends the run.
-    stop: CancellationToken,
-    /// Ends what is under way, after which the run may go on.
-    round: Mutex<CancellationToken>,
+    /// What ends them before.
+    pub halt: Halt,
     gauges: Arc<Gauges>,
     timeout: Duration,
     shortest_window: Duration,
@@ -58,7 +54,6 @@ pub struct Caller<V> {
     refusals: AtomicU32,
     paused_at: Mutex<Option<Instant>>,
     successes: AtomicU64,
-    is_waiting: AtomicBool,
     counters: Mutex<Counters>,
 }
 
@@ -80,8 +75,7 @@ impl<V: Vendor> Caller<V> {
         Self {
             vendor,
             purse,
-            round: Mutex::new(stop.child_token()),
-            stop,
+            halt: Halt::of(stop),
             gauges,
             timeout: terms.timeout,
             shortest_window: terms.shortest_window,
@@ -90,7 +84,6 @@ impl<V: Vendor> Caller<V> {
             refusals: AtomicU32::new(0),
             paused_at: Mutex::new(None),
             successes: AtomicU64::new(0),
-            is_waiting: AtomicBool::new(false),
             counters: Mutex::new(Counters::default()),
         }
     }
@@ -157,7 +150,7 @@ impl<V: Vendor> Caller<V> {
         Gauges::add(&self.gauges.calls, 1);
         let begun = clock::instant();
         tried.sent_at = Some(begun);
-        let result = self.unless_stopped(request(within)).await;
+        let result = self.halt.unless_stopped(request(within)).await;
         failpoint::pass(Moment::Answered);
         drop(permit);
         failpoint::pass(Moment::CallEnded);
@@ -168,6 +161,7 @@ impl<V: Vendor> Caller<V> {
             counters.fetch_ms += millis(took);
         });
         tried.took += took;
+        self.gauges.progress();
         if let Some(Ok(_)) = &result {
             self.successes.fetch_add(1, Ordering::Relaxed);
             self.refusals.store(0, Ordering::Relaxed);
@@ -190,7 +184,7 @@ impl<V: Vendor> Caller<V> {
         match next {
             Next::Again(wait) => {
                 tried.took += wait;
-                self.nap(wait).await
+                if self.halt.nap(wait).await { Ok(()) } else { Err(CallError::Run(Interrupted::Stopped)) }
             }
             Next::Pause(wait) => self.pause(wait, &error).await,
             Next::PauseAndEnd(wait) => {
@@ -227,22 +221,16 @@ impl<V: Vendor> Caller<V> {
     }
 
     async fn permit(&self) -> Result<Permit, CallError> {
-        let stop = self.round();
+        let stop = self.halt.round();
         if stop.is_cancelled() || !self.may_call() {
             return Err(CallError::Run(Interrupted::Stopped));
         }
-        let begun = clock::instant();
-        // Of calls that wait at once only one is counted: the run waits once.
-        let is_first = !self.is_waiting.swap(true, Ordering::Relaxed);
-        self.gauges.is_waiting.store(true, Ordering::Relaxed);
+        let waiting = self.gauges.wait();
         let permit = self.purse.permit(budget::PATIENCE, &stop).await;
-        if is_first {
-            let waited = millis(begun.elapsed());
-            self.count(|counters| counters.wait_ms += waited);
-            Gauges::add(&self.gauges.waited_ms, waited.unsigned_abs());
-            self.is_waiting.store(false, Ordering::Relaxed);
-            self.gauges.is_waiting.store(false, Ordering::Relaxed);
-        }
+        let waited = millis(waiting.counts());
+        self.count(|counters| counters.wait_ms += waited);
+        Gauges::add(&self.gauges.waited_ms, waited.unsigned_abs());
+        drop(waiting);
         permit.map_err(|none| {
             CallError::Run(match none {
                 NoPermit::Spent(wait) => Interrupted::Throttled { why: wait.why, resume_at: Some(wait.until) },
@@ -261,27 +249,6 @@ impl<V: Vendor> Caller<V> {
     fn give_call_back(&self) {
         if let Some(left) = &self.calls_left {
             left.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// The request's result; `None` when a stop was asked for and it did not end in time.
-    async fn unless_stopped<T>(&self, request: impl Future<Output = T>) -> Option<T> {
-        let stop = self.round();
-        let stopped = async {
-            stop.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            result = request => Some(result),
-            () = stopped => None,
-        }
-    }
-
-    async fn nap(&self, wait: Duration) -> Result<(), CallError> {
-        let stop = self.round();
-        tokio::select! {
-            () = tokio::time::sleep(wait) => Ok(()),
-            () = stop.cancelled() => Err(CallError::Run(Interrupted::Stopped)),
         }
     }
 
@@ -306,28 +273,14 @@ impl<V: Vendor> Caller<V> {
         self.count(|own| *own += counters);
     }
 
-    fn round(&self) -> CancellationToken {
-        self.round.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Makes what is under way end at the next page.
     pub fn stop(&self) {
-        self.round().cancel();
+        self.halt.round().cancel();
     }
 
     /// Is what is under way to end?
     pub fn is_stopped(&self) -> bool {
-        self.round().is_cancelled()
-    }
-
-    /// Is the run to end?
-    pub fn is_run_stopped(&self) -> bool {
-        self.stop.is_cancelled()
-    }
-
-    /// Calls again after a stop that was not the run's.
-    pub fn begin_round(&self) {
-        *self.round.lock().unwrap_or_else(PoisonError::into_inner) = self.stop.child_token();
+        self.halt.round().is_cancelled()
     }
 
     /// Gives unused permits back.

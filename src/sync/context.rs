@@ -8,7 +8,6 @@ use super::{
     Interrupted,
     caller::{CallError, Caller},
     gauges::Gauges,
-    lost::Unanswered,
     queue::Queue,
 };
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
     model::reach::Reach,
     store::{
         mirror::Mirrored,
-        run::{self, OpenRun},
+        run::{self, OpenRun, Unanswered},
         session::Session,
         source,
     },

@@ -72,6 +72,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     let mut is_complete = unread == 0 && !finding::any_of(&mut w.step.conn(), &context.open, &words(About::List)).await?;
     let (mut counters, unknown) = managers::place(&mut w, unread == 0).await?;
     is_complete &= unknown.is_none();
+    context.gauges.progress();
     finding::open(&mut w.step.conn(), w.at, unknown.as_slice()).await?;
     // Where single rows cannot be read, the others are taken in all the same.
     let is_readable = unread == 1 && finding::any_of(&mut w.step.conn(), &context.open, &["list_unreadable"]).await?;
@@ -89,6 +90,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         counters.retired = i64::try_from(gone.nodes.len()).unwrap_or(i64::MAX);
         write_gone(&mut w, gone).await?;
         failpoint::pass(Moment::Retired);
+        context.gauges.progress();
     }
     tell_oddities(&mut w).await?;
     if reach != Reach::Direct {

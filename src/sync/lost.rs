@@ -15,7 +15,7 @@ use crate::{
     clock,
     model::run::{Counters, Outcome},
     store::{
-        run,
+        run::{self, Unanswered},
         session::{self, Session},
     },
     text::chain,
@@ -29,14 +29,6 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Sessions that are lost in a row, with nothing taken in between.
 const IN_A_ROW: u32 = 3;
-
-/// What a transaction was to add to the run's row, when its commit has had no answer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Unanswered {
-    /// The run's steps before.
-    steps: i64,
-    calls: Counters,
-}
 
 impl<V: Synced> Context<V> {
     /// Works to the end of the walk, whatever sessions are lost.
@@ -59,7 +51,7 @@ impl<V: Synced> Context<V> {
                 None => return Err(lost),
             }
             self.queue.clear().await;
-            self.caller.begin_round();
+            self.caller.halt.begin_round();
         }
     }
 
@@ -70,13 +62,13 @@ impl<V: Synced> Context<V> {
             _ => false,
         };
         // A dry run's work is in the one transaction that went with its session.
-        is_lost && matches!(self.session, Session::Lasting(_)) && !self.caller.is_run_stopped()
+        is_lost && matches!(self.session, Session::Lasting(_)) && !self.caller.halt.is_final()
     }
 
     /// Waits for another session, and asks it how the run has ended. `None`: the database is away.
     async fn another_session(&self) -> Option<Option<String>> {
         let began = clock::instant();
-        while began.elapsed() < ANOTHER_WITHIN && !self.caller.is_run_stopped() {
+        while began.elapsed() < ANOTHER_WITHIN && !self.caller.halt.is_final() {
             let ended = async {
                 let mut step = self.session.begin().await?;
                 let ended = run::outcome(&mut step.conn(), &self.open).await?;

@@ -6,6 +6,7 @@ pub mod context;
 mod directory;
 pub mod finish;
 pub mod gauges;
+pub mod halt;
 mod links;
 mod lost;
 mod managers;

@@ -1,6 +1,6 @@
 //! One run, from the lease to the closed row.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +67,7 @@ pub async fn run<V: Synced>(
 ) -> Result<Report, NoRun> {
     let session = if wanted.dry_run { Session::dry(&shared.pool).await? } else { Session::Lasting(shared.pool.clone()) };
     let open = open::open(shared, source, &session, &vendor.shape(), wanted.trigger, stop).await?;
+    gauges.has_lease.store(true, Ordering::Relaxed);
     // Of the highest level, so that whatever is logged says whose it is.
     let span = error_span!("run", source = source.name, run = open.run_id, walk = open.walk_id);
     let inner = stop.child_token();

@@ -61,6 +61,7 @@ impl<V: Synced> Writing<'_, V> {
             return Err(error.into());
         }
         failpoint::pass(Moment::Committed);
+        context.gauges.progress();
         if self.is_frontier_changed {
             context.queue.forget().await;
         }
@@ -134,6 +135,7 @@ impl<V: Synced> Context<V> {
         let mut step = self.session.begin().await?;
         let now = run::clock(&mut step.conn()).await?;
         failpoint::pass(Moment::WriteBegun);
+        failpoint::hang().await;
         let at = At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now };
         let mut w = Writing { context: self, step, at, queued: Vec::new(), is_frontier_changed: false, begun, one };
         w.answer().await?;

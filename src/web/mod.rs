@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    model::run::Live,
+    model::run::Daemon,
     store::{figures, report, session},
     text::chain,
 };
@@ -47,14 +47,14 @@ pub async fn bind(listen: &str) -> Result<TcpListener, BindError> {
 #[derive(Clone)]
 struct Seen {
     pool: PgPool,
-    live: Arc<dyn Fn() -> Vec<Live> + Send + Sync>,
+    daemon: Arc<dyn Fn() -> Daemon + Send + Sync>,
 }
 
 /// Serves until the stop.
-pub async fn serve(listener: TcpListener, pool: PgPool, live: impl Fn() -> Vec<Live> + Send + Sync + 'static, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, pool: PgPool, daemon: impl Fn() -> Daemon + Send + Sync + 'static, stop: CancellationToken) {
     let pages = Router::new().route("/", get(status)).route("/metrics", get(numbers));
     let checks = Router::new().route("/healthz", get(healthz)).route("/livez", get(async || "ok\n"));
-    let routes = pages.merge(checks).with_state(Seen { pool, live: Arc::new(live) });
+    let routes = pages.merge(checks).with_state(Seen { pool, daemon: Arc::new(daemon) });
     let served = axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await }).await;
     if let Err(error) = served {
         warn!(error = %error, "the status page failed");
@@ -74,7 +74,7 @@ async fn status(State(Seen { pool, .. }): State<Seen>) -> Response {
 }
 
 /// What is known without the database is told without it, too: an alarm must not go silent with what it is about.
-async fn numbers(State(Seen { pool, live }): State<Seen>) -> Response {
+async fn numbers(State(Seen { pool, daemon }): State<Seen>) -> Response {
     let read = async {
         let mut step = session::begin(&pool).await?;
         let conn = &mut step.conn();
@@ -83,15 +83,19 @@ async fn numbers(State(Seen { pool, live }): State<Seen>) -> Response {
     // A database that is slow is not away.
     let (stored, writes) = tokio::join!(in_time(read), in_time(write(&pool)));
     let stored = stored.inspect_err(|error| warn!(error = chain(error), "the database's numbers cannot be read")).ok();
-    let mut text = metrics::live(&live(), writes.is_ok());
+    let sources = daemon().sources;
+    let mut text = metrics::live(&sources, writes.is_ok(), session::errors());
     if let Some((health, totals)) = stored {
-        text.push_str(&metrics::render(&health, &totals));
+        text.push_str(&metrics::render(&sources, &health, &totals));
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// Well is who can write.
-async fn healthz(State(Seen { pool, .. }): State<Seen>) -> Response {
+/// Well is who can write, and does its work.
+async fn healthz(State(Seen { pool, daemon }): State<Seen>) -> Response {
+    if let Some(why) = daemon().ails {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
+    }
     match in_time(write(&pool)).await {
         Ok(()) => "ok\n".into_response(),
         Err(error) => unavailable(&error),

@@ -213,6 +213,46 @@ async fn systemd_is_told_of_readiness_life_and_the_end() {
     assert_eq!(said.iter().filter(|line| *line == "READY=1").count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_stands_still_is_not_told_as_alive() {
+    let vendor = capillary(60).await;
+    let (case, _, _pool) = customers(&vendor, &format!("{RARELY}\npage_size = 4\nconcurrency = 1")).await;
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&place).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    // A page's transaction does not go on.
+    let points = "hang=9*off->return;patience=return(2)";
+    let program = with_page(&case, port).with("NOTIFY_SOCKET", place.to_str().unwrap()).with("WATCHDOG_USEC", "400000");
+    let program = program.with("FAILPOINTS", points);
+    let daemon = Running::start(&program, &["daemon"]);
+    // Read all the time: a socket that is full stops whoever writes to it.
+    let mut said: Vec<String> = Vec::new();
+    let hear = |said: &mut Vec<String>| {
+        let mut buffer = [0; 4096];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            said.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
+        }
+    };
+    let ails = |said: &[String]| said.iter().filter(|line| line.contains("customers has done nothing for 2 s")).count();
+    until("it is told to be stuck", seconds(20), async || {
+        hear(&mut said);
+        ails(&said) >= 4
+    })
+    .await;
+    let first = said.iter().position(|line| line.contains("has done nothing")).unwrap();
+    let alive = |said: &[String]| said.iter().filter(|line| *line == "WATCHDOG=1").count();
+    assert!(alive(&said[..first]) > 2 && alive(&said[first..]) == 0, "{said:?}");
+    assert!(daemon.err().contains("the watchdog is not told that all is well"), "{}", daemon.err());
+    let (status, why) = get(port, "/healthz").await.unwrap();
+    assert!(status == 503 && why.contains("the run of source customers has done nothing"), "{status}: {why}");
+    assert_eq!(get(port, "/livez").await.unwrap().0, 200);
+    let (_, text) = get(port, "/metrics").await.unwrap();
+    assert!(parsed(&text)["hiersync_standstill_seconds{source=\"customers\"}"] > 2.0, "{text}");
+    daemon.kill().await;
+}
+
 // The status page.
 
 fn with_page(case: &Case, port: u16) -> Program {
@@ -244,6 +284,12 @@ async fn the_page_shows_sources_runs_and_numbers() {
     let series = parsed(&text);
     assert_eq!((series["hiersync_up"], series["hiersync_database_up"], series["hiersync_running{source=\"customers\"}"]), (1.0, 1.0, 0.0));
     assert_eq!(get(port, "/livez").await.unwrap(), (200, "ok\n".to_owned()));
+    for (name, value) in [("standby", 0.0), ("refused", 0.0), ("lease_held", 0.0)] {
+        assert_eq!(series[&format!("hiersync_{name}{{source=\"customers\"}}")], value, "{name}");
+    }
+    assert!(series["hiersync_next_due_timestamp_seconds{source=\"customers\"}"] > 1.7e9);
+    assert!(series["hiersync_last_complete_timestamp_seconds{source=\"customers\"}"] > 1.7e9);
+    assert_eq!(series["hiersync_database_errors_total"], 0.0);
     assert_eq!(series["hiersync_live_nodes{source=\"customers\"}"], 11.0);
     assert_eq!(series["hiersync_runs_total{source=\"customers\",outcome=\"complete\"}"], 1.0);
     assert_eq!(series["hiersync_requests_total{source=\"customers\",outcome=\"complete\"}"] as usize, vendor.door().calls());

@@ -104,7 +104,7 @@ const OWNERS: &[(&str, &[&str], &str)] = &[
     ("fail::", &["failpoint.rs"], "moments at which tests kill are in failpoint.rs"),
     ("axum::", &["web/", "simulator/"], "HTTP is served in web/, and by the simulator"),
     ("tracing_subscriber::", &["telemetry.rs"], "logs are set up in telemetry.rs"),
-    ("anyhow::", &["cli/", "runner.rs"], "an error that may be branched on is an enum; only cli/ and runner.rs tell"),
+    ("anyhow::", &["cli/"], "an error that may be branched on is an enum; only cli/ tells"),
     ("println!", &["cli/"], "stdout carries the results of cli/"),
     ("print!", &["cli/"], "stdout carries the results of cli/"),
     ("eprintln!", &["cli/", "embedded/supervisor.rs"], "write a log line, or return an error"),
@@ -121,13 +121,13 @@ const RUNS: &[&str] = &[".execute(", ".execute_many(", ".fetch(", ".fetch_many("
 const BEGINS: &[&str] = &["store/conn.rs", "store/connect.rs", "store/session.rs"];
 
 /// Rooms that must not tell the vendors apart: adding one does not open them.
-const BLIND: &[&str] = &["budget/", "walk/", "sync/", "runner.rs", "schedule.rs", "lifecycle.rs", "web/", "embedded/"];
+const BLIND: &[&str] = &["budget/", "walk/", "sync/", "runner/", "schedule.rs", "lifecycle.rs", "web/", "embedded/"];
 const VENDORS: &[&str] = &["capillary", "leadsquared"];
 
 /// Lines of code of a file, tests not counted.
 const LONGEST_FILE: usize = 260;
 /// Files that are longer, and may only become shorter.
-const LONG_FILES: &[(&str, usize)] = &[("sync/caller.rs", 325)];
+const LONG_FILES: &[(&str, usize)] = &[("sync/caller.rs", 300)];
 
 /// Folders below `src/`.
 const DEEPEST: usize = 2;

@@ -1,6 +1,8 @@
 //! The daemon's runs: one at a time per source, a trigger that comes meanwhile is kept once, a walk that the budget
 //! interrupted goes on when the budget allows.
 
+mod doing;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -12,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::doing::Doing;
 use crate::{
     app::{App, SourceError},
     clock,
@@ -47,21 +50,6 @@ pub struct Runner {
     doing: Arc<Mutex<HashMap<String, Doing>>>,
 }
 
-/// What a source's runner is doing.
-#[derive(Debug, Clone)]
-pub enum Doing {
-    /// Nothing.
-    Idle,
-    /// A run.
-    Running(Arc<Gauges>),
-    /// Waiting for the budget to go on with a walk.
-    Resting(DateTime<Utc>),
-    /// Waiting for what was not available.
-    Retrying(DateTime<Utc>),
-    /// Waiting for other credentials.
-    Barred,
-}
-
 impl Runner {
     /// A runner with a task for each source.
     pub fn start(app: &Arc<App>, sources: &[Source], stop: &CancellationToken, crew: &mut Crew) -> Self {
@@ -87,7 +75,7 @@ impl Runner {
     /// One line of what everybody does.
     pub fn status(&self) -> String {
         let doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut lines: Vec<String> = doing.iter().map(|(source, doing)| format!("{source}: {}", told(doing))).collect();
+        let mut lines: Vec<String> = doing.iter().map(|(source, doing)| format!("{source}: {}", doing.told())).collect();
         lines.sort();
         if lines.is_empty() { "idle".into() } else { lines.join("; ") }
     }
@@ -95,24 +83,9 @@ impl Runner {
     /// What it does for each source at this moment.
     pub fn live(&self) -> Vec<Live> {
         let doing = self.doing.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = |(source, doing): (&String, &Doing)| Live {
-            source: source.clone(),
-            is_running: matches!(doing, Doing::Running(_)),
-            is_retrying: matches!(doing, Doing::Retrying(_)),
-        };
-        let mut all: Vec<Live> = doing.iter().map(live).collect();
+        let mut all: Vec<Live> = doing.iter().map(|(source, doing)| doing.live(source)).collect();
         all.sort_by(|a, b| a.source.cmp(&b.source));
         all
-    }
-}
-
-fn told(doing: &Doing) -> String {
-    match doing {
-        Doing::Idle => "idle".into(),
-        Doing::Running(progress) => format!("{} pages, {} rows", Gauges::read(&progress.pages), Gauges::read(&progress.rows)),
-        Doing::Barred => "the credentials are refused".into(),
-        Doing::Retrying(at) => format!("not available, tried again at {}", at.format("%H:%M:%S UTC")),
-        Doing::Resting(until) => format!("budget spent, goes on at {}", until.format("%H:%M:%S UTC")),
     }
 }
 
@@ -151,8 +124,9 @@ impl One {
                 After::Barred => {
                     let todo = "the credentials are refused: it is not tried again until a secret changes, the daemon is restarted, or a day is over";
                     error!(source = self.source.name, "{todo}");
-                    (Doing::Barred, None)
+                    (Doing::Refused("the credentials are refused"), None)
                 }
+                After::Refused => (Doing::Refused("it could not be begun: the log says why"), None),
                 After::Resume(at) => (Doing::Resting(at), Some(at)),
                 After::Retry => {
                     let at = (clock::now() + back_off(failures, fastrand::f64())).trunc_subsecs(0);
@@ -179,7 +153,7 @@ impl One {
             if let Some(why) = no_run {
                 let may_pass = matches!(why, SourceError::NoRun(NoRun::Database(_)) | SourceError::Database(_) | SourceError::Embedded(_));
                 error!(source = self.source.name, error = chain(&why), "no run");
-                return if may_pass { After::Retry } else { After::Nothing };
+                return if may_pass { After::Retry } else { After::Refused };
             }
             if !self.others_still_run().await {
                 return if is_retry { After::Retry } else { After::Nothing };
@@ -189,7 +163,8 @@ impl One {
 
     /// Waits a while. `false`: whoever had the source has brought its run to an end, or we are to stop.
     async fn others_still_run(&self) -> bool {
-        info!(source = self.source.name, "somebody else is syncing it");
+        self.tell(Doing::Standby);
+        info!(source = self.source.name, "another process is syncing it");
         tokio::select! {
             () = tokio::time::sleep(LOOK_AFTER_OTHERS) => {}
             () = self.stop.cancelled() => return false,
@@ -220,6 +195,8 @@ enum After {
     Retry,
     /// It is not tried again with these credentials.
     Barred,
+    /// It could not be begun, and waiting does not help.
+    Refused,
 }
 
 fn after(report: &Report) -> After {
