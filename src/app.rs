@@ -44,6 +44,8 @@ pub struct App {
     pub secrets: Secrets,
     /// The database.
     pub pool: PgPool,
+    /// It can only be read, which does for some verbs.
+    pub is_read_only: bool,
     shared: OnceCell<Shared>,
     embedded: Option<Embedded>,
     purses: Mutex<HashMap<String, Arc<Purse<PgLedger>>>>,
@@ -100,6 +102,18 @@ impl App {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: Config, secrets: Secrets, supervisor: PathBuf) -> Result<Self, OpenError> {
+        Self::open_for(config, secrets, supervisor, true).await
+    }
+
+    /// The same for who only reads: a hot standby will do.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_to_read(config: Config, secrets: Secrets, supervisor: PathBuf) -> Result<Self, OpenError> {
+        Self::open_for(config, secrets, supervisor, false).await
+    }
+
+    async fn open_for(config: Config, secrets: Secrets, supervisor: PathBuf, writes: bool) -> Result<Self, OpenError> {
         let password = secrets.optional(secrets::DATABASE_PASSWORD)?;
         let (embedded, url) = match &config.database.url {
             Some(url) => (None, url.to_string()),
@@ -109,8 +123,13 @@ impl App {
             }
         };
         let password = if embedded.is_some() { None } else { password };
-        let pool = connect::open(&url, password.as_ref(), config.database.max_connections).await?;
-        Ok(Self { config, secrets, pool, shared: OnceCell::new(), embedded, purses: Mutex::default() })
+        let (password, connections) = (password.as_ref(), config.database.max_connections);
+        let (pool, is_read_only) = if writes {
+            (connect::open(&url, password, connections).await?, false)
+        } else {
+            connect::open_to_read(&url, password, connections).await?
+        };
+        Ok(Self { config, secrets, pool, is_read_only, shared: OnceCell::new(), embedded, purses: Mutex::default() })
     }
 
     /// Runs a source once. There is no other way to run one.

@@ -125,14 +125,14 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Demo(args) => demo::run(args).await,
         Verb::Init(args) => init(&args),
         Verb::Check(args) => check::run(&args, load(file)?).await,
-        Verb::Plan(args) => plan::run(&args, open(file).await?).await,
+        Verb::Plan(args) => plan::run(&args, open_to_read(file).await?).await,
         Verb::Sync(args) => sync::run(&args, file).await,
         Verb::Daemon => daemon::run(file).await,
-        Verb::Status(args) => show::status(&args, open(file).await?).await,
-        Verb::Runs(args) => show::runs(&args, open(file).await?).await,
-        Verb::Changes(args) => show::changes(&args, open(file).await?).await,
-        Verb::Findings(args) => show::findings(&args, open(file).await?).await,
-        Verb::Tree(args) => tree::run(&args, open(file).await?).await,
+        Verb::Status(args) => show::status(&args, open_to_read(file).await?).await,
+        Verb::Runs(args) => show::runs(&args, open_to_read(file).await?).await,
+        Verb::Changes(args) => show::changes(&args, open_to_read(file).await?).await,
+        Verb::Findings(args) => show::findings(&args, open_to_read(file).await?).await,
+        Verb::Tree(args) => tree::run(&args, open_to_read(file).await?).await,
         Verb::Url => show::url(&load(file)?),
         Verb::Completions { shell } => Ok(completions(shell)),
         Verb::EmbeddedSupervisor { .. } => Ok(Exit::Usage),
@@ -142,6 +142,11 @@ async fn run(args: Args) -> Result<Exit, Failure> {
 fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
     let path = locate::find(file).map_err(|error| Failure::new(Exit::Config, error))?;
     read::load(&path).map_err(|error| Failure::new(Exit::Config, error))
+}
+
+/// For verbs that only read.
+async fn open_to_read(file: Option<&std::path::Path>) -> Result<App, Failure> {
+    App::open_to_read(load(file)?, Secrets::from_env(), own_program()?).await.map_err(Failure::from)
 }
 
 async fn open(file: Option<&std::path::Path>) -> Result<App, Failure> {

@@ -76,10 +76,14 @@ pub struct FindingsArgs {
 pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     let health = report::health(&mut app.begin().await?.conn()).await?;
     let budgets = figures::budgets(&mut app.begin().await?.conn()).await?;
+    let is_read_only = app.is_read_only;
     app.close().await;
     if args.json {
-        println!("{}", json!({ "sources": health, "budgets": budgets }));
+        println!("{}", json!({ "sources": health, "budgets": budgets, "database_is_read_only": is_read_only }));
         return Ok(Exit::Complete);
+    }
+    if is_read_only {
+        println!("the database is a hot standby, or this role's sessions are read-only: it can be read here; syncs need the primary\n");
     }
     let mut sources = table(&["source", "vendor", "live nodes", "complete", "last run", "outcome", "findings", "note"]);
     for row in &health {

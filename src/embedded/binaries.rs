@@ -24,7 +24,7 @@ struct Installed {
 }
 
 /// The folder with `postgres` and `initdb` that fits the data: `configured`, else the newest installed.
-pub(super) fn find(configured: Option<&Path>, pgdata: &Path) -> Result<PathBuf, EmbeddedError> {
+pub fn find(configured: Option<&Path>, pgdata: &Path) -> Result<PathBuf, EmbeddedError> {
     let wanted = fs::read_to_string(pgdata.join("PG_VERSION")).ok().and_then(|text| major(&text));
     let installed = match configured {
         Some(folder) => vec![check(folder)?],

@@ -36,6 +36,21 @@ pub enum ConnectError {
         #[source]
         source: sqlx::Error,
     },
+    /// It can only be read.
+    #[error(
+        "the database at {place} can only be read: it is a hot standby, or this role's sessions are read-only; name the primary in \
+         [database].url, or promote this server"
+    )]
+    ReadOnly {
+        /// Host and database, without credentials.
+        place: String,
+    },
+    /// A standby holds another schema.
+    #[error("the standby at {place} does not hold the schema of this version: let this version reach the primary first")]
+    OtherSchema {
+        /// Host and database, without credentials.
+        place: String,
+    },
     /// The schema could not be brought up to date.
     #[error("cannot bring the schema `hiersync` up to date in the database at {place}")]
     Migrate {
@@ -54,10 +69,30 @@ pub enum ConnectError {
 pub async fn open(url: &str, password: Option<&SecretString>, max_connections: u32) -> Result<PgPool, ConnectError> {
     let options = options(url, password)?;
     let place = place(&options);
-    // A pool tries again until its time is up, and then does not say why: one connection by itself does.
-    reach(&options).await.map_err(|source| ConnectError::Unreachable { place: place.clone(), source })?;
-    let pool = pool(max_connections).connect_lazy_with(options.clone());
-    migrate(&pool, &options).await.map_err(|source| ConnectError::Migrate { place, source })?;
+    if reach(&options, &place).await? {
+        return Err(ConnectError::ReadOnly { place });
+    }
+    writing(&options, place, max_connections).await
+}
+
+/// The same for who only reads: a hot standby will do. `true`: it can only be read.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn open_to_read(url: &str, password: Option<&SecretString>, max_connections: u32) -> Result<(PgPool, bool), ConnectError> {
+    let options = options(url, password)?;
+    let place = place(&options);
+    if !reach(&options, &place).await? {
+        return Ok((writing(&options, place, max_connections).await?, false));
+    }
+    let pool = sized(max_connections).connect_lazy_with(options);
+    if is_current(&pool, &sqlx::migrate!()).await { Ok((pool, true)) } else { Err(ConnectError::OtherSchema { place }) }
+}
+
+async fn writing(options: &PgConnectOptions, place: String, max_connections: u32) -> Result<PgPool, ConnectError> {
+    let all = sized(max_connections).before_acquire(|connection, _| Box::pin(is_usable(connection)));
+    let pool = all.after_release(|connection, _| Box::pin(is_usable(connection))).connect_lazy_with(options.clone());
+    migrate(&pool, options).await.map_err(|source| ConnectError::Migrate { place, source })?;
     Ok(pool)
 }
 
@@ -70,28 +105,34 @@ fn options(url: &str, password: Option<&SecretString>) -> Result<PgConnectOption
     })
 }
 
-async fn reach(options: &PgConnectOptions) -> sqlx::Result<()> {
+/// Connects once, and says whether it can only be read. A pool tries again until its time is up, and then does not say why: one
+/// connection by itself does.
+async fn reach(options: &PgConnectOptions, place: &str) -> Result<bool, ConnectError> {
+    reached(options).await.map_err(|source| ConnectError::Unreachable { place: place.to_owned(), source })
+}
+
+async fn reached(options: &PgConnectOptions) -> sqlx::Result<bool> {
     if options.get_socket().is_none() {
         // sqlx tries a refused connection again and again: this one tells at once.
         let address = (options.get_host().to_owned(), options.get_port());
         tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     }
-    match tokio::time::timeout(PATIENCE, options.connect()).await {
-        Ok(connected) => connected?.close().await,
-        Err(_) => Err(sqlx::Error::PoolTimedOut),
-    }
+    let connected = tokio::time::timeout(PATIENCE, options.connect()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    let mut connection = connected?;
+    let is_read_only = !is_usable(&mut connection).await?;
+    connection.close().await?;
+    Ok(is_read_only)
 }
 
 /// A connection that does not answer, or is to a server that has become a standby, is thrown away: before it is used, and when it is
 /// given back, where it may be one whose answer never came.
-fn pool(max_connections: u32) -> PgPoolOptions {
-    let all = PgPoolOptions::new().max_connections(max_connections.max(2)).acquire_timeout(PATIENCE).test_before_acquire(false);
-    all.before_acquire(|connection, _| Box::pin(is_usable(connection))).after_release(|connection, _| Box::pin(is_usable(connection)))
-}
-
-async fn is_usable(connection: &mut PgConnection) -> sqlx::Result<bool> {
+pub(super) async fn is_usable(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let asked = within(USABLE_WITHIN, sqlx::raw_sql("show transaction_read_only").fetch_one(connection)).await?;
     Ok(asked.get::<&str, _>(0) == "off")
+}
+
+fn sized(max_connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(max_connections.max(2)).acquire_timeout(PATIENCE).test_before_acquire(false)
 }
 
 fn place(options: &PgConnectOptions) -> String {

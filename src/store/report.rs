@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::conn::Conn;
+use super::{conn::Conn, session};
 
 /// One row of `source_health`.
 #[derive(Debug, Clone, Serialize)]
@@ -105,8 +105,15 @@ pub struct ChangeRow {
     pub seen_at: DateTime<Utc>,
 }
 
-/// Writes as little as can be written: a standby and a session that is read-only refuse it.
+/// Writes as little as can be written.
+///
+/// # Errors
+/// On a hot standby, and in a session that is read-only, too.
 pub async fn write(conn: &mut Conn<'_>) -> sqlx::Result<()> {
+    let mode = sqlx::query_scalar!(r#"select current_setting('transaction_read_only') as "mode!""#).fetch_one(&mut *conn).await?;
+    if mode == "on" {
+        return Err(session::read_only());
+    }
     sqlx::query_scalar!("select pg_current_xact_id()::text").fetch_one(conn).await.map(drop)
 }
 

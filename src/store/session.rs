@@ -1,11 +1,14 @@
 //! Transactions. A dry run lives in one transaction that is never committed; its steps are savepoints.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::conn::{self, Conn, OF_A_PAGE, OF_ALL, within};
+use super::{
+    conn::{self, Conn, OF_A_PAGE, OF_ALL, within},
+    connect::is_usable,
+};
 
 /// Begins a transaction that the server ends when we fall silent in it: a process that froze, or whose machine has gone
 /// without a word, would keep its locks for hours. To compile a statement takes longer than to run any of ours. Set anew each
@@ -37,7 +40,7 @@ async fn begin_with(pool: &PgPool, time: Duration, begin: AssertSqlSafe<String>)
     match within(time, pool.begin_with(begin)).await {
         Ok(transaction) => Ok(Step::Lasting(transaction, OF_A_PAGE)),
         // The pool tries again until its time is up, and does not say why it had to.
-        Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool).await.unwrap_or(sqlx::Error::PoolTimedOut)),
+        Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool, ASKED_WHY).await),
         Err(error) => Err(error),
     }
 }
@@ -61,9 +64,20 @@ pub fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-/// What the server says to a further connection; `None`: it would give one.
-async fn why_none(pool: &PgPool) -> Option<sqlx::Error> {
-    within(ASKED_WHY, pool.connect_options().connect()).await.err()
+/// Why the pool gives no connection: what the server says to a further one within this time.
+pub async fn why_none(pool: &PgPool, time: Duration) -> sqlx::Error {
+    let asked = async { is_usable(&mut pool.connect_options().connect().await?).await };
+    match within(time, asked).await {
+        Ok(true) => sqlx::Error::PoolTimedOut,
+        Ok(false) => read_only(),
+        Err(error) => error,
+    }
+}
+
+/// The error of a database that can only be read.
+pub(super) fn read_only() -> sqlx::Error {
+    let say = "the database can only be read: it has become a hot standby, or this role's sessions are read-only";
+    sqlx::Error::Io(io::Error::other(say))
 }
 
 /// Where a run's transactions come from.

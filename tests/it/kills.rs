@@ -67,11 +67,9 @@ impl Mirror {
         Self { program: Program::of(&case), pool: case.pool().await, case }
     }
 
-    /// Whether the walk that is being brought forward is over.
-    async fn is_complete(&self) -> bool {
-        let last =
-            "select count(*) from hiersync.sync_run where run_id = (select max(run_id) from hiersync.sync_run) and outcome = 'complete'";
-        count(&self.pool, last).await == 1
+    /// Walks that are complete.
+    async fn walks(&self) -> i64 {
+        count(&self.pool, "select count(*) from hiersync.sync_run where outcome = 'complete'").await
     }
 
     /// A sync in which this fault is to happen. `None`: it was killed.
@@ -148,8 +146,8 @@ impl Pair {
         // What the one has asked for must not count for the other.
         tokio::time::sleep(self.limit.map_or(Duration::ZERO, |limit| limit.window)).await;
         door.clear_log();
+        let before = self.killed.walks().await;
         let mut kills = 0;
-        let mut is_over = false;
         for &fault in faults {
             let ended = self.killed.killed(door, fault, rng).await;
             tally.asked(fault, ended.is_none());
@@ -157,14 +155,11 @@ impl Pair {
             if let Some(ended) = ended {
                 assert_eq!(ended.code, 0, "{fault:?}: {ended:?}");
             }
-            is_over = self.killed.is_complete().await;
-            if is_over {
-                break;
+            if self.killed.walks().await > before {
+                return self.faults(door, calls, kills).await;
             }
         }
-        if !is_over {
-            self.killed.complete().await;
-        }
+        self.killed.complete().await;
         self.faults(door, calls, kills).await
     }
 
@@ -211,7 +206,7 @@ async fn every_moment<P: Play>(vendor: &Simulation<P>, case: impl AsyncFn(Case) 
         }
         let ended = crate::harness::program::run(command).await;
         assert_eq!(ended.code, -1, "{moment:?} is not come to: {ended:?}");
-        assert_eq!(pair.killed.is_complete().await, moment == Moment::Closed, "after {moment:?}");
+        assert_eq!(pair.killed.walks().await, i64::from(moment == Moment::Closed), "after {moment:?}");
     }
     let kills = Moment::iter().count();
     let faults = pair.faults(vendor.door(), calls, kills).await;

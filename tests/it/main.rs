@@ -8,6 +8,7 @@ mod comparing;
 mod crash;
 mod daemon;
 mod documented;
+mod failover;
 mod harness;
 mod history;
 mod hostile;

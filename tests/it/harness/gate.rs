@@ -24,6 +24,7 @@ pub struct Gate {
     /// Leads through it.
     pub url: String,
     is_open: watch::Sender<bool>,
+    target: watch::Sender<PgConnectOptions>,
     way: Arc<Way>,
 }
 
@@ -68,8 +69,14 @@ impl Gate {
         url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
         let (is_open, opened) = watch::channel(true);
         let way = Arc::new(Way::default());
-        tokio::spawn(serve(listener, options, opened, Arc::clone(&way)));
-        Self { url: url.into(), is_open, way }
+        let (target, led_to) = watch::channel(options);
+        tokio::spawn(serve(listener, led_to, opened, Arc::clone(&way)));
+        Self { url: url.into(), is_open, target, way }
+    }
+
+    /// Leads new connections to this database; those that there are stay where they are.
+    pub fn lead_to(&self, database: &str) {
+        self.target.send(database.parse().unwrap()).unwrap();
     }
 
     /// From now on the connections that there are hear nothing more, and nobody tells them. New ones work.
@@ -98,11 +105,11 @@ impl Gate {
     }
 }
 
-async fn serve(listener: TcpListener, database: PgConnectOptions, opened: watch::Receiver<bool>, way: Arc<Way>) {
+async fn serve(listener: TcpListener, database: watch::Receiver<PgConnectOptions>, opened: watch::Receiver<bool>, way: Arc<Way>) {
     while let Ok((client, _)) = listener.accept().await {
         if *opened.borrow() {
             let number = way.made.fetch_add(1, Ordering::SeqCst);
-            let (mut opened, way, database) = (opened.clone(), Arc::clone(&way), database.clone());
+            let (mut opened, way, database) = (opened.clone(), Arc::clone(&way), database.borrow().clone());
             tokio::spawn(async move {
                 tokio::select! {
                     () = join(client, &database, number, &way) => {}

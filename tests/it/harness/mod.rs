@@ -6,6 +6,7 @@ pub mod pooler;
 pub mod postgres;
 pub mod program;
 pub mod running;
+pub mod server;
 pub mod tables;
 pub mod until;
 pub mod vendors;

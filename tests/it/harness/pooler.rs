@@ -8,13 +8,15 @@ use std::{
     process::{Command, Stdio},
 };
 
-use nix::unistd::{User, geteuid};
 use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use tokio::process::Child;
 use url::Url;
 
-use super::until::{seconds, until};
+use super::{
+    server::stand_in,
+    until::{seconds, until},
+};
 
 /// Connections to the server, for all processes together.
 pub const SERVER_CONNECTIONS: u32 = 2;
@@ -39,9 +41,8 @@ impl Pooler {
         let mut command = Command::new(program());
         command.arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
         let mut command = tokio::process::Command::from(command);
-        if geteuid().is_root() {
-            // It refuses root. The server runs as the same user, to whom alone its socket is open.
-            let user = ["postgres", "nobody"].iter().find_map(|name| User::from_name(name).unwrap()).expect("a user to stand in for root");
+        // It refuses root. The server runs as the same user, to whom alone its socket is open.
+        if let Some(user) = stand_in() {
             chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
