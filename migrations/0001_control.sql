@@ -44,6 +44,15 @@ comment on column hiersync_internal.process.pid is 'Process id there.';
 comment on column hiersync_internal.process.start_ticks is 'When the kernel started it, in clock ticks since boot: a reused pid differs here.';
 comment on column hiersync_internal.process.started_at is 'When it first wrote.';
 
+-- The daemons that live, which share the sources among them. Not logged: each says so again every few seconds.
+create unlogged table hiersync_internal.daemon (
+    process_id bigint primary key,
+    until timestamptz not null
+) with (fillfactor = 50);
+comment on table hiersync_internal.daemon is 'The daemons that live: they share the sources.';
+comment on column hiersync_internal.daemon.process_id is 'The daemon''s process.';
+comment on column hiersync_internal.daemon.until is 'It is taken to live until then, by the database''s clock; renewed every few seconds.';
+
 -- Who may write a source's tables. A taker raises the epoch and closes the open run, so that the old holder's
 -- next transaction finds no open run and stops.
 create table hiersync_internal.lease (

@@ -28,7 +28,8 @@ use crate::{
         gauges::Gauges,
         open::Shared,
         report::{NoRun, Report},
-        run::{self, Wanted},
+        run,
+        wanted::Wanted,
     },
     vendor_api::{capillary, error::VendorError, leadsquared},
 };
@@ -86,6 +87,13 @@ pub enum SourceError {
     /// The budget's ledger cannot be opened.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
+}
+
+impl SourceError {
+    /// Waiting may help.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::NoRun(NoRun::Database(_)) | Self::Database(_) | Self::Embedded(_))
+    }
 }
 
 /// A vendor's client, for those who only need its calls.
@@ -159,6 +167,11 @@ impl App {
     /// Begins a transaction, which must end before the application closes.
     pub async fn begin(&self) -> sqlx::Result<Step> {
         session::begin(&self.pool).await
+    }
+
+    /// This process as the database knows it.
+    pub async fn process_id(&self) -> sqlx::Result<i64> {
+        Ok(self.shared().await?.process_id)
     }
 
     /// The database, and who we are there: written down when it first matters.

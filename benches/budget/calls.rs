@@ -10,7 +10,7 @@ use hiersync::{
         capillary::{CapillarySim, make::Flavour, settings::CapillarySettings, world::CapillaryWorld},
         shape::Shape,
     },
-    sync::{gauges::Gauges, run::Wanted},
+    sync::{gauges::Gauges, wanted::Wanted},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +57,7 @@ async fn walk(name: &str, shape: &Shape) {
     let (mut calls, mut rows, mut wal) = (Vec::new(), 0, 0);
     for _ in 0..2 {
         let (before, written) = (vendor.door().calls(), lsn(&app).await);
-        let wanted = Wanted { trigger: Trigger::Manual, max_calls: None, dry_run: false, accept_retire: false };
+        let wanted = Wanted::by(Trigger::Manual);
         let report = app.run(&app.config.sources[0], wanted, &CancellationToken::new(), Arc::new(Gauges::default())).await.unwrap();
         assert_eq!(report.outcome, Outcome::Complete, "{report:?}");
         calls.push(vendor.door().calls() - before);

@@ -12,7 +12,7 @@ use hiersync::{
         leadsquared::{LeadSquaredSim, make::Flavour, settings::LeadSquaredSettings, world::LeadSquaredWorld},
         shape::Shape,
     },
-    sync::{gauges::Gauges, run::Wanted},
+    sync::{gauges::Gauges, wanted::Wanted},
     vendor_api::{Ask, Vendor, hierarchy::Hierarchy},
 };
 use tokio_util::sync::CancellationToken;
@@ -89,7 +89,7 @@ fn seen(vendor: &LeadSquaredSim) -> Seen {
 async fn walk(latency: Duration) -> Seen {
     let (vendor, home) = vendor(latency).await;
     let app = home.app().await;
-    let wanted = Wanted { trigger: Trigger::Manual, max_calls: None, dry_run: false, accept_retire: false };
+    let wanted = Wanted::by(Trigger::Manual);
     let begun = clock::instant();
     let report = app.run(&app.config.sources[0], wanted, &CancellationToken::new(), Arc::new(Gauges::default())).await.unwrap();
     let took = begun.elapsed();

@@ -148,7 +148,7 @@ async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Res
         Some(listen) => Some((listen, web::bind(listen).await.map_err(|error| Failure::new(Exit::Unavailable, error))?)),
         None => None,
     };
-    let watch = Watch { runner: Runner::start(app, &sources, stop, crew), timetable: Arc::default() };
+    let watch = Watch { runner: Runner::start(app, &sources, stop, crew).await, timetable: Arc::default() };
     if let Some((listen, listener)) = listener {
         let seen = watch.clone();
         crew.spawn(web::serve(listener, app.pool.clone(), move || seen.look(), stop.clone()));

@@ -59,7 +59,7 @@ impl Exit {
             (Outcome::Complete, _) => Self::Complete,
             (Outcome::Partial, _) => Self::Partial,
             (Outcome::Throttled | Outcome::Stopped | Outcome::Abandoned, _) => Self::Later,
-            (Outcome::Failed, Some(Cause::Unavailable | Cause::Refused)) => Self::Unavailable,
+            (Outcome::Failed, Some(Cause::Unavailable | Cause::Database | Cause::Refused)) => Self::Unavailable,
             (Outcome::Failed, Some(Cause::Credentials)) => Self::Credentials,
             (Outcome::Failed, None) => Self::Fault,
         }
@@ -70,7 +70,7 @@ impl Exit {
         match error {
             SourceError::Secret(_) | SourceError::NoRun(NoRun::OtherVendor { .. }) => Self::Config,
             SourceError::Client(_) => Self::Config,
-            SourceError::NoRun(NoRun::Busy { .. }) => Self::Later,
+            SourceError::NoRun(NoRun::Busy { .. } | NoRun::Begun { .. }) => Self::Later,
             SourceError::Embedded(_) | SourceError::Database(_) | SourceError::NoRun(NoRun::Database(_)) => Self::Unavailable,
         }
     }

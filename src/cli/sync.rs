@@ -16,7 +16,7 @@ use crate::{
     lifecycle::{self, Crew},
     model::run::Trigger,
     store::report::{ChangeRow, RunRow},
-    sync::{report::Report, run::Wanted},
+    sync::{report::Report, wanted::Wanted},
     text,
     text::chain,
 };
@@ -66,7 +66,8 @@ pub async fn run(args: &Args, file: Option<&Path>) -> Result<Exit, Failure> {
 /// `None`: a stop was asked for, and something does not end.
 async fn sync(args: &Args, app: &App, stop: &CancellationToken) -> Result<Option<Exit>, Failure> {
     let sources = chosen(&args.sources, app)?;
-    let wanted = Wanted { trigger: Trigger::Manual, max_calls: args.max_calls, dry_run: args.dry_run, accept_retire: args.accept_retire };
+    let wanted =
+        Wanted { max_calls: args.max_calls, dry_run: args.dry_run, accept_retire: args.accept_retire, ..Wanted::by(Trigger::Manual) };
     let mut bars = Bars::default();
     let runs: Vec<_> = sources.iter().map(|source| (*source, bars.add(&source.name))).collect();
     let runs = runs.into_iter().map(|(source, progress)| app.run(source, wanted, stop, progress));

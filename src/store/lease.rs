@@ -76,12 +76,37 @@ async fn first(conn: &mut Conn<'_>, source_id: i32, process_id: i64) -> sqlx::Re
     Ok(())
 }
 
-/// Locks the row, and says who holds the lease for good.
+/// What becomes of a source that another process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// Its run has ended.
+    Ended,
+    /// Its run is open, and its process is dead or has lost its lease.
+    Orphaned,
+    /// It is held.
+    Held {
+        /// Where its death would be seen at once.
+        is_here: bool,
+    },
+}
+
+/// Looks after a run of another process.
+pub async fn watch(conn: &mut Conn<'_>, source: &str, own: &Identity) -> sqlx::Result<Watched> {
+    let open = sqlx::query_scalar!(
+        "select r.source_id from hiersync.sync_run r join hiersync.source s using (source_id) where s.name = $1 and r.outcome is null",
+        source
+    );
+    let Some(source_id) = open.fetch_optional(&mut *conn).await? else { return Ok(Watched::Ended) };
+    Ok(holder(conn, source_id, own).await?.map_or(Watched::Orphaned, |holder| Watched::Held { is_here: holder.is_here }))
+}
+
+/// Locks the row, and says who holds the lease for good. Of a process that is not known nobody can say that it died.
 async fn holder(conn: &mut Conn<'_>, source_id: i32, own: &Identity) -> sqlx::Result<Option<Holder>> {
     let row = sqlx::query!(
         r#"select p.machine, p.pid, p.start_ticks, l.until as "until!",
                extract(epoch from l.until - clock_timestamp())::float8 as "remaining!"
-           from hiersync_internal.lease l join hiersync_internal.process p using (process_id)
+           from hiersync_internal.lease l
+           join hiersync_internal.process p using (process_id)
            where l.source_id = $1 and l.until > clock_timestamp()
            for update of l"#,
         source_id

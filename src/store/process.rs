@@ -4,7 +4,7 @@ use std::{fs, sync::OnceLock};
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 
-use super::conn::Conn;
+use super::{conn::Conn, lease::LASTS};
 
 /// A process as it can be told apart from all others, past and present.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,12 +71,36 @@ fn start_ticks(pid: i32) -> Option<i64> {
     fields.nth(18)?.parse().ok()
 }
 
+/// Says that this process is a daemon and lives, and gives all of which that is so, in order.
+pub async fn serve(conn: &mut Conn<'_>, process_id: i64) -> sqlx::Result<Vec<i64>> {
+    sqlx::query!(
+        "insert into hiersync_internal.daemon (process_id, until) values ($1, clock_timestamp() + make_interval(secs => $2))
+         on conflict (process_id) do update set until = excluded.until",
+        process_id,
+        LASTS.as_secs_f64()
+    )
+    .execute(&mut *conn)
+    .await?;
+    // For as long as a daemon may be without its database its row keeps its process from being forgotten.
+    sqlx::query!("delete from hiersync_internal.daemon where until < clock_timestamp() - interval '30 days'").execute(&mut *conn).await?;
+    sqlx::query_scalar!("select process_id from hiersync_internal.daemon where until > clock_timestamp() order by process_id")
+        .fetch_all(conn)
+        .await
+}
+
+/// Says that this process is a daemon no more.
+pub async fn leave(conn: &mut Conn<'_>, process_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("delete from hiersync_internal.daemon where process_id = $1", process_id).execute(conn).await?;
+    Ok(())
+}
+
 /// Writes this process down and gives its number.
 pub async fn register(conn: &mut Conn<'_>, own: &Identity) -> sqlx::Result<i64> {
     // Old ones are of no use: what they held has run out.
     sqlx::query!(
         "delete from hiersync_internal.process p where started_at < clock_timestamp() - interval '30 days'
-           and not exists (select 1 from hiersync_internal.lease l where l.process_id = p.process_id)"
+           and not exists (select 1 from hiersync_internal.lease l where l.process_id = p.process_id)
+           and not exists (select 1 from hiersync_internal.daemon d where d.process_id = p.process_id)"
     )
     .execute(&mut *conn)
     .await?;

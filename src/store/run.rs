@@ -1,5 +1,7 @@
 //! Runs and walks: opened, counted, closed. The open run's row is the fence: who finds it closed has lost the lease.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::{conn::Conn, lease::Lease};
@@ -30,6 +32,20 @@ pub async fn abandon(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Option
         source_id
     )
     .fetch_optional(conn)
+    .await
+}
+
+/// Whether a run of the source has begun within this time.
+pub async fn has_begun(conn: &mut Conn<'_>, source_id: i32, within: Duration) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select 1 from hiersync.sync_run
+               where source_id = $1 and trigger <> 'manual' and started_at > clock_timestamp() - make_interval(secs => $2)
+           ) as "has_begun!""#,
+        source_id,
+        within.as_secs_f64()
+    )
+    .fetch_one(conn)
     .await
 }
 

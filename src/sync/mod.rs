@@ -25,6 +25,7 @@ pub mod rows;
 pub mod run;
 mod settle;
 pub mod terms;
+pub mod wanted;
 pub mod writing;
 
 use chrono::{DateTime, Utc};

@@ -6,11 +6,10 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::report::NoRun;
+use super::{report::NoRun, wanted::Wanted};
 use crate::{
     config::Source,
     failpoint::{self, Moment},
-    model::run::Trigger,
     store::{
         lease::{self, Holder},
         process::Identity,
@@ -40,12 +39,12 @@ pub async fn open(
     source: &Source,
     session: &Session,
     shape: &str,
-    trigger: Trigger,
+    wanted: Wanted,
     stop: &CancellationToken,
 ) -> Result<OpenRun, NoRun> {
     let mut seen: Option<Holder> = None;
     loop {
-        let busy = match try_open(shared, source, session, shape, trigger).await? {
+        let busy = match try_open(shared, source, session, shape, wanted).await? {
             Ok(open) => return Ok(open),
             Err(holder) => holder,
         };
@@ -66,7 +65,7 @@ async fn try_open(
     source: &Source,
     session: &Session,
     shape: &str,
-    trigger: Trigger,
+    wanted: Wanted,
 ) -> Result<Result<OpenRun, Option<Holder>>, NoRun> {
     let mut step = session.begin().await?;
     let Some(source_id) = source::id_of(&mut step.conn(), &source.name, source.vendor.word()).await? else {
@@ -79,11 +78,16 @@ async fn try_open(
         Ok(lease) => lease,
         Err(holder) => return Ok(Err(Some(holder))),
     };
+    if let Some(within) = wanted.unless_begun_within
+        && run::has_begun(&mut step.conn(), source_id, within).await?
+    {
+        return Err(NoRun::Begun { name: source.name.clone() });
+    }
     if let Some(run_id) = run::abandon(&mut step.conn(), source_id).await? {
         warn!(source = source.name, run = run_id, "the process of an earlier run died; its walk goes on");
     }
     let walk_id = run::open_walk(&mut step.conn(), source_id, shape).await?;
-    let open = run::open(&mut step.conn(), lease, walk_id, trigger).await?;
+    let open = run::open(&mut step.conn(), lease, walk_id, wanted.trigger).await?;
     failpoint::pass(Moment::RunOpening);
     step.commit().await?;
     failpoint::pass(Moment::RunOpened);

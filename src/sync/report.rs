@@ -26,8 +26,10 @@ pub struct Report {
 /// What a failed run failed of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The vendor or the database is not available: waiting may help.
+    /// The vendor is not available: waiting may help.
     Unavailable,
+    /// The database is not: waiting may help, too.
+    Database,
     /// The vendor answers, and not with what the walk needs: waiting does not help.
     Refused,
     /// The vendor refuses the credentials.
@@ -44,6 +46,12 @@ pub enum NoRun {
         name: String,
         /// Who, where known.
         holder: Option<Holder>,
+    },
+    /// A run of this firing has begun elsewhere, and may be over.
+    #[error("source {name} is synced by another daemon at this firing")]
+    Begun {
+        /// The source.
+        name: String,
     },
     /// The name belonged to another vendor.
     #[error("source {name} was mirrored from another vendor before: give the new source a new name")]
@@ -86,7 +94,8 @@ pub(super) fn verdict(interrupted: &Interrupted) -> (Outcome, Option<Cause>) {
         Interrupted::Vendor(
             VendorError::Rejected(_) | VendorError::TooLarge(_) | VendorError::WrongShape(_) | VendorError::Untrusted(_),
         ) => (Outcome::Failed, Some(Cause::Refused)),
-        Interrupted::Vendor(_) | Interrupted::Database(_) | Interrupted::Ledger(_) => (Outcome::Failed, Some(Cause::Unavailable)),
+        Interrupted::Vendor(_) => (Outcome::Failed, Some(Cause::Unavailable)),
+        Interrupted::Database(_) | Interrupted::Ledger(_) => (Outcome::Failed, Some(Cause::Database)),
         // Whoever took over has closed the run so.
         Interrupted::LeaseLost => (Outcome::Abandoned, None),
     }

@@ -19,13 +19,14 @@ use super::{
     report::{NoRun, Report, verdict, worst},
     roots, settle,
     terms::Terms,
+    wanted::Wanted,
 };
 use crate::{
     budget::purse::Purse,
     config::Source,
     model::{
         reach::Reach,
-        run::{Counters, Outcome, Trigger},
+        run::{Counters, Outcome},
     },
     store::{
         lease,
@@ -38,19 +39,6 @@ use crate::{
 
 /// Changes that a dry run tells of at most.
 const TOLD: i64 = 1000;
-
-/// How a run is wanted.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted {
-    /// Who asked.
-    pub trigger: Trigger,
-    /// `--max-calls`.
-    pub max_calls: Option<u32>,
-    /// `--dry-run`.
-    pub dry_run: bool,
-    /// `--accept-retire`.
-    pub accept_retire: bool,
-}
 
 /// Runs a source once.
 ///
@@ -66,7 +54,7 @@ pub async fn run<V: Synced>(
     gauges: Arc<Gauges>,
 ) -> Result<Report, NoRun> {
     let session = if wanted.dry_run { Session::dry(&shared.pool).await? } else { Session::Lasting(shared.pool.clone()) };
-    let open = open::open(shared, source, &session, &vendor.shape(), wanted.trigger, stop).await?;
+    let open = open::open(shared, source, &session, &vendor.shape(), wanted, stop).await?;
     gauges.has_lease.store(true, Ordering::Relaxed);
     // Of the highest level, so that whatever is logged says whose it is.
     let span = error_span!("run", source = source.name, run = open.run_id, walk = open.walk_id);

@@ -15,7 +15,7 @@ use hiersync::{
         shape::Shape,
     },
     store::report::RunRow,
-    sync::run::Wanted,
+    sync::wanted::Wanted,
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;

@@ -18,7 +18,7 @@ use hiersync::{
         mishap::Mishap,
         shape::Shape,
     },
-    sync::run::Wanted,
+    sync::wanted::Wanted,
 };
 use sqlx::PgPool;
 use uuid::Uuid;

@@ -140,11 +140,13 @@ struct Pair {
 impl Pair {
     /// Brings both through one walk, the second with these faults. Gives what is wrong.
     async fn walk(&self, door: &Door, faults: &[Fault], rng: &mut Rng, tally: &Tally) -> Vec<String> {
+        // What the one has asked for must not count for the other.
+        let apart = || tokio::time::sleep(self.limit.map_or(Duration::ZERO, |limit| limit.window));
+        apart().await;
         door.clear_log();
         self.alone.complete().await;
         let calls = door.calls();
-        // What the one has asked for must not count for the other.
-        tokio::time::sleep(self.limit.map_or(Duration::ZERO, |limit| limit.window)).await;
+        apart().await;
         door.clear_log();
         let before = self.killed.walks().await;
         let mut kills = 0;

@@ -30,6 +30,7 @@ mod readings;
 mod refusals;
 mod runs;
 mod scripts;
+mod sharing;
 mod stamps;
 mod tidy;
 mod tree;

@@ -18,7 +18,7 @@ use hiersync::{
         shape::{Shape, Tree},
     },
     store::{report, session},
-    sync::{gauges::Gauges, report::NoRun, run::Wanted},
+    sync::{gauges::Gauges, report::NoRun, wanted::Wanted},
 };
 use serde_json::Value;
 use sqlx::PgPool;

@@ -19,7 +19,7 @@ use crate::{
     config::read,
     lifecycle::{self, Crew},
     model::run::Trigger,
-    sync::{gauges::Gauges, report::Report, run::Wanted},
+    sync::{gauges::Gauges, report::Report, wanted::Wanted},
 };
 
 /// With `--keep`, the simulated data changes this often.
@@ -78,7 +78,7 @@ async fn show(args: &Args, folder: &Folder, stop: &CancellationToken) -> Result<
 }
 
 async fn sync(app: &App, stop: &CancellationToken) -> Result<Vec<Report>, Failure> {
-    let wanted = Wanted { trigger: Trigger::Manual, max_calls: None, dry_run: false, accept_retire: false };
+    let wanted = Wanted::by(Trigger::Manual);
     let runs = app.config.sources.iter().map(|source| app.run(source, wanted, stop, Arc::new(Gauges::default())));
     let mut reports = Vec::new();
     for ended in futures::future::join_all(runs).await {

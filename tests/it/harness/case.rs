@@ -13,7 +13,7 @@ use hiersync::{
     model::run::{Outcome, Trigger},
     simulator::{capillary::CapillarySim, leadsquared::LeadSquaredSim},
     store::report::RunRow,
-    sync::{gauges::Gauges, report::Report, run::Wanted},
+    sync::{gauges::Gauges, report::Report, wanted::Wanted},
 };
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -169,7 +169,7 @@ impl Case {
 }
 
 /// A plain run by hand.
-pub const WANTED: Wanted = Wanted { trigger: Trigger::Manual, max_calls: None, dry_run: false, accept_retire: false };
+pub const WANTED: Wanted = Wanted::by(Trigger::Manual);
 
 /// A run by hand with at most so many calls.
 pub fn with_calls(max_calls: u32) -> Wanted {

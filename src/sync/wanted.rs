@@ -1,0 +1,27 @@
+//! How a run is asked for.
+
+use std::time::Duration;
+
+use crate::model::run::Trigger;
+
+/// How a run is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Who asked.
+    pub trigger: Trigger,
+    /// `--max-calls`.
+    pub max_calls: Option<u32>,
+    /// `--dry-run`.
+    pub dry_run: bool,
+    /// `--accept-retire`.
+    pub accept_retire: bool,
+    /// No run is wanted if another one has begun within this time.
+    pub unless_begun_within: Option<Duration>,
+}
+
+impl Wanted {
+    /// A whole run, without conditions.
+    pub const fn by(trigger: Trigger) -> Self {
+        Self { trigger, max_calls: None, dry_run: false, accept_retire: false, unless_begun_within: None }
+    }
+}

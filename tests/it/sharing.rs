@@ -1,0 +1,84 @@
+//! Several daemons with one config: they share the sources evenly, serve each firing once, and stand in for one that dies.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgPool;
+
+use crate::harness::{
+    case::Case,
+    program::Program,
+    running::Running,
+    tables::count,
+    until::{millis, seconds, until},
+    vendors::{capillary, capillary_of},
+};
+use hiersync::simulator::{door::Latency, shape::Shape};
+
+const SOURCES: usize = 24;
+
+/// Of the latest firing that all sources have had a run of: runs by process, and how many runs there were.
+async fn shares(pool: &PgPool, since: i64) -> (BTreeMap<i64, i64>, i64) {
+    let runs = "select process_id, count(*) from hiersync.sync_run where run_id > $1 and outcome is not null group by 1";
+    let rows: Vec<(i64, i64)> = sqlx::query_as(runs).bind(since).fetch_all(pool).await.unwrap();
+    let all = rows.iter().map(|(_, runs)| runs).sum();
+    (rows.into_iter().collect(), all)
+}
+
+/// Waits for a moment between two firings, for the next one, and until it is served. Gives the shares of the daemons.
+async fn next_firing(pool: &PgPool) -> Vec<i64> {
+    let second = "select (extract(epoch from clock_timestamp())::bigint % 12)::bigint";
+    until("a firing is over", seconds(30), async || count(pool, second).await == 8).await;
+    let since = count(pool, "select coalesce(max(run_id), 0) from hiersync.sync_run").await;
+    let wanted = i64::try_from(SOURCES).unwrap();
+    until("the next firing is served", seconds(20), async || shares(pool, since).await.1 >= wanted).await;
+    // Who came later has had its time to do it again.
+    until("nobody comes later", seconds(20), async || count(pool, second).await == 8).await;
+    let (shares, all) = shares(pool, since).await;
+    assert_eq!(all, wanted, "each firing is served once: {shares:?}");
+    let mut shares: Vec<i64> = shares.into_values().collect();
+    shares.sort_unstable();
+    shares
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn daemons_share_the_sources_evenly_and_serve_each_firing_once_as_they_come_and_go() {
+    let vendor = capillary_of(&[Shape::list(2)]).await;
+    let keys = "schedule = \"*/12 * * * * *\"";
+    let case = (0..SOURCES).fold(Case::new().await, |case, number| case.customers_of_root(&format!("s{number}"), &vendor, 0, keys));
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    let mut daemons: Vec<Running> = (0..3).map(|_| Running::start(&program, &["daemon"])).collect();
+    let living = "select count(*) from hiersync_internal.daemon where until > clock_timestamp()";
+    until("three are there", seconds(20), async || count(&pool, living).await == 3).await;
+    until("all know of all", seconds(20), async || daemons.iter().all(|daemon| daemon.err().contains("daemons=3 sources=8"))).await;
+    assert_eq!(next_firing(&pool).await, [8, 8, 8]);
+    daemons.pop().unwrap().kill().await;
+    until("its time is over", seconds(20), async || count(&pool, living).await == 2).await;
+    until("all know", seconds(10), async || daemons.iter().all(|daemon| daemon.err().contains("daemons=2 sources=12"))).await;
+    assert_eq!(next_firing(&pool).await, [12, 12]);
+    for daemon in daemons {
+        assert_eq!(daemon.stop("-TERM", seconds(15)).await.0.code, 0);
+    }
+    assert_eq!(count(&pool, living).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_freezes_is_replaced_by_another_within_fifteen_seconds() {
+    let vendor = capillary(150).await;
+    vendor.door().set_latency(Latency::Fixed(millis(60)));
+    // Once a year: within a test it has always fired and never fires.
+    let case = Case::new().await.customers(&vendor, "page_size = 3\nconcurrency = 1\nschedule = \"0 0 1 1 *\"");
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    let first = Running::start(&program, &["daemon"]);
+    until("the walk is under way", seconds(20), async || vendor.door().calls() > 8).await;
+    let second = Running::start(&program, &["daemon"]);
+    second.says("another process is syncing it", seconds(20)).await;
+    first.signal("-STOP");
+    until("another run goes on", seconds(15), async || count(&pool, "select count(*) from hiersync.sync_run").await == 2).await;
+    until("it is complete", seconds(60), async || {
+        count(&pool, "select count(*) from hiersync.sync_run where outcome = 'complete'").await == 1
+    })
+    .await;
+    assert_eq!(count(&pool, "select count(distinct walk_id) from hiersync.sync_run").await, 1);
+    first.kill().await;
+    assert_eq!(second.stop("-TERM", seconds(15)).await.0.code, 0);
+}
