@@ -26,7 +26,7 @@ pub enum Exit {
     Fault,
     /// 75: throttled, stopped, or being synced by someone else.
     Later,
-    /// 77: the vendor refused the credentials.
+    /// 77: the vendor or the database refused the credentials.
     Credentials,
     /// 78: the config is wrong.
     Config,
@@ -104,6 +104,7 @@ impl From<OpenError> for Failure {
             OpenError::Secret(_) | OpenError::Connect(ConnectError::Url(_)) | OpenError::Embedded(EmbeddedError::NotBinaries { .. }) => {
                 Exit::Config
             }
+            OpenError::Connect(refused) if refused.is_refused() => Exit::Credentials,
             OpenError::Embedded(_) | OpenError::Connect(_) | OpenError::Database(_) => Exit::Unavailable,
         };
         Self::new(exit, error)

@@ -62,6 +62,14 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// The server refuses the role or its password: waiting does not help. SQLSTATE class 28.
+    pub fn is_refused(&self) -> bool {
+        let (Self::Unreachable { source, .. } | Self::Migrate { source: MigrateError::Execute(source), .. }) = self else { return false };
+        source.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("28"))
+    }
+}
+
 /// Connects and brings the schema up to date.
 ///
 /// # Errors

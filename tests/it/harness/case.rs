@@ -22,7 +22,7 @@ use super::{postgres, tables};
 
 /// A database and a config.
 pub struct Case {
-    /// The database's URL.
+    /// The database's URL, for those who look into it.
     pub url: String,
     /// The lines below `[database]`.
     database: String,
@@ -33,7 +33,9 @@ pub struct Case {
 impl Case {
     /// A fresh database and no sources.
     pub async fn new() -> Self {
-        Self::at(&postgres::fresh_database().await)
+        let direct = postgres::fresh_database().await;
+        let case = Self::at(&postgres::by_the_pooler(&direct));
+        Self { url: direct, ..case }
     }
 
     /// The database at this URL, whatever is there.

@@ -1,8 +1,9 @@
 //! A Postgres for the tests: `HIERSYNC_TEST_DATABASE_URL`, else a container where there is a Docker engine with an
-//! image, else a private cluster from installed binaries. One server for all tests, one database for each.
+//! image, else a private cluster from installed binaries. One server for all tests, one database for each. `script/servers`
+//! runs tests on each kind.
 
 use std::{
-    os::unix::net::UnixStream,
+    os::unix::{net::UnixStream, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -53,6 +54,13 @@ pub async fn clear(database: &str) {
     let statement = sqlx::AssertSqlSafe(format!("truncate {tables} restart identity"));
     sqlx::raw_sql(statement).execute(&pool).await.unwrap();
     pool.close().await;
+}
+
+/// The program's way to a database: by the pooler at `HIERSYNC_TEST_POOLER_URL`, where there is one. The tests go directly.
+pub fn by_the_pooler(database: &str) -> String {
+    let Ok(pooler) = std::env::var("HIERSYNC_TEST_POOLER_URL") else { return database.to_owned() };
+    let (pooler, database): (Url, Url) = (pooler.parse().unwrap(), database.parse().unwrap());
+    named(&pooler, database.path().trim_start_matches('/')).to_string()
 }
 
 async fn start() -> Server {
@@ -111,10 +119,10 @@ async fn container() -> Result<String, String> {
 /// What a static holds is never dropped: a shell waits for this process to end and removes the container.
 fn remove_at_exit(id: &str) {
     let script = format!("while kill -0 {} 2>/dev/null; do sleep 1; done; docker rm -fv {id}", std::process::id());
-    // It outlives this process, whose children nobody waits for any more.
-    let watcher =
-        Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::mem::forget(watcher);
+    let mut watcher = Command::new("sh");
+    watcher.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // An interruption ends our group. It outlives this process, whose children nobody waits for any more.
+    std::mem::forget(watcher.process_group(0).spawn().unwrap());
 }
 
 /// A cluster of our own, which ends with this process.
