@@ -207,7 +207,7 @@ async fn a_database_that_nobody_serves_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_refuses_the_password_is_unavailable_and_says_so() {
+async fn a_database_that_refuses_the_password_is_refused_credentials_and_says_so() {
     let vendor = capillary(5).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://u@{}/mirror", listener.local_addr().unwrap());
@@ -216,7 +216,7 @@ async fn a_database_that_refuses_the_password_is_unavailable_and_says_so() {
         ended = program.run(&["sync"]) => ended,
         () = refuse_passwords(listener) => unreachable!(),
     };
-    ends(&ended, 69);
+    ends(&ended, 77);
     has(&ended.err, &["password authentication failed", "mirror"]);
     assert!(!ended.err.contains("hunter2"), "{ended:?}");
 }
