@@ -20,6 +20,7 @@ const FILLED: &str = "
 insert into hiersync.source (name, vendor) values ('old', 'capillary');
 insert into hiersync_internal.source_state (source_id) values (1);
 insert into hiersync_internal.process (machine, pid, start_ticks) values ('m', 1, 1);
+insert into hiersync_internal.daemon values (1, now());
 insert into hiersync_internal.lease values (1, 1, 1, now());
 insert into hiersync_internal.walk (source_id, shape, reach, finished_at, verdict) values (1, 's', 'direct', now(), 'complete');
 insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger, finished_at, outcome) values (1, 1, 1, 1, 'manual', now(), 'complete');
