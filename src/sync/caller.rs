@@ -147,6 +147,11 @@ impl<V: Vendor> Caller<V> {
         let within = self.timeout.min(PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1)));
         failpoint::pass(Moment::PermitBought);
         permit.used();
+        // Before it is sent: one that is let go of on its way was a call, too.
+        self.count(|counters| {
+            counters.requests += 1;
+            counters.retried += i64::from(tried.is_repeat);
+        });
         Gauges::add(&self.gauges.calls, 1);
         let begun = clock::instant();
         tried.sent_at = Some(begun);
@@ -155,11 +160,7 @@ impl<V: Vendor> Caller<V> {
         drop(permit);
         failpoint::pass(Moment::CallEnded);
         let took = begun.elapsed();
-        self.count(|counters| {
-            counters.requests += 1;
-            counters.retried += i64::from(tried.is_repeat);
-            counters.fetch_ms += millis(took);
-        });
+        self.count(|counters| counters.fetch_ms += millis(took));
         tried.took += took;
         self.gauges.progress();
         if let Some(Ok(_)) = &result {
