@@ -16,6 +16,9 @@ use crate::{app::App, store::process};
 /// How often a daemon says that it is there. The others believe it for as long as a lease lasts.
 const SAID_EVERY: Duration = Duration::from_secs(3);
 
+/// A daemon that stops has this much time to say so. The others notice by themselves soon after.
+const LEAVES_WITHIN: Duration = Duration::from_secs(1);
+
 /// Whoever is first for a source has this much time before the others try.
 const HEAD_START: Duration = Duration::from_secs(2);
 
@@ -67,11 +70,15 @@ impl Turns {
 
     /// Says that this daemon is there, and looks who else is, until the stop.
     pub async fn keep(&self, app: &App, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            tokio::select! {
-                () = tokio::time::sleep(SAID_EVERY) => self.look(app).await,
-                () = stop.cancelled() => {}
+        let looks = async {
+            loop {
+                tokio::time::sleep(SAID_EVERY).await;
+                self.look(app).await;
             }
+        };
+        tokio::select! {
+            () = looks => {}
+            () = stop.cancelled() => {}
         }
         let left = async {
             let own = app.process_id().await?;
@@ -79,8 +86,11 @@ impl Turns {
             process::leave(&mut step.conn(), own).await?;
             step.commit().await
         };
-        if let Err(error) = left.await {
-            warn!(error = %error, "the other daemons could not be told that this one goes");
+        // It is only a courtesy: a stop is not held up by a database that does not answer.
+        match tokio::time::timeout(LEAVES_WITHIN, left).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(error = %error, "the other daemons could not be told that this one goes"),
+            Err(_) => warn!("the other daemons could not be told in time that this one goes"),
         }
     }
 

@@ -33,8 +33,8 @@ pub(super) async fn within<T>(time: Duration, answer: impl Future<Output = Resul
 
 static ERRORS: AtomicU64 = AtomicU64::new(0);
 
-/// Answers that were errors, or did not come.
-pub(super) fn errors() -> u64 {
+/// How often the database has failed this process, or given no answer.
+pub fn errors() -> u64 {
     ERRORS.load(Ordering::Relaxed)
 }
 

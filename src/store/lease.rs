@@ -100,13 +100,12 @@ pub async fn watch(conn: &mut Conn<'_>, source: &str, own: &Identity) -> sqlx::R
     Ok(holder(conn, source_id, own).await?.map_or(Watched::Orphaned, |holder| Watched::Held { is_here: holder.is_here }))
 }
 
-/// Locks the row, and says who holds the lease for good. Of a process that is not known nobody can say that it died.
+/// Locks the row, and says who holds the lease for good.
 async fn holder(conn: &mut Conn<'_>, source_id: i32, own: &Identity) -> sqlx::Result<Option<Holder>> {
     let row = sqlx::query!(
         r#"select p.machine, p.pid, p.start_ticks, l.until as "until!",
                extract(epoch from l.until - clock_timestamp())::float8 as "remaining!"
-           from hiersync_internal.lease l
-           join hiersync_internal.process p using (process_id)
+           from hiersync_internal.lease l join hiersync_internal.process p using (process_id)
            where l.source_id = $1 and l.until > clock_timestamp()
            for update of l"#,
         source_id

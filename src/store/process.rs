@@ -81,8 +81,6 @@ pub async fn serve(conn: &mut Conn<'_>, process_id: i64) -> sqlx::Result<Vec<i64
     )
     .execute(&mut *conn)
     .await?;
-    // For as long as a daemon may be without its database its row keeps its process from being forgotten.
-    sqlx::query!("delete from hiersync_internal.daemon where until < clock_timestamp() - interval '30 days'").execute(&mut *conn).await?;
     sqlx::query_scalar!("select process_id from hiersync_internal.daemon where until > clock_timestamp() order by process_id")
         .fetch_all(conn)
         .await
@@ -96,7 +94,8 @@ pub async fn leave(conn: &mut Conn<'_>, process_id: i64) -> sqlx::Result<()> {
 
 /// Writes this process down and gives its number.
 pub async fn register(conn: &mut Conn<'_>, own: &Identity) -> sqlx::Result<i64> {
-    // Old ones are of no use: what they held has run out.
+    // Old ones are of no use: what they held has run out. A daemon that lives holds no lease, perhaps, and is of use all the same.
+    sqlx::query!("delete from hiersync_internal.daemon where until < clock_timestamp() - interval '30 days'").execute(&mut *conn).await?;
     sqlx::query!(
         "delete from hiersync_internal.process p where started_at < clock_timestamp() - interval '30 days'
            and not exists (select 1 from hiersync_internal.lease l where l.process_id = p.process_id)

@@ -108,27 +108,34 @@ pub async fn count(conn: &mut Conn<'_>, run: &OpenRun, by: &Counters) -> sqlx::R
     .await
 }
 
-/// What a transaction was to add to the run's row, when its commit has had no answer.
+/// What a transaction is to add to the run's row, while its commit has no answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Unanswered {
     /// The run's steps before.
     pub steps: i64,
-    /// What was to be added.
+    /// What is to be added.
     pub calls: Counters,
 }
 
-/// How many steps the run has made.
-pub async fn steps(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<i64> {
-    sqlx::query_scalar!("select steps from hiersync.sync_run where source_id = $1 and run_id = $2", run.lease.source_id, run.run_id)
-        .fetch_one(conn)
-        .await
+/// How a run stands.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Steps that it has made.
+    pub steps: i64,
+    /// How it has ended, if it has.
+    pub outcome: Option<String>,
 }
 
-/// How the run has ended, if it has.
-pub async fn outcome(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar!("select outcome from hiersync.sync_run where source_id = $1 and run_id = $2", run.lease.source_id, run.run_id)
-        .fetch_one(conn)
-        .await
+/// How the run stands.
+pub async fn standing(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Standing> {
+    sqlx::query_as!(
+        Standing,
+        "select steps, outcome from hiersync.sync_run where source_id = $1 and run_id = $2",
+        run.lease.source_id,
+        run.run_id
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// Closes the run. `false`: somebody else has closed it.

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    conn::{self, Conn, OF_A_PAGE, OF_ALL, within},
+    conn::{Conn, OF_A_PAGE, OF_ALL, within},
     connect::is_usable,
 };
 
@@ -43,11 +43,6 @@ async fn begin_with(pool: &PgPool, time: Duration, begin: AssertSqlSafe<String>)
         Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool, ASKED_WHY).await),
         Err(error) => Err(error),
     }
-}
-
-/// How often the database has failed this process, or given no answer.
-pub fn errors() -> u64 {
-    conn::errors()
 }
 
 /// Whether only the session was lost: another one may do what this one could not. By SQLSTATE: connections (08), a server that shuts down

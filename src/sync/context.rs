@@ -48,7 +48,7 @@ pub struct Context<V> {
     pub gauges: Arc<Gauges>,
     /// What the walk has shown of itself.
     pub(super) walk: Mutex<WalkSeen>,
-    /// A commit that has had no answer.
+    /// A commit that has no answer yet.
     pub(super) unanswered: Mutex<Option<Unanswered>>,
     /// One for each request that may be in flight, held until its page is written: so much a crash may cost.
     pub slots: tokio::sync::Semaphore,

@@ -1,7 +1,10 @@
 //! A session with the database that is lost in mid-run costs that step alone: a step is one transaction, and the next one begins
 //! with what the store holds. The same as a new run would do, but for its row.
 
-use std::{sync::PoisonError, time::Duration};
+use std::{
+    sync::{MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tracing::warn;
 
@@ -13,7 +16,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::run::{Counters, Outcome},
+    model::run::Outcome,
     store::{
         run::{self, Unanswered},
         session::{self, Session},
@@ -71,8 +74,8 @@ impl<V: Synced> Context<V> {
         while began.elapsed() < ANOTHER_WITHIN && !self.caller.halt.is_final() {
             let ended = async {
                 let mut step = self.session.begin().await?;
-                let ended = run::outcome(&mut step.conn(), &self.open).await?;
-                step.commit().await.map(|()| ended)
+                let standing = run::standing(&mut step.conn(), &self.open).await?;
+                step.commit().await.map(|()| standing.outcome)
             };
             match ended.await {
                 Ok(ended) => return Some(ended),
@@ -82,21 +85,30 @@ impl<V: Synced> Context<V> {
         None
     }
 
-    /// A commit has had no answer: it may have happened.
-    pub(super) fn is_unanswered(&self, steps: i64, calls: Counters) {
-        *self.unanswered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Unanswered { steps, calls });
+    /// A commit is to come: whether it happens is open.
+    pub(super) fn is_unanswered(&self, commit: Unanswered) {
+        *self.unanswered() = Some(commit);
+    }
+
+    /// It has happened.
+    pub(super) fn is_answered(&self) {
+        *self.unanswered() = None;
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, Option<Unanswered>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<V: Synced> Writing<'_, V> {
     /// What the last commit was to count is counted once, whether it has happened or not.
     pub(super) async fn answer(&mut self) -> sqlx::Result<()> {
-        let unanswered = || self.context.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Unanswered { steps, calls }) = *unanswered() else { return Ok(()) };
-        if run::steps(&mut self.step.conn(), &self.context.open).await? == steps {
-            self.context.caller.put_back(calls);
+        let context = self.context;
+        let Some(Unanswered { steps, calls }) = *context.unanswered() else { return Ok(()) };
+        if run::standing(&mut self.step.conn(), &context.open).await?.steps == steps {
+            context.caller.put_back(calls);
         }
-        *unanswered() = None;
+        context.is_answered();
         Ok(())
     }
 }

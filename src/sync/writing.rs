@@ -22,7 +22,7 @@ use crate::{
         frontier::Work,
         lease,
         links::Links,
-        run,
+        run::{self, Unanswered},
         session::Step,
     },
 };
@@ -47,20 +47,11 @@ impl<V: Synced> Writing<'_, V> {
     /// Adds the counters and commits; the run's row is the fence. Then what was queued is handed out.
     pub async fn commit(mut self, counters: Counters) -> Result<(), Interrupted> {
         let context = self.context;
-        let calls = context.caller.take_counters();
-        let steps = match self.count(calls, counters).await {
-            Ok(steps) => steps,
-            Err(why) => {
-                context.caller.put_back(calls);
-                return Err(why);
-            }
-        };
+        self.count(counters).await?;
         failpoint::pass(Moment::Counted);
-        if let Err(error) = self.step.commit().await {
-            context.is_unanswered(steps - 1, calls);
-            return Err(error.into());
-        }
+        self.step.commit().await?;
         failpoint::pass(Moment::Committed);
+        context.is_answered();
         context.gauges.progress();
         if self.is_frontier_changed {
             context.queue.forget().await;
@@ -70,11 +61,18 @@ impl<V: Synced> Writing<'_, V> {
         Ok(())
     }
 
-    /// Gives how many steps the run has made with this one.
-    async fn count(&mut self, calls: Counters, counters: Counters) -> Result<i64, Interrupted> {
+    /// Adds the counters, and those of the calls. Until the commit has its answer, whether they are added is open.
+    async fn count(&mut self, counters: Counters) -> Result<(), Interrupted> {
+        let calls = self.context.caller.take_counters();
         let mut all = Counters { write_ms: millis(self.begun.elapsed()), ..counters };
         all += calls;
-        run::count(&mut self.step.conn(), &self.context.open, &all).await?.ok_or(Interrupted::LeaseLost)
+        let counted = run::count(&mut self.step.conn(), &self.context.open, &all).await;
+        if let Ok(Some(steps)) = counted {
+            self.context.is_unanswered(Unanswered { steps: steps - 1, calls });
+            return Ok(());
+        }
+        self.context.caller.put_back(calls);
+        Err(counted.err().map_or(Interrupted::LeaseLost, Interrupted::from))
     }
 
     /// The same, and closes the run. `why`: what a person must see, and when it may go on.
@@ -85,7 +83,7 @@ impl<V: Synced> Writing<'_, V> {
         why: (Option<&str>, Option<DateTime<Utc>>),
     ) -> Result<(), Interrupted> {
         let open = &self.context.open;
-        self.count(self.context.caller.take_counters(), counters).await?;
+        self.count(counters).await?;
         if !run::close(&mut self.step.conn(), open, outcome, why.0, why.1).await? {
             return Err(Interrupted::LeaseLost);
         }
@@ -93,6 +91,7 @@ impl<V: Synced> Writing<'_, V> {
         failpoint::pass(Moment::Closing);
         self.step.commit().await?;
         failpoint::pass(Moment::Closed);
+        self.context.is_answered();
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use tracing::warn;
 
 use crate::{
     model::run::Daemon,
-    store::{figures, report, session},
+    store::{conn, figures, report, session},
     text::chain,
 };
 
@@ -85,7 +85,7 @@ async fn numbers(State(Seen { pool, daemon }): State<Seen>) -> Response {
     let (stored, writes) = tokio::join!(in_time(&pool, read), in_time(&pool, write(&pool)));
     let stored = stored.inspect_err(|error| warn!(error = chain(error), "the database's numbers cannot be read")).ok();
     let sources = daemon().sources;
-    let mut text = metrics::live(&sources, writes.is_ok(), session::errors());
+    let mut text = metrics::live(&sources, writes.is_ok(), conn::errors());
     if let Some((health, totals)) = stored {
         text.push_str(&metrics::render(&sources, &health, &totals));
     }

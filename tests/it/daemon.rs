@@ -12,6 +12,7 @@ use hiersync::simulator::{
     door::Latency,
 };
 use sqlx::PgPool;
+use tempfile::TempDir;
 
 use crate::harness::{
     case::Case,
@@ -182,32 +183,53 @@ async fn a_daemon_at_rest_stops_at_once() {
 
 // systemd.
 
+/// What systemd hears of a service.
+struct Systemd {
+    folder: TempDir,
+    socket: UnixDatagram,
+    said: Vec<String>,
+}
+
+impl Systemd {
+    fn listens() -> Self {
+        let folder = TempDir::new().unwrap();
+        let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Self { folder, socket, said: Vec::new() }
+    }
+
+    /// The program as its service, with a watchdog.
+    fn of(&self, program: Program) -> Program {
+        let place = self.folder.path().join("notify");
+        program.with("NOTIFY_SOCKET", place.to_str().unwrap()).with("WATCHDOG_USEC", "400000")
+    }
+
+    /// Waits until it was told so, so many times. It reads all the while: a socket that is full stops who writes to it.
+    async fn hears(&mut self, word: &str, times: usize) {
+        until(&format!("systemd is told {word}"), seconds(20), async || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = self.socket.recv(&mut buffer) {
+                self.said.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
+            }
+            self.said.iter().filter(|line| line.starts_with(word)).count() >= times
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn systemd_is_told_of_readiness_life_and_the_end() {
     let vendor = capillary(10).await;
     let (_case, program, _pool) = customers(&vendor, RARELY).await;
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&place).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let program = program.with("NOTIFY_SOCKET", place.to_str().unwrap()).with("WATCHDOG_USEC", "400000");
+    let mut systemd = Systemd::listens();
+    let program = systemd.of(program);
     let daemon = Running::start(&program, &["daemon"]);
-    let mut said: Vec<String> = Vec::new();
-    let mut hears = async |word: &str, times: usize| {
-        until(&format!("systemd is told {word}"), seconds(10), async || {
-            let mut buffer = [0; 4096];
-            while let Ok(length) = socket.recv(&mut buffer) {
-                said.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
-            }
-            said.iter().filter(|line| line.starts_with(word)).count() >= times
-        })
-        .await;
-    };
-    hears("READY=1", 1).await;
-    hears("STATUS=customers: ", 2).await;
-    hears("WATCHDOG=1", 4).await;
+    systemd.hears("READY=1", 1).await;
+    systemd.hears("STATUS=customers: ", 2).await;
+    systemd.hears("WATCHDOG=1", 4).await;
     stopped(daemon, "-TERM").await;
-    hears("STOPPING=1", 1).await;
+    systemd.hears("STOPPING=1", 1).await;
+    let said = systemd.said;
     let at = |word: &str| said.iter().position(|line| line.starts_with(word));
     assert!(at("READY=1") < at("STOPPING=1"), "{said:?}");
     assert_eq!(said.iter().filter(|line| *line == "READY=1").count(), 1);
@@ -218,29 +240,14 @@ async fn a_run_that_stands_still_is_not_told_as_alive() {
     let vendor = capillary(60).await;
     let (case, _, _pool) = customers(&vendor, &format!("{RARELY}\npage_size = 4\nconcurrency = 1")).await;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&place).unwrap();
-    socket.set_nonblocking(true).unwrap();
+    let mut systemd = Systemd::listens();
     // A page's transaction does not go on.
     let points = "hang=9*off->return;patience=return(2)";
-    let program = with_page(&case, port).with("NOTIFY_SOCKET", place.to_str().unwrap()).with("WATCHDOG_USEC", "400000");
-    let program = program.with("FAILPOINTS", points);
+    let program = with_page(&case, port).with("FAILPOINTS", points);
+    let program = systemd.of(program);
     let daemon = Running::start(&program, &["daemon"]);
-    // Read all the time: a socket that is full stops whoever writes to it.
-    let mut said: Vec<String> = Vec::new();
-    let hear = |said: &mut Vec<String>| {
-        let mut buffer = [0; 4096];
-        while let Ok(length) = socket.recv(&mut buffer) {
-            said.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
-        }
-    };
-    let ails = |said: &[String]| said.iter().filter(|line| line.contains("customers has done nothing for 2 s")).count();
-    until("it is told to be stuck", seconds(20), async || {
-        hear(&mut said);
-        ails(&said) >= 4
-    })
-    .await;
+    systemd.hears("STATUS=the run of source customers has done nothing for 2 s", 4).await;
+    let said = systemd.said;
     let first = said.iter().position(|line| line.contains("has done nothing")).unwrap();
     let alive = |said: &[String]| said.iter().filter(|line| *line == "WATCHDOG=1").count();
     assert!(alive(&said[..first]) > 2 && alive(&said[first..]) == 0, "{said:?}");

@@ -31,7 +31,7 @@ use strum::IntoEnumIterator;
 use crate::harness::{
     case::Case,
     postgres,
-    program::{Ended, Program},
+    program::{Ended, Program, run},
     running::Running,
     tables::{count, everything},
     until::{millis, seconds},
@@ -72,16 +72,19 @@ impl Mirror {
         count(&self.pool, "select count(*) from hiersync.sync_run where outcome = 'complete'").await
     }
 
+    /// A sync that dies at a moment that it has passed so often before.
+    async fn dies_at(&self, moment: Moment, passed: usize) -> Ended {
+        let mut command = self.program.command(&["sync"]);
+        command.env("FAILPOINTS", format!("{}={passed}*off->return", moment.as_ref()));
+        run(command).await
+    }
+
     /// A sync in which this fault is to happen. `None`: it was killed.
     async fn killed(&self, door: &Door, fault: Fault, rng: &mut Rng) -> Option<Ended> {
         let ended = match fault {
             Fault::At(moment) => {
                 // Often at once: who dies late in a run may have ended before.
-                let passed = [0, 0, 1, rng.usize(0..5), rng.usize(0..20)][rng.usize(..5)];
-                let point = format!("{}={passed}*off->return", moment.as_ref());
-                let mut command = self.program.command(&["sync"]);
-                command.env("FAILPOINTS", point);
-                crate::harness::program::run(command).await
+                self.dies_at(moment, [0, 0, 1, rng.usize(0..5), rng.usize(0..20)][rng.usize(..5)]).await
             }
             Fault::InMidCall => {
                 let wanted = door.calls() + rng.usize(1..4);
@@ -200,13 +203,8 @@ async fn every_moment<P: Play>(vendor: &Simulation<P>, case: impl AsyncFn(Case) 
     let calls = vendor.door().calls();
     vendor.door().clear_log();
     for moment in Moment::iter() {
-        let mut command = pair.killed.program.command(&["sync"]);
-        command.env("FAILPOINTS", format!("{}=1*off->return", moment.as_ref()));
         // Some moments come once in a run.
-        if is_once(moment) {
-            command.env("FAILPOINTS", format!("{}=return", moment.as_ref()));
-        }
-        let ended = crate::harness::program::run(command).await;
+        let ended = pair.killed.dies_at(moment, usize::from(!is_once(moment))).await;
         assert_eq!(ended.code, -1, "{moment:?} is not come to: {ended:?}");
         assert_eq!(pair.killed.walks().await, i64::from(moment == Moment::Closed), "after {moment:?}");
     }

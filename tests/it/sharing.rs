@@ -2,6 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use hiersync::{
+    simulator::{door::Latency, shape::Shape},
+    store::{
+        lease,
+        process::{self, Identity},
+        session, source,
+    },
+};
 use sqlx::PgPool;
 
 use crate::harness::{
@@ -12,11 +20,10 @@ use crate::harness::{
     until::{millis, seconds, until},
     vendors::{capillary, capillary_of},
 };
-use hiersync::simulator::{door::Latency, shape::Shape};
 
 const SOURCES: usize = 24;
 
-/// Of the latest firing that all sources have had a run of: runs by process, and how many runs there were.
+/// Runs by process that have ended since that run, and how many they are.
 async fn shares(pool: &PgPool, since: i64) -> (BTreeMap<i64, i64>, i64) {
     let runs = "select process_id, count(*) from hiersync.sync_run where run_id > $1 and outcome is not null group by 1";
     let rows: Vec<(i64, i64)> = sqlx::query_as(runs).bind(since).fetch_all(pool).await.unwrap();
@@ -59,6 +66,21 @@ async fn daemons_share_the_sources_evenly_and_serve_each_firing_once_as_they_com
         assert_eq!(daemon.stop("-TERM", seconds(15)).await.0.code, 0);
     }
     assert_eq!(count(&pool, living).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_only_stood_by_for_a_month_can_take_a_lease() {
+    let pool = Case::new().await.pool().await;
+    let mut step = session::begin(&pool).await.unwrap();
+    let conn = &mut step.conn();
+    let own = Identity::own();
+    let daemon = process::register(conn, &own).await.unwrap();
+    sqlx::query("update hiersync_internal.process set started_at = started_at - interval '31 days'").execute(&mut *conn).await.unwrap();
+    process::serve(conn, daemon).await.unwrap();
+    // Whoever registers forgets processes of which nothing has been heard for so long.
+    process::register(conn, &own).await.unwrap();
+    let source = source::id_of(conn, "customers", "capillary").await.unwrap().unwrap();
+    assert!(lease::take(conn, source, daemon, &own).await.unwrap().is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
