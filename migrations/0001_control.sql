@@ -22,12 +22,16 @@ create table hiersync_internal.source_state (
     source_id int primary key references hiersync.source,
     -- Dense per source, so that a set of nodes is a few ranges (frontier.seen).
     next_node_no int not null default 1,
-    count_is_total boolean
+    count_is_total boolean,
+    tidied_at timestamptz,
+    history_since timestamptz
 ) with (fillfactor = 70);
 comment on table hiersync_internal.source_state is 'What a source''s walks hand on from one to the next.';
 comment on column hiersync_internal.source_state.source_id is 'The source.';
 comment on column hiersync_internal.source_state.next_node_no is 'The number that the next new node gets.';
 comment on column hiersync_internal.source_state.count_is_total is 'Whether the count beside a list is of the whole list, as one of several pages has shown; null: none has.';
+comment on column hiersync_internal.source_state.tidied_at is 'When what is older than it is kept was last removed.';
+comment on column hiersync_internal.source_state.history_since is 'Replaced versions and changes from before were removed; null: none was.';
 
 -- One hiersync process. Leases and permits name it, so that a dead one on the same machine is known at once.
 create table hiersync_internal.process (
@@ -44,11 +48,16 @@ comment on column hiersync_internal.process.pid is 'Process id there.';
 comment on column hiersync_internal.process.start_ticks is 'When the kernel started it, in clock ticks since boot: a reused pid differs here.';
 comment on column hiersync_internal.process.started_at is 'When it first wrote.';
 
+-- Tables of few rows that every run writes again and again. Their rows are updated in place, on the page, so that little is left for
+-- autovacuum; what it must not do is cut off empty pages at the end, for which it locks out everybody, a hot standby's readers too:
+-- `vacuum_truncate`. In tables of which only the latest rows are busy, while they grow for ever, a share of the whole table would be
+-- waited for ever longer before it comes: `autovacuum_vacuum_scale_factor`.
+
 -- The daemons that live, which share the sources among them. Not logged: each says so again every few seconds.
 create unlogged table hiersync_internal.daemon (
     process_id bigint primary key,
     until timestamptz not null
-) with (fillfactor = 50);
+) with (fillfactor = 50, vacuum_truncate = off);
 comment on table hiersync_internal.daemon is 'The daemons that live: they share the sources.';
 comment on column hiersync_internal.daemon.process_id is 'The daemon''s process.';
 comment on column hiersync_internal.daemon.until is 'It is taken to live until then, by the database''s clock; renewed every few seconds.';
@@ -60,7 +69,7 @@ create table hiersync_internal.lease (
     process_id bigint not null references hiersync_internal.process,
     epoch bigint not null,
     until timestamptz not null
-) with (fillfactor = 50);
+) with (fillfactor = 50, vacuum_truncate = off);
 comment on table hiersync_internal.lease is 'Who may write a source''s tables, and until when.';
 comment on column hiersync_internal.lease.source_id is 'The source.';
 comment on column hiersync_internal.lease.process_id is 'The holder.';
@@ -79,7 +88,7 @@ create table hiersync_internal.walk (
     finished_at timestamptz,
     verdict text check (verdict in ('complete', 'partial', 'superseded')),
     primary key (source_id, walk_id)
-);
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 comment on table hiersync_internal.walk is 'One generation: reading everything below the roots once. A walk can span several runs.';
 comment on column hiersync_internal.walk.source_id is 'The source.';
 comment on column hiersync_internal.walk.walk_id is 'Marks what was seen: never a clock.';
@@ -120,7 +129,7 @@ create table hiersync.sync_run (
     write_ms bigint not null default 0,
     primary key (source_id, run_id),
     check ((outcome is null) = (finished_at is null))
-) with (fillfactor = 50);
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 comment on table hiersync.sync_run is 'One attempt to bring a walk forward. Every row is closed; outcome is null while it runs.';
 comment on column hiersync.sync_run.source_id is 'The source.';
 comment on column hiersync.sync_run.run_id is 'Grows with every run.';
@@ -221,7 +230,7 @@ create table hiersync_internal.budget (
     paced_at timestamptz not null default clock_timestamp(),
     paused_until timestamptz,
     paused_why text
-) with (fillfactor = 50);
+) with (fillfactor = 50, vacuum_truncate = off);
 comment on table hiersync_internal.budget is 'What a vendor allows: windows that hold all at once.';
 comment on column hiersync_internal.budget.budget_id is 'Named by the ledger.';
 comment on column hiersync_internal.budget.name is 'Its name in the configuration.';
@@ -242,7 +251,7 @@ create table hiersync_internal.budget_ledger (
     buyer_boot bigint,
     buyer_uptime_s double precision,
     primary key (budget_id, batch_id)
-) with (fillfactor = 50);
+) with (fillfactor = 50, vacuum_truncate = off);
 comment on table hiersync_internal.budget_ledger is 'Calls that count against a budget''s windows.';
 comment on column hiersync_internal.budget_ledger.budget_id is 'The budget.';
 comment on column hiersync_internal.budget_ledger.batch_id is 'Permits bought together.';
@@ -278,7 +287,7 @@ create unlogged table hiersync_internal.budget_waiter (
     wants int not null,
     asks_again_by timestamptz not null,
     primary key (budget_id, process_id)
-) with (fillfactor = 50);
+) with (fillfactor = 50, vacuum_truncate = off);
 comment on table hiersync_internal.budget_waiter is 'Processes that wait for permits, in the order in which they are served.';
 comment on column hiersync_internal.budget_waiter.budget_id is 'The budget.';
 comment on column hiersync_internal.budget_waiter.process_id is 'Who waits.';

@@ -76,6 +76,20 @@ comment on column hiersync.budget_use.next_free_at is 'When the oldest calls lea
 comment on column hiersync.budget_use.paused_until is 'No call before this time: the vendor refused; null when calls may go.';
 comment on column hiersync.budget_use.paused_why is 'Why it is paused.';
 
+-- The mirror as it stood at a time is not told where a part of it was removed: an answer that lacks somebody would be believed. With the
+-- rights of its owner, so that who reads the tables needs none for the machinery.
+create function hiersync.is_kept(t timestamptz) returns boolean language plpgsql stable parallel safe security definer set search_path = '' as $$
+declare
+    since timestamptz := (select max(history_since) from hiersync_internal.source_state);
+begin
+    if t < since then
+        raise exception 'history before % was removed, as keep_history says: % is too early', since, t using errcode = 'no_data_found';
+    end if;
+    return true;
+end
+$$;
+comment on function hiersync.is_kept(timestamptz) is 'True where the mirror''s history at a time is kept; else an error that says from when it is.';
+
 -- The mirror as it stood at a time. Each gives the columns of its table, and is a plain selection that the planner puts into the
 -- statement around it: conditions on the key are looked up by key. A row that was retired later is given as live; one that was
 -- retired by then is given with its retired_at; one that was not yet seen is not given. For the time between a page's time and its
@@ -87,7 +101,7 @@ create function hiersync.customer_at(t timestamptz) returns setof hiersync.custo
         v.extended_fields, v.extra, v.is_placeholder, v.first_seen_at, v.changed_at,
         case when v.retired_at > t then null else v.retired_at end, case when v.retired_at > t then null else v.retired_walk_id end, v.valid_from
     from (select null::timestamptz as valid_to, c.* from hiersync.customer c union all table hiersync.customer_history) v
-    where v.valid_from <= t and (v.valid_to > t) is not false
+    where v.valid_from <= t and (v.valid_to > t) is not false and (select hiersync.is_kept(t))
 $$;
 comment on function hiersync.customer_at(timestamptz) is 'Customers as the mirror had them at a time: live ones, and with retired_at those that were gone by then.';
 
@@ -96,7 +110,7 @@ create function hiersync.customer_link_at(t timestamptz) returns setof hiersync.
         v.source_id, v.parent_id, v.child_id, v.first_seen_at,
         case when v.retired_at > t then null else v.retired_at end, v.valid_from
     from (select null::timestamptz as valid_to, c.* from hiersync.customer_link c union all table hiersync.customer_link_history) v
-    where v.valid_from <= t and (v.valid_to > t) is not false
+    where v.valid_from <= t and (v.valid_to > t) is not false and (select hiersync.is_kept(t))
 $$;
 comment on function hiersync.customer_link_at(timestamptz) is 'Parents and children as the mirror had them at a time; those that were gone by then with retired_at.';
 
@@ -106,7 +120,7 @@ create function hiersync.reporting_user_at(t timestamptz) returns setof hiersync
         v.auto_update_time, v.extra, v.is_placeholder, v.first_seen_at, v.changed_at,
         case when v.retired_at > t then null else v.retired_at end, case when v.retired_at > t then null else v.retired_walk_id end, v.valid_from
     from (select null::timestamptz as valid_to, c.* from hiersync.reporting_user c union all table hiersync.reporting_user_history) v
-    where v.valid_from <= t and (v.valid_to > t) is not false
+    where v.valid_from <= t and (v.valid_to > t) is not false and (select hiersync.is_kept(t))
 $$;
 comment on function hiersync.reporting_user_at(timestamptz) is 'Users as the mirror had them at a time: live ones, and with retired_at those that were gone by then.';
 
@@ -115,7 +129,7 @@ create function hiersync.reporting_line_at(t timestamptz) returns setof hiersync
         v.source_id, v.manager_id, v.user_id, v.first_seen_at,
         case when v.retired_at > t then null else v.retired_at end, v.valid_from
     from (select null::timestamptz as valid_to, c.* from hiersync.reporting_line c union all table hiersync.reporting_line_history) v
-    where v.valid_from <= t and (v.valid_to > t) is not false
+    where v.valid_from <= t and (v.valid_to > t) is not false and (select hiersync.is_kept(t))
 $$;
 comment on function hiersync.reporting_line_at(timestamptz) is 'Managers and reports as the mirror had them at a time; those that were gone by then with retired_at.';
 
@@ -153,3 +167,61 @@ returns table (manager_id uuid, user_id uuid, user_no int) language sql stable a
     where not last.is_first
 $$;
 comment on function hiersync_internal.compared_lines(int, bigint) is 'Who reports to whom, by comparing lists that hold everybody below.';
+
+-- Removes a source's replaced versions and changes from before a time, so many of each table at most, and gives how many those were.
+create function hiersync_internal.remove_history(the_source int, before timestamptz, many int) returns bigint language plpgsql as $$
+declare
+    aged record;
+    gone bigint;
+    removed bigint := 0;
+begin
+    for aged in select * from (values
+        ('customer_history', 'valid_to'), ('customer_profile_history', 'valid_to'), ('customer_identifier_history', 'valid_to'),
+        ('customer_channel_history', 'valid_to'), ('customer_link_history', 'valid_to'), ('reporting_user_history', 'valid_to'),
+        ('reporting_line_history', 'valid_to'), ('change', 'seen_at')
+    ) as v (name, moment) loop
+        execute format(
+            'delete from hiersync.%1$I where source_id = $1 and ctid = any (array(
+                 select ctid from hiersync.%1$I where source_id = $1 and %2$I < $2 limit $3
+             ))', aged.name, aged.moment
+        ) using the_source, before, many;
+        get diagnostics gone = row_count;
+        removed := removed + gone;
+    end loop;
+    if removed > 0 then
+        update hiersync_internal.source_state set history_since = greatest(history_since, before) where source_id = the_source;
+    end if;
+    return removed;
+end
+$$;
+comment on function hiersync_internal.remove_history(int, timestamptz, int) is 'Removes replaced versions and changes from before a time.';
+
+-- The same of a source's closed runs, ended walks and resolved findings. What still says something stays: the latest run, the walk that
+-- ended last, and the last complete one with its runs.
+create function hiersync_internal.remove_runs(the_source int, before timestamptz, many int) returns bigint language sql as $$
+    with last as (
+        select max(walk_id) as ended, max(walk_id) filter (where verdict = 'complete') as complete,
+            (select max(run_id) from hiersync.sync_run where source_id = the_source) as run
+        from hiersync_internal.walk where source_id = the_source and verdict in ('complete', 'partial')
+    ), run as (
+        delete from hiersync.sync_run where source_id = the_source and run_id in (
+            select r.run_id from hiersync.sync_run r, last
+            where r.source_id = the_source and r.finished_at < before and r.run_id <> last.run and r.walk_id is distinct from last.complete
+            order by r.run_id limit many
+        ) returning 1
+    ), walk as (
+        delete from hiersync_internal.walk where source_id = the_source and walk_id in (
+            select w.walk_id from hiersync_internal.walk w, last
+            where w.source_id = the_source and w.finished_at < before and w.walk_id is distinct from last.ended
+                and w.walk_id is distinct from last.complete
+            order by w.walk_id limit many
+        ) returning 1
+    ), finding as (
+        delete from hiersync.finding where source_id = the_source and finding_id in (
+            select f.finding_id from hiersync.finding f where f.source_id = the_source and f.resolved_at < before
+            order by f.finding_id limit many
+        ) returning 1
+    )
+    select (select count(*) from run) + (select count(*) from walk) + (select count(*) from finding)
+$$;
+comment on function hiersync_internal.remove_runs(int, timestamptz, int) is 'Removes runs, walks and resolved findings from before a time.';

@@ -181,7 +181,7 @@ impl App {
             let mut step = self.begin().await?;
             let process_id = process::register(&mut step.conn(), &identity).await?;
             step.commit().await?;
-            Ok(Shared { pool: self.pool.clone(), process_id, identity })
+            Ok(Shared { pool: self.pool.clone(), process_id, identity, keep: self.config.database.keep })
         };
         self.shared.get_or_try_init(register).await
     }

@@ -59,7 +59,7 @@ async fn draw(args: &Args, app: &App) -> Result<Exit, Failure> {
     let mut conn = step.conn();
     let mut lines = trees.lines(&mut conn, args.depth, at);
     let mut page = Page::new(io::stdout().lock());
-    while let Some(line) = lines.try_next().await? {
+    while let Some(line) = lines.try_next().await.map_err(failed)? {
         let written = if args.json { page.json(&line) } else { page.draw(&line) };
         if written.is_err() {
             return told(written);
@@ -74,6 +74,14 @@ async fn draw(args: &Args, app: &App) -> Result<Exit, Failure> {
 
 fn usage(what: String) -> Failure {
     Failure::new(Exit::Usage, anyhow::anyhow!(what))
+}
+
+/// A time whose history was removed is asked for in vain; what the database says of it tells from when there is one. SQLSTATE `P0002`.
+fn failed(error: sqlx::Error) -> Failure {
+    match error.as_database_error().filter(|told| told.code().as_deref() == Some("P0002")) {
+        Some(told) => usage(format!("--at: {}", told.message())),
+        None => error.into(),
+    }
 }
 
 fn unknown(args: &Args, node: &str, at: Option<DateTime<Utc>>) -> Failure {

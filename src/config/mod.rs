@@ -46,6 +46,17 @@ pub struct Database {
     pub dir: PathBuf,
     /// Folder with `initdb` and `postgres` for the embedded cluster; `None`: the newest installed.
     pub pg_bin: Option<PathBuf>,
+    /// What is not kept for ever.
+    pub keep: Keep,
+}
+
+/// How long is kept what no walk needs; `None`: for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Closed runs, ended walks and resolved findings.
+    pub runs: Option<Duration>,
+    /// Replaced versions and changes.
+    pub history: Option<Duration>,
 }
 
 /// `[daemon]`.

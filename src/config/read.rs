@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use toml::de::DeTable;
 
 use super::{
-    Config, Daemon, Database, Source,
+    Config, Daemon, Database, Keep, Source,
     address::{database_url, listen},
     agree,
     fault::{Faults, Report},
@@ -18,7 +18,7 @@ use super::{
     secrets::DATABASE_PASSWORD,
     table::Table,
     timetable::zone,
-    value::{path, whole},
+    value::{keep, path, whole},
 };
 
 /// Connections held at most.
@@ -97,6 +97,7 @@ fn read_database(mut table: Table<'_>) -> Database {
         max_connections: table.get("max_connections", whole(1..=MOST_CONNECTIONS)).unwrap_or(MAX_CONNECTIONS),
         dir: table.get("dir", path).unwrap_or_else(default_dir),
         pg_bin: table.get("pg_bin", path),
+        keep: Keep { runs: table.get("keep_runs", keep), history: table.get("keep_history", keep) },
     };
     table.finish(&[DATABASE_PASSWORD.to_owned()]);
     database
@@ -113,6 +114,8 @@ fn read_daemon(mut table: Table<'_>) -> Daemon {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::{
         Vendor,
@@ -231,15 +234,17 @@ timeout = "soon"
     fn the_database_and_the_daemon_have_defaults() {
         let config = good(CAPILLARY);
         assert_eq!((config.database.url, config.database.max_connections, config.database.pg_bin), (None, 8, None));
+        assert_eq!(config.database.keep, Keep::default());
         assert_eq!((config.daemon.listen.as_deref(), config.daemon.timezone), (Some("127.0.0.1:9187"), Tz::UTC));
     }
 
     #[test]
     fn the_database_and_the_daemon_are_as_written() {
-        let head = "[database]\nurl = 'postgres://u@h/d'\nmax_connections = 3\ndir = '/d'\npg_bin = '/p'\n[daemon]\nlisten = ''\n";
+        let head = "[database]\nurl = 'postgres://u@h/d'\nmax_connections = 3\ndir = '/d'\npg_bin = '/p'\nkeep_runs = '400d'\n[daemon]\nlisten = ''\n";
         let config = good(&format!("{head}{LEADSQUARED}"));
         assert_eq!((config.database.url.unwrap().as_str(), config.database.max_connections), ("postgres://u@h/d", 3));
         assert_eq!((config.database.dir, config.database.pg_bin), ("/d".into(), Some("/p".into())));
+        assert_eq!(config.database.keep, Keep { runs: Some(Duration::from_secs(400 * 86_400)), history: None });
         assert_eq!(config.daemon.listen, None);
     }
 

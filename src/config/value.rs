@@ -9,6 +9,9 @@ use super::duration::{parse_bytes, parse_duration};
 /// Longest time for one request: more is a typo.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(86_400);
 
+/// Longest time for which anything is kept that is not kept for ever: a hundred years.
+const LONGEST_KEPT: Duration = Duration::from_secs(36_500 * 86_400);
+
 /// Longest piece of a faulty value that a fault repeats.
 const QUOTED: usize = 40;
 
@@ -106,10 +109,18 @@ pub(super) fn share(may_be_all: bool) -> impl Fn(&DeValue<'_>) -> Result<f64, Wr
 
 /// The time for one request, such as `30s`.
 pub(super) fn timeout(value: &DeValue<'_>) -> Result<Duration, Wrong> {
-    let right = "write a duration above zero and up to 1d, such as `30s` or `5m`";
+    span(value, LONGEST_TIMEOUT, "write a duration above zero and up to 1d, such as `30s` or `5m`")
+}
+
+/// How long something is kept, such as `400d`.
+pub(super) fn keep(value: &DeValue<'_>) -> Result<Duration, Wrong> {
+    span(value, LONGEST_KEPT, "write a duration above zero and up to 36500d, such as `400d`; without the key it is for ever")
+}
+
+fn span(value: &DeValue<'_>, longest: Duration, right: &str) -> Result<Duration, Wrong> {
     let text = value.as_str().ok_or_else(|| Wrong::kind(value, right))?;
     let duration = parse_duration(text).ok_or_else(|| Wrong::new(format!("{} is not a duration", quote(text)), right))?;
-    let fits = !duration.is_zero() && duration <= LONGEST_TIMEOUT;
+    let fits = !duration.is_zero() && duration <= longest;
     if fits { Ok(duration) } else { Err(Wrong::new(format!("{} is out of bounds", quote(text)), right)) }
 }
 

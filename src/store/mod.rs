@@ -12,6 +12,7 @@ pub mod facts;
 pub mod figures;
 pub mod finding;
 pub mod frontier;
+pub mod keep;
 pub mod lease;
 pub mod ledger;
 pub mod links;

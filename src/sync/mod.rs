@@ -7,6 +7,7 @@ mod directory;
 pub mod finish;
 pub mod gauges;
 pub mod halt;
+mod keep;
 mod links;
 mod lost;
 mod managers;

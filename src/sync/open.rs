@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::{report::NoRun, wanted::Wanted};
 use crate::{
-    config::Source,
+    config::{Keep, Source},
     failpoint::{self, Moment},
     store::{
         lease::{self, Holder},
@@ -28,6 +28,8 @@ pub struct Shared {
     pub process_id: i64,
     /// This process on its machine.
     pub identity: Identity,
+    /// What is not kept for ever.
+    pub keep: Keep,
 }
 
 /// Takes the lease and opens the run, waiting for a holder elsewhere that may be dead.

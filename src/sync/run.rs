@@ -12,7 +12,7 @@ use super::{
     context::{Context, Synced},
     directory, finish,
     gauges::Gauges,
-    managers,
+    keep, managers,
     open::{self, Shared},
     queue::Queue,
     quota, reader,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     budget::purse::Purse,
-    config::Source,
+    config::{Keep, Source},
     model::{
         reach::Reach,
         run::{Counters, Outcome},
@@ -74,7 +74,7 @@ pub async fn run<V: Synced>(
     };
     let run = async {
         info!(trigger = wanted.trigger.as_ref(), "run begins");
-        let ended = context.work_under_lease(source.concurrency, &inner).await;
+        let ended = context.work_under_lease(source.concurrency, shared.keep, &inner).await;
         context.report(ended, wanted).await
     };
     Ok(run.instrument(span).await)
@@ -82,9 +82,13 @@ pub async fn run<V: Synced>(
 
 impl<V: Synced> Context<V> {
     /// Works while the lease is renewed. When either ends, so does the other.
-    async fn work_under_lease(&self, concurrency: u32, inner: &CancellationToken) -> Result<Outcome, Interrupted> {
+    async fn work_under_lease(&self, concurrency: u32, kept: Keep, inner: &CancellationToken) -> Result<Outcome, Interrupted> {
         let work = async {
-            let ended = self.work_on(concurrency).await;
+            let ended = async {
+                keep::remove_old(self, kept).await?;
+                self.work_on(concurrency).await
+            };
+            let ended = ended.await;
             inner.cancel();
             ended
         };

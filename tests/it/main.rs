@@ -13,6 +13,7 @@ mod harness;
 mod history;
 mod hostile;
 mod identifiers;
+mod keeping;
 mod kills;
 mod lies;
 mod lists;
