@@ -2,6 +2,7 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
+    io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -10,7 +11,7 @@ use nix::{fcntl::OFlag, unistd::geteuid};
 
 use super::{account::Account, error::EmbeddedError, socket};
 
-/// A log that is longer when a server starts is begun anew.
+/// A log that has grown longer is begun anew; the one before it is kept.
 const LONGEST_LOG: u64 = 4 << 20;
 
 /// The folder, which exists.
@@ -83,12 +84,22 @@ impl Home {
 
     /// Opens the log to be written at its end.
     pub(super) fn open_log(&self) -> Result<File, EmbeddedError> {
-        let path = self.log();
-        let file = open_for(&self.account, &path)?;
-        if file.metadata().is_ok_and(|meta| meta.len() > LONGEST_LOG) {
-            file.set_len(0).map_err(EmbeddedError::io("shorten", &path))?;
+        self.rotate_log()?;
+        open_for(&self.account, &self.log())
+    }
+
+    /// Begins the log anew where it has grown long. Who has it open goes on at its end, which is its beginning then.
+    pub(super) fn rotate_log(&self) -> Result<(), EmbeddedError> {
+        let (path, earlier) = (self.log(), self.dir.join("server.log.1"));
+        let mut log = open_for(&self.account, &path)?;
+        if log.metadata().is_ok_and(|meta| meta.len() <= LONGEST_LOG) {
+            return Ok(());
         }
-        Ok(file)
+        let mut kept = open_for(&self.account, &earlier)?;
+        let copied = kept.set_len(0).and_then(|()| io::copy(&mut log, &mut kept));
+        // A full disk is the last reason not to.
+        log.set_len(0).map_err(EmbeddedError::io("shorten", &path))?;
+        copied.map(drop).map_err(EmbeddedError::io("write", &earlier))
     }
 }
 
@@ -96,7 +107,7 @@ impl Home {
 fn open_for(account: &Account, path: &Path) -> Result<File, EmbeddedError> {
     let mut options = OpenOptions::new();
     // No symlinks: root must not be led astray by the owner of the folder.
-    options.append(true).create(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.read(true).append(true).create(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
     let file = options.open(path).map_err(EmbeddedError::io("open", path))?;
     account.own_file(&file).map_err(EmbeddedError::io("give away", path))?;
     Ok(file)

@@ -5,7 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread,
     time::Duration,
 };
@@ -36,6 +36,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const A_WHILE: Duration = Duration::from_secs(60);
 /// `EX_UNAVAILABLE`: the exit code of one that gave up and has said why.
 pub(super) const UNAVAILABLE: u8 = 69;
+/// How often the log is looked at.
+const LOOK_AT_LOG: Duration = Duration::from_secs(60 * 60);
 const PREFIX: &str = "hiersync: ";
 
 /// What the hidden verb is told.
@@ -118,7 +120,7 @@ fn serve(home: &Home, bin: &Path, events: &Receiver<Event>) -> Result<Option<Str
     let mut server = Server::start(home, bin)?;
     loop {
         // Kept until the server has stopped: it may hold the lock that keeps new users out.
-        let event = events.recv().unwrap_or(Event::Terminate);
+        let event = next(home, events, LOOK_AT_LOG);
         match event {
             Event::ChildEnded => {
                 if let Some(status) = server.ended().map_err(EmbeddedError::io("wait for the server of", home.dir()))? {
@@ -130,6 +132,21 @@ fn serve(home: &Home, bin: &Path, events: &Receiver<Event>) -> Result<Option<Str
                 server.stop(&home.pgdata());
                 server::clear_orphans();
                 return Ok(None);
+            }
+        }
+    }
+}
+
+/// Waits for an event, and keeps the log short meanwhile.
+fn next(home: &Home, events: &Receiver<Event>, look_at_log: Duration) -> Event {
+    loop {
+        match events.recv_timeout(look_at_log) {
+            Ok(event) => return event,
+            Err(RecvTimeoutError::Disconnected) => return Event::Terminate,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(error) = home.rotate_log() {
+                    note(&error.to_string());
+                }
             }
         }
     }
@@ -181,7 +198,34 @@ fn note(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+
+    #[test]
+    fn a_log_that_grows_for_years_stays_short_under_who_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path()).unwrap();
+        let mut writer = home.open_log().unwrap();
+        let (sender, events) = channel();
+        let (log, earlier) = (home.log(), dir.path().join("server.log.1"));
+        let long = |log: &Path| fs::metadata(log).is_ok_and(|meta| meta.len() > 4 << 20);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..3 {
+                    writer.write_all(&vec![b'x'; 5 << 20]).unwrap();
+                    while long(&log) {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                }
+                writer.write_all(b"short").unwrap();
+                sender.send(Event::Terminate).unwrap();
+            });
+            assert!(matches!(next(&home, &events, Duration::from_millis(5)), Event::Terminate));
+        });
+        assert!(fs::read(&log).unwrap().ends_with(b"short") && !long(&log));
+        assert!(long(&earlier));
+    }
 
     #[test]
     fn the_last_words_are_ours_and_not_the_servers() {
