@@ -133,9 +133,9 @@ create table hiersync.sync_run (
 comment on table hiersync.sync_run is 'One attempt to bring a walk forward. Every row is closed; outcome is null while it runs.';
 comment on column hiersync.sync_run.source_id is 'The source.';
 comment on column hiersync.sync_run.run_id is 'Grows with every run.';
-comment on column hiersync.sync_run.walk_id is 'The walk that it brought forward.';
+comment on column hiersync.sync_run.walk_id is 'The walk that it brought forward; 0: it could not be begun.';
 comment on column hiersync.sync_run.process_id is 'The process that ran it.';
-comment on column hiersync.sync_run.epoch is 'The lease''s epoch: the run writes only while it is the latest.';
+comment on column hiersync.sync_run.epoch is 'The lease''s epoch: the run writes only while it is the latest. 0: it could not be begun.';
 comment on column hiersync.sync_run.trigger is 'schedule, manual or startup.';
 comment on column hiersync.sync_run.started_at is 'When it began.';
 comment on column hiersync.sync_run.finished_at is 'When it ended; null while it runs.';

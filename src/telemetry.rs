@@ -1,8 +1,21 @@
 //! Logs: to stderr, readable alone. Never bodies, tokens or personal data.
 
-use std::io::{self, IsTerminal};
+use std::{
+    env, fmt,
+    fs::File,
+    io::{self, IsTerminal},
+    os::{fd::AsFd, unix::fs::MetadataExt},
+};
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields,
+        format::{Format, Full, Writer},
+    },
+    registry::LookupSpan,
+};
 
 /// Sets the logs up. `HIERSYNC_LOG` overrides `level`, such as `debug` or `hiersync::sync=trace`.
 pub fn start(level: &str) {
@@ -10,9 +23,35 @@ pub fn start(level: &str) {
     let others = if level == "error" { "error" } else { "warn" };
     let plain = || EnvFilter::new(format!("{level},sqlx={others},tokio_cron_scheduler={others}"));
     let filter = EnvFilter::try_from_env("HIERSYNC_LOG").unwrap_or_else(|_| plain());
-    let with_colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
+    let with_colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(with_colour).with_target(false);
-    // The journal keeps its own time. A second set-up in one process, as in tests, changes nothing.
-    let _ = if under_systemd { logs.without_time().try_init() } else { logs.try_init() };
+    // A second set-up in one process, as in tests, changes nothing.
+    let _ = if is_journal() { logs.without_time().map_event_format(ForJournal).try_init() } else { logs.try_init() };
+}
+
+/// Whether stderr goes to systemd's journal, which says so by the device and inode of its socket (systemd.exec(5), `$JOURNAL_STREAM`).
+fn is_journal() -> bool {
+    let stderr = || io::stderr().as_fd().try_clone_to_owned().and_then(|stderr| File::from(stderr).metadata());
+    env::var("JOURNAL_STREAM").is_ok_and(|journal| stderr().is_ok_and(|stream| journal == format!("{}:{}", stream.dev(), stream.ino())))
+}
+
+/// An error for who reads the journal or the terminal: one that spans lines is an error in each of them.
+pub fn as_error(text: &str) -> String {
+    if is_journal() { text.lines().map(|line| format!("<3>{line}")).collect::<Vec<_>>().join("\n") } else { text.to_owned() }
+}
+
+/// A line for the journal: it keeps its own time, and takes the priority from the line's beginning (sd-daemon(3)).
+struct ForJournal(Format<Full, ()>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'static> FormatEvent<S, N> for ForJournal {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let priority = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            Level::DEBUG | Level::TRACE => 7,
+        };
+        write!(writer, "<{priority}>")?;
+        self.0.format_event(context, writer, event)
+    }
 }

@@ -10,7 +10,7 @@ use super::{
     own_program,
 };
 use crate::{
-    app::{App, Client, SourceError},
+    app::{App, Client, error::SourceError},
     config::{Config, Source, secrets::Secrets},
     sync::{
         Interrupted,

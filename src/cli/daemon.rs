@@ -105,7 +105,12 @@ async fn hangup(file: Option<&Path>, hangups: &mut Hangups) {
         hangups.next().await;
         match load(file).and_then(|config| secrets_are_there(&config, &Secrets::from_env())) {
             Ok(()) => return,
-            Err(failure) => error!("SIGHUP: the new config is refused, and the old one is kept: {}", chain(failure.error.as_ref())),
+            Err(failure) => {
+                // `systemctl reload` waits for both where the unit is of `Type=notify-reload`.
+                Systemd::reloading();
+                error!("SIGHUP: the new config is refused, and the old one is kept: {}", chain(failure.error.as_ref()));
+                Systemd::ready();
+            }
         }
     }
 }
@@ -156,7 +161,7 @@ async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Res
     }
     let runner = &watch.runner;
     *watch.timetable() = timetable(app, &sources, runner).await?;
-    let ticks = schedule::run(&watch.timetable, stop.clone(), |source| runner.trigger(source, Trigger::Schedule));
+    let ticks = schedule::run(&watch.timetable, stop.clone(), |source| runner.trigger(source, Trigger::Schedule, Some(Duration::ZERO)));
     Systemd::ready();
     info!(sources = sources.len(), "ready");
     let (ticked, ()) = tokio::join!(async { ticks.await.inspect_err(|_| stop.cancel()) }, live(stop, &watch));
@@ -225,10 +230,11 @@ async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Tim
         info!(source = source.name, next = ?timetable.next_of(&source.name), "scheduled");
         if is_missed(last_firing, last_start) {
             info!(source = source.name, "a firing was missed while nobody was up: made up now");
-            runner.trigger(&source.name, Trigger::Startup);
+            let late = last_firing.and_then(|firing| (clock::now() - firing).to_std().ok());
+            runner.trigger(&source.name, Trigger::Startup, late);
         } else if was_cut_short(&report::runs(&mut app.begin().await?.conn(), Some(&source.name), None, 1).await?) {
             info!(source = source.name, "the last run was cut short: its walk goes on now");
-            runner.trigger(&source.name, Trigger::Startup);
+            runner.trigger(&source.name, Trigger::Startup, None);
         }
     }
     Ok(timetable)

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use crate::{
-    app::{OpenError, SourceError},
+    app::error::{OpenError, SourceError},
     embedded::error::EmbeddedError,
     model::run::Outcome,
     store::connect::ConnectError,
     sync::report::{Cause, NoRun, Report},
+    telemetry,
     text::chain,
 };
 
@@ -119,7 +120,7 @@ impl From<sqlx::Error> for Failure {
 
 /// Tells an error, with what lies below it, and gives its code.
 pub fn tell(failure: &Failure) -> ExitCode {
-    eprintln!("hiersync: {}", chain(failure.error.as_ref()));
+    eprintln!("{}", telemetry::as_error(&format!("hiersync: {}", chain(failure.error.as_ref()))));
     failure.exit.into()
 }
 

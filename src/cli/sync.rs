@@ -11,7 +11,7 @@ use super::{
     open_unless_stopped,
 };
 use crate::{
-    app::{App, SourceError},
+    app::{App, error::SourceError},
     config::Source,
     lifecycle::{self, Crew},
     model::run::Trigger,

@@ -9,7 +9,7 @@ mod turns;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
@@ -30,6 +30,8 @@ use crate::{
 struct Asked {
     trigger: Trigger,
     at: Instant,
+    /// How long before it was due, for a firing; nothing else is served by another daemon's run.
+    late: Option<Duration>,
 }
 
 /// Takes triggers for all sources.
@@ -64,10 +66,10 @@ impl Runner {
         runner
     }
 
-    /// Asks for a run; coalesced with one that is asked for already.
-    pub fn trigger(&self, source: &str, trigger: Trigger) {
+    /// Asks for a run; coalesced with one that is asked for already. `late`: for a firing, how long ago it was due.
+    pub fn trigger(&self, source: &str, trigger: Trigger, late: Option<Duration>) {
         let Some(door) = self.doors.get(source) else { return };
-        if door.try_send(Asked { trigger, at: clock::instant() }).is_err() {
+        if door.try_send(Asked { trigger, at: clock::instant(), late }).is_err() {
             info!(source, "a run is already asked for: coalesced");
         }
     }

@@ -18,7 +18,7 @@ use super::{
     turns::Turns,
 };
 use crate::{
-    app::{App, SourceError},
+    app::{App, error::SourceError},
     clock,
     config::Source,
     model::run::Trigger,
@@ -81,7 +81,7 @@ impl One {
                 biased;
                 () = self.stop.cancelled() => return,
                 asked = asked.recv() => asked,
-                () = self.time_for(past.again) => Some(Asked { trigger: Trigger::Schedule, at: clock::instant() }),
+                () = self.time_for(past.again) => Some(Asked { trigger: Trigger::Schedule, at: clock::instant(), late: None }),
             };
             let Some(asked) = asked else { return };
             let secrets = self.app.secrets.digest_of(&self.source);
@@ -162,13 +162,14 @@ impl One {
 
     /// Runs the source; while somebody else does, looks after them. What was to be tried again still is then.
     async fn run(&self, asked: Asked, is_again: bool, is_retry: bool) -> After {
-        let mut is_firing = asked.trigger == Trigger::Schedule && !is_again;
+        let mut late = asked.late.filter(|_| !is_again);
         loop {
             let progress = Arc::new(Gauges::default());
             self.tell(Doing::Running(Arc::clone(&progress)));
-            // Another daemon may have served this firing, and be done with it.
+            // Another daemon may have served this firing, and be done with it. One that starts with others may not know of them yet.
             let is_alone = self.turns.of_source(&self.source.name, 0.0).is_alone;
-            let unless_begun_within = (is_firing && !is_alone).then(|| asked.at.elapsed() + CLOCKS_DIFFER);
+            let unless_begun_within =
+                late.filter(|late| !is_alone || !late.is_zero()).map(|late| late + asked.at.elapsed() + CLOCKS_DIFFER);
             let wanted = Wanted { unless_begun_within, ..Wanted::by(asked.trigger) };
             match self.app.run(&self.source, wanted, &self.stop, progress).await {
                 Ok(report) => return after(&report),
@@ -180,7 +181,7 @@ impl One {
                 }
             }
             // Whose run is orphaned is gone on with, though it began within this firing.
-            is_firing = false;
+            late = None;
             if !self.is_orphaned().await {
                 return if is_retry { After::Retry(Missing::Database) } else { After::Nothing };
             }

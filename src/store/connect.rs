@@ -98,8 +98,8 @@ pub async fn open_to_read(url: &str, password: Option<&SecretString>, max_connec
 }
 
 async fn writing(options: &PgConnectOptions, place: String, max_connections: u32) -> Result<PgPool, ConnectError> {
-    let all = sized(max_connections).before_acquire(|connection, _| Box::pin(is_usable(connection)));
-    let pool = all.after_release(|connection, _| Box::pin(is_usable(connection))).connect_lazy_with(options.clone());
+    let all = sized(max_connections).before_acquire(|connection, _| Box::pin(is_worth_keeping(connection)));
+    let pool = all.after_release(|connection, _| Box::pin(is_worth_keeping(connection))).connect_lazy_with(options.clone());
     migrate(&pool, options).await.map_err(|source| ConnectError::Migrate { place, source })?;
     Ok(pool)
 }
@@ -137,6 +137,11 @@ async fn reached(options: &PgConnectOptions) -> sqlx::Result<bool> {
 pub(super) async fn is_usable(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let asked = within(USABLE_WITHIN, sqlx::raw_sql("show transaction_read_only").fetch_one(connection)).await?;
     Ok(asked.get::<&str, _>(0) == "off")
+}
+
+/// The same for the pool, which would log an error with the line of Postgres' source; another connection tells why there is none.
+async fn is_worth_keeping(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    Ok(is_usable(connection).await.unwrap_or(false))
 }
 
 fn sized(max_connections: u32) -> PgPoolOptions {

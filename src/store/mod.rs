@@ -34,3 +34,4 @@ mod staged;
 pub mod tree;
 pub mod user;
 mod user_columns;
+pub mod walk;

@@ -15,9 +15,9 @@ use crate::{
     model::reach::Reach,
     store::{
         mirror::Mirrored,
-        run::{self, OpenRun, Unanswered},
+        run::{OpenRun, Unanswered},
         session::Session,
-        source,
+        source, walk,
     },
     vendor_api::{
         Ask, Page,
@@ -90,7 +90,7 @@ impl<V: Synced> Context<V> {
     /// A walk that goes on reads its lists as it began to, with what earlier ones have learned.
     pub async fn recall(&self) -> Result<(), Interrupted> {
         let mut w = self.write().await?;
-        let recalled = run::recall(&mut w.step.conn(), &self.open).await?;
+        let recalled = walk::recall(&mut w.step.conn(), &self.open).await?;
         let count_is_total = source::count_is_total(&mut w.step.conn(), self.open.lease.source_id).await?;
         let word = |word: Option<&str>| word.and_then(|word| word.parse().ok());
         let known = word(recalled.reach.as_deref()).or_else(|| self.caller.vendor.reach());

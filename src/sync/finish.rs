@@ -22,7 +22,7 @@ use crate::{
         nodes::Nodes,
         queued, reporting,
         retire::Retire,
-        root, run,
+        root, walk,
     },
 };
 
@@ -116,7 +116,7 @@ async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Cou
     }
     queued::forget_unmet(&mut w.step.conn(), open).await?;
     root::forget_unmet(&mut w.step.conn(), open).await?;
-    run::close_walk(&mut w.step.conn(), open, outcome == Outcome::Complete).await?;
+    walk::close(&mut w.step.conn(), open, outcome == Outcome::Complete).await?;
     w.close(counters, outcome, (None, None)).await
 }
 

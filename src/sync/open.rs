@@ -1,6 +1,10 @@
 //! The beginning of a run: the lease, the walk to go on with, the run's row.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +17,9 @@ use crate::{
     store::{
         lease::{self, Holder},
         process::Identity,
-        run::{self, OpenRun},
+        run::{self, OpenRun, Unclosed},
         session::Session,
-        source,
+        source, walk,
     },
 };
 
@@ -30,6 +34,19 @@ pub struct Shared {
     pub identity: Identity,
     /// What is not kept for ever.
     pub keep: Keep,
+    /// Of each source the last run of this process whose end could not be written down.
+    pub unclosed: Arc<Mutex<HashMap<String, Unclosed>>>,
+}
+
+impl Shared {
+    /// A run has ended, and the database does not know it.
+    pub(super) fn is_unclosed(&self, source: &Source, run: Unclosed) {
+        self.unclosed.lock().unwrap_or_else(PoisonError::into_inner).insert(source.name.clone(), run);
+    }
+
+    fn unclosed_of(&self, source: &Source) -> Option<Unclosed> {
+        self.unclosed.lock().unwrap_or_else(PoisonError::into_inner).get(&source.name).cloned()
+    }
 }
 
 /// Takes the lease and opens the run, waiting for a holder elsewhere that may be dead.
@@ -85,10 +102,13 @@ async fn try_open(
     {
         return Err(NoRun::Begun { name: source.name.clone() });
     }
-    if let Some(run_id) = run::abandon(&mut step.conn(), source_id).await? {
-        warn!(source = source.name, run = run_id, "the process of an earlier run died; its walk goes on");
+    let ours = shared.unclosed_of(source);
+    match run::close_left(&mut step.conn(), source_id, ours.as_ref()).await? {
+        Some(run_id) if ours.is_some_and(|ours| ours.run_id == run_id) => {}
+        Some(run_id) => warn!(source = source.name, run = run_id, "the process of an earlier run died; its walk goes on"),
+        None => {}
     }
-    let walk_id = run::open_walk(&mut step.conn(), source_id, shape).await?;
+    let walk_id = walk::open(&mut step.conn(), source_id, shape).await?;
     let open = run::open(&mut step.conn(), lease, walk_id, wanted.trigger).await?;
     failpoint::pass(Moment::RunOpening);
     step.commit().await?;

@@ -32,6 +32,7 @@ use crate::{
         lease,
         ledger::PgLedger,
         report::{self, ChangeRow, RunRow},
+        run::Unclosed,
         session::Session,
     },
     text::chain,
@@ -75,7 +76,7 @@ pub async fn run<V: Synced>(
     let run = async {
         info!(trigger = wanted.trigger.as_ref(), "run begins");
         let ended = context.work_under_lease(source.concurrency, shared.keep, &inner).await;
-        context.report(ended, wanted).await
+        context.report(shared, ended, wanted).await
     };
     Ok(run.instrument(span).await)
 }
@@ -155,7 +156,7 @@ impl<V: Synced> Context<V> {
     }
 
     /// Closes what is open and tells how it ended.
-    async fn report(self, ended: Result<Outcome, Interrupted>, wanted: Wanted) -> Report {
+    async fn report(self, shared: &Shared, ended: Result<Outcome, Interrupted>, wanted: Wanted) -> Report {
         let (outcome, cause) = match &ended {
             Ok(outcome) => (*outcome, None),
             Err(interrupted) => verdict(interrupted),
@@ -164,6 +165,7 @@ impl<V: Synced> Context<V> {
             && let Err(error) = self.close_interrupted(interrupted, outcome).await
         {
             error!(error = %error, "the run could not be closed; the next one will");
+            shared.is_unclosed(&self.source, Unclosed { run_id: self.open.run_id, outcome, error: why(interrupted, outcome) });
         }
         if let Err(error) = self.caller.settle().await {
             warn!(error = %error, "the budget's ledger could not be told that the calls have ended");
@@ -187,7 +189,7 @@ impl<V: Synced> Context<V> {
             Interrupted::Throttled { resume_at, .. } => *resume_at,
             _ => None,
         };
-        let why = (outcome != Outcome::Stopped).then(|| chain(interrupted));
+        let why = why(interrupted, outcome);
         finish::tell_stated_limits(&mut w).await?;
         match w.close(Counters::default(), outcome, (why.as_deref(), resume_at)).await {
             // Another holder has closed it.
@@ -204,4 +206,9 @@ impl<V: Synced> Context<V> {
         step.commit().await?;
         Ok((row, changes))
     }
+}
+
+/// What a person must see of it.
+fn why(interrupted: &Interrupted, outcome: Outcome) -> Option<String> {
+    (outcome != Outcome::Stopped).then(|| chain(interrupted))
 }

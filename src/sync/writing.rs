@@ -24,6 +24,7 @@ use crate::{
         links::Links,
         run::{self, Unanswered},
         session::Step,
+        walk,
     },
 };
 
@@ -106,7 +107,7 @@ impl<V: Synced> Writing<'_, V> {
     /// Writes down what the lists hold, now that it is known.
     pub async fn set_reach(&mut self, reach: Reach) -> sqlx::Result<()> {
         if self.context.walk().reach != Some(reach) {
-            run::set_reach(&mut self.step.conn(), &self.context.open, reach.as_ref()).await?;
+            walk::set_reach(&mut self.step.conn(), &self.context.open, reach.as_ref()).await?;
             self.context.learn(|walk| walk.reach = Some(reach));
         }
         Ok(())
@@ -116,7 +117,7 @@ impl<V: Synced> Writing<'_, V> {
     pub async fn remember(&mut self, has_moved: bool, page: u32) -> sqlx::Result<()> {
         let walk = self.context.walk();
         if (has_moved && !walk.has_moved) || page > walk.longest_page {
-            run::remember(&mut self.step.conn(), &self.context.open, has_moved, page).await?;
+            walk::remember(&mut self.step.conn(), &self.context.open, has_moved, page).await?;
             self.context.learn(|walk| {
                 walk.has_moved |= has_moved;
                 walk.longest_page = walk.longest_page.max(page);

@@ -4,7 +4,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     net::TcpListener,
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::MetadataExt, net::UnixDatagram},
+    process::Stdio,
 };
 
 use hiersync::simulator::{
@@ -353,19 +354,28 @@ async fn a_hangup_has_the_config_read_anew_and_loses_no_walk() {
     let program = Program::of(&case);
     let pool = case.pool().await;
     let (file, old) = (program.config_file(), fs::read_to_string(program.config_file()).unwrap());
+    let mut systemd = Systemd::listens();
+    let program = systemd.of(program);
     let running = Running::start(&program, &["daemon"]);
     until("a walk is under way", seconds(20), async || vendor.door().calls() > 9).await;
     let pid = running.pid();
+    systemd.hears("READY=1", 1).await;
 
     // One with a fault is refused, and nothing else happens.
     fs::write(&file, old.replace("page_size = 4", "page_sise = 4")).unwrap();
     running.signal("-HUP");
     running.says("the new config is refused, and the old one is kept", seconds(5)).await;
+    // With `Type=notify-reload` a reload waits for these.
+    systemd.hears("RELOADING=1", 1).await;
+    systemd.hears("MONOTONIC_USEC=", 1).await;
+    systemd.hears("READY=1", 2).await;
     assert_eq!(count(&pool, "select count(*) from hiersync.sync_run where outcome is not null").await, 0);
 
     fs::write(&file, old.replace("page_size = 4", "page_size = 9")).unwrap();
     running.signal("-HUP");
     running.says("config and secrets are read anew", seconds(5)).await;
+    systemd.hears("RELOADING=1", 2).await;
+    systemd.hears("READY=1", 3).await;
     let complete = "select count(*) from hiersync.sync_run where outcome = 'complete'";
     until("the walk has gone on to its end", seconds(30), async || count(&pool, complete).await > 0).await;
     are(&told(&pool).await, &[("startup", "stopped"), ("startup", "complete")]);
@@ -383,4 +393,35 @@ async fn a_daemon_without_a_secret_that_it_needs_does_not_say_that_it_is_ready()
     let ended = Running::start(&program, &["daemon"]).end(seconds(20)).await;
     assert_eq!(ended.code, 78, "{ended:?}");
     assert!(ended.err.contains("customers.password") && !ended.err.contains("ready"), "{ended:?}");
+}
+
+/// Runs it with stderr in a file, and gives what stands there.
+fn written(program: &Program, args: &[&str], journal: impl Fn(u64, u64) -> String) -> String {
+    let folder = TempDir::new().unwrap();
+    let stderr = fs::File::create(folder.path().join("stderr")).unwrap();
+    let meta = stderr.metadata().unwrap();
+    let mut command = program.command(args);
+    command.env("JOURNAL_STREAM", journal(meta.dev(), meta.ino())).env("HIERSYNC_LOG", "info").stderr(stderr);
+    command.stdout(Stdio::null()).status().unwrap();
+    fs::read_to_string(folder.path().join("stderr")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_gets_the_priority_of_each_line_and_nobody_else_does() {
+    let vendor = capillary(5).await;
+    let (case, program, _pool) = customers(&vendor, RARELY).await;
+    let (good, bad) = (program, Program::edited(&case, |config| config.replace("vendor", "vendr")));
+    let run = |program: &Program, args: &'static [&'static str], is_journal: bool| {
+        written(program, args, |device, inode| format!("{device}:{}", if is_journal { inode } else { inode + 1 }))
+    };
+    tokio::task::block_in_place(|| {
+        let journal = run(&good, &["sync"], true);
+        assert!(journal.lines().any(|line| line.starts_with("<6>") && line.contains("run ended")), "{journal}");
+        assert!(!journal.contains("Z  INFO") && !journal.contains("Z INFO"), "the journal has its own time: {journal}");
+        let elsewhere = run(&good, &["sync"], false);
+        assert!(elsewhere.contains("run ended") && !elsewhere.contains("<6>") && elsewhere.starts_with("20"), "{elsewhere}");
+        let fault = run(&bad, &["sync"], true);
+        assert!(fault.lines().count() > 1 && fault.lines().all(|line| line.starts_with("<3>")), "{fault}");
+        assert!(run(&bad, &["sync"], false).starts_with("hiersync: config "));
+    });
 }

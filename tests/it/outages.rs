@@ -205,7 +205,10 @@ async fn a_database_that_was_away_for_a_while_is_come_back_to() {
     until("it has come back", seconds(20), async || is_complete(&pool).await).await;
     assert_eq!(get(port, "/healthz").await, (200, "ok\n".to_owned()));
     let told = told(&pool).await;
-    assert!(told.iter().all(|(outcome, _)| outcome != "open"), "{told:?}");
+    // Its own row, which it could not close while the database was away, says how it has ended; nobody has died.
+    let (outcome, why) = &told[0];
+    assert!(outcome == "failed" && why.as_ref().is_some_and(|why| why.starts_with("the database failed: ")), "{told:?}");
+    assert!(told.iter().all(|(outcome, _)| !["open", "abandoned"].contains(&outcome.as_str())), "{told:?}");
     assert_customers(&pool, &customers_now(&vendor)).await;
     let (ended, _) = daemon.stop("-TERM", seconds(15)).await;
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -280,4 +283,45 @@ async fn refused_credentials_are_tried_again_when_a_secret_has_changed() {
     until("it has been tried again", seconds(10), async || is_complete(&pool).await).await;
     let (ended, _) = daemon.stop("-TERM", seconds(15)).await;
     assert_eq!((ended.code, ended.err.matches("it is not tried again until").count()), (0, 1), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_be_begun_is_a_row_and_a_metric() {
+    let vendor = capillary(10).await;
+    let case = Case::new().await.customers(&vendor, "schedule = \"* * * * * *\"");
+    let pool = case.pool().await;
+    let folder = TempDir::new().unwrap();
+    let secret = folder.path().join("customers.password");
+    fs::write(&secret, "till-pass").unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let program = Program::edited(&case, |config| config.replace("listen = \"\"", &format!("listen = \"127.0.0.1:{port}\"")));
+    let program = program.with("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap()).without("HIERSYNC_CUSTOMERS_PASSWORD");
+    let daemon = Running::start(&program, &["daemon"]);
+    until("a run", seconds(20), async || is_complete(&pool).await).await;
+    fs::remove_file(&secret).unwrap();
+    let refused = "select count(*) from hiersync.sync_run where outcome = 'failed' and walk_id = 0 and requests = 0
+                   and error like '%customers.password%' and finished_at is not null";
+    until("a row says why there was no run", seconds(10), async || count(&pool, refused).await > 0).await;
+    let is_refused = "hiersync_refused{source=\"customers\"} 1\n";
+    until("a metric does, too", seconds(10), async || get(port, "/metrics").await.1.contains(is_refused)).await;
+    let ended = program.run(&["runs", "customers"]).await;
+    assert!(ended.code == 0 && ended.out.contains("customers.password"), "{ended:?}");
+
+    fs::write(&secret, "till-pass").unwrap();
+    let later = "select count(*) from hiersync.sync_run where outcome = 'complete' and run_id > (select max(run_id) from hiersync.sync_run where walk_id = 0)";
+    until("there are runs again", seconds(10), async || count(&pool, later).await > 0).await;
+    let (ended, _) = daemon.stop("-TERM", seconds(15)).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_that_cannot_be_begun_writes_nothing() {
+    let vendor = capillary(10).await;
+    let case = Case::new().await.customers(&vendor, "");
+    let program = Program::of(&case).without("HIERSYNC_CUSTOMERS_PASSWORD");
+    assert_eq!(program.run(&["sync", "--dry-run"]).await.code, 78);
+    let pool = case.pool().await;
+    assert_eq!(count(&pool, "select count(*) from hiersync.sync_run").await, 0);
+    assert_eq!(program.run(&["sync"]).await.code, 78);
+    assert_eq!(count(&pool, "select count(*) from hiersync.sync_run").await, 1);
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hiersync::{
-    app::SourceError,
+    app::error::SourceError,
     model::run::Outcome,
     simulator::{
         capillary::{CapillarySim, make::Flavour, settings::CapillarySettings, world::CapillaryWorld},

@@ -69,6 +69,26 @@ async fn daemons_share_the_sources_evenly_and_serve_each_firing_once_as_they_com
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_while_none_was_up_is_made_up_by_one_of_those_that_start_together() {
+    let vendor = capillary_of(&[Shape::list(2)]).await;
+    // Once a year: within a test it has always fired and never fires.
+    let keys = "schedule = \"0 0 1 1 *\"";
+    let case = (0..SOURCES).fold(Case::new().await, |case, number| case.customers_of_root(&format!("s{number}"), &vendor, 0, keys));
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    let daemons: Vec<Running> = (0..3).map(|_| Running::start(&program, &["daemon"])).collect();
+    for daemon in &daemons {
+        daemon.says("INFO ready", seconds(30)).await;
+    }
+    // The others wait 2 s, and would begin then.
+    tokio::time::sleep(seconds(6)).await;
+    let (shares, all) = shares(&pool, 0).await;
+    assert_eq!(all, i64::try_from(SOURCES).unwrap(), "each is made up once: {shares:?}");
+    for daemon in daemons {
+        daemon.stop("-TERM", seconds(15)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_only_stood_by_for_a_month_can_take_a_lease() {
     let pool = Case::new().await.pool().await;
     let mut step = session::begin(&pool).await.unwrap();

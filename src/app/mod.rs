@@ -1,5 +1,7 @@
 //! What every verb stands on: the config, the secrets, the database, the budgets.
 
+pub mod error;
+
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -10,28 +12,25 @@ use std::{
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
+use self::error::{OpenError, SourceError};
 use crate::{
     budget::purse::Purse,
     config::{
         Config, Source, Vendor,
-        secrets::{self, SecretError, Secrets},
+        secrets::{self, Secrets},
     },
-    embedded::{self, Embedded, error::EmbeddedError},
+    embedded::{self, Embedded},
     store::{
-        connect::{self, ConnectError},
+        self, connect,
         ledger::PgLedger,
         process::{self, Identity},
         session::{self, Step},
     },
-    sync::{
-        gauges::Gauges,
-        open::Shared,
-        report::{NoRun, Report},
-        run,
-        wanted::Wanted,
-    },
-    vendor_api::{capillary, error::VendorError, leadsquared},
+    sync::{gauges::Gauges, open::Shared, report::Report, run, wanted::Wanted},
+    text::chain,
+    vendor_api::{capillary, leadsquared},
 };
 
 /// How long a clean end waits for the embedded server's.
@@ -50,50 +49,6 @@ pub struct App {
     shared: OnceCell<Shared>,
     embedded: Option<Embedded>,
     purses: Mutex<HashMap<String, Arc<Purse<PgLedger>>>>,
-}
-
-/// Why the application cannot open.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A secret is missing or unreadable.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The embedded Postgres does not run.
-    #[error(transparent)]
-    Embedded(#[from] EmbeddedError),
-    /// The database cannot be reached.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The database fails.
-    #[error("the database failed")]
-    Database(#[from] sqlx::Error),
-}
-
-/// Why a source was not run.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// A secret is missing or unreadable.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The embedded Postgres does not run any more.
-    #[error(transparent)]
-    Embedded(#[from] EmbeddedError),
-    /// The vendor's client cannot be built.
-    #[error(transparent)]
-    Client(VendorError),
-    /// There was no run.
-    #[error(transparent)]
-    NoRun(#[from] NoRun),
-    /// The budget's ledger cannot be opened.
-    #[error("the database failed")]
-    Database(#[from] sqlx::Error),
-}
-
-impl SourceError {
-    /// Waiting may help.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::NoRun(NoRun::Database(_)) | Self::Database(_) | Self::Embedded(_))
-    }
 }
 
 /// A vendor's client, for those who only need its calls.
@@ -140,11 +95,30 @@ impl App {
         Ok(Self { config, secrets, pool, is_read_only, shared: OnceCell::new(), embedded, purses: Mutex::default() })
     }
 
-    /// Runs a source once. There is no other way to run one.
+    /// Runs a source once. There is no other way to run one. That it could not be begun is written down as a run that failed.
     ///
     /// # Errors
     /// When there was no run; a run that failed is a [`Report`].
     pub async fn run(
+        &self,
+        source: &Source,
+        wanted: Wanted,
+        stop: &CancellationToken,
+        progress: Arc<Gauges>,
+    ) -> Result<Report, SourceError> {
+        // A run's future is large, and who runs several holds all of them.
+        let ended = Box::pin(self.begin_run(source, wanted, stop, progress)).await;
+        if let Err(refused) = &ended
+            && refused.is_lasting()
+            && !wanted.dry_run
+            && let Err(error) = self.write_refused(source, wanted, refused).await
+        {
+            warn!(source = source.name, error = %error, "that there was no run could not be written down");
+        }
+        ended
+    }
+
+    async fn begin_run(
         &self,
         source: &Source,
         wanted: Wanted,
@@ -164,6 +138,13 @@ impl App {
         Ok(report)
     }
 
+    async fn write_refused(&self, source: &Source, wanted: Wanted, refused: &SourceError) -> sqlx::Result<()> {
+        let process_id = self.process_id().await?;
+        let mut step = self.begin().await?;
+        store::run::refuse(&mut step.conn(), (&source.name, source.vendor.word()), process_id, wanted.trigger, &chain(refused)).await?;
+        step.commit().await
+    }
+
     /// Begins a transaction, which must end before the application closes.
     pub async fn begin(&self) -> sqlx::Result<Step> {
         session::begin(&self.pool).await
@@ -181,7 +162,7 @@ impl App {
             let mut step = self.begin().await?;
             let process_id = process::register(&mut step.conn(), &identity).await?;
             step.commit().await?;
-            Ok(Shared { pool: self.pool.clone(), process_id, identity, keep: self.config.database.keep })
+            Ok(Shared { pool: self.pool.clone(), process_id, identity, keep: self.config.database.keep, unclosed: Arc::default() })
         };
         self.shared.get_or_try_init(register).await
     }

@@ -1,0 +1,100 @@
+//! Walks: opened, remembered, closed.
+
+use super::{conn::Conn, run::OpenRun};
+
+/// The open walk to go on with; one that was begun with other settings is closed as superseded.
+pub async fn open(conn: &mut Conn<'_>, source_id: i32, shape: &str) -> sqlx::Result<i64> {
+    sqlx::query!(
+        "update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = 'superseded'
+         where source_id = $1 and finished_at is null and shape <> $2",
+        source_id,
+        shape
+    )
+    .execute(&mut *conn)
+    .await?;
+    let open = sqlx::query_scalar!("select walk_id from hiersync_internal.walk where source_id = $1 and finished_at is null", source_id);
+    if let Some(walk_id) = open.fetch_optional(&mut *conn).await? {
+        return Ok(walk_id);
+    }
+    sqlx::query_scalar!("insert into hiersync_internal.walk (source_id, shape) values ($1, $2) returning walk_id", source_id, shape)
+        .fetch_one(conn)
+        .await
+}
+
+/// Closes the walk.
+pub async fn close(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool) -> sqlx::Result<()> {
+    let verdict = if is_complete { "complete" } else { "partial" };
+    sqlx::query!(
+        "update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = $3 where source_id = $1 and walk_id = $2",
+        run.lease.source_id,
+        run.walk_id,
+        verdict
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What is known of a walk that goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Recalled {
+    /// What its lists hold, once that is known.
+    pub reach: Option<String>,
+    /// What those of the last complete walk of the same settings held.
+    pub last_reach: Option<String>,
+    /// Something was seen to move.
+    pub has_moved: bool,
+    /// Rows of its longest page.
+    pub longest_page: i32,
+    /// An earlier walk of this source has ended: the mirror knows who was there.
+    pub knows: bool,
+}
+
+/// What is known of a walk that goes on.
+pub async fn recall(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Recalled> {
+    sqlx::query_as!(
+        Recalled,
+        r#"select this.reach, this.has_moved, this.longest_page,
+               (
+                   select last.reach from hiersync_internal.walk last
+                   where last.source_id = $1 and last.shape = this.shape and last.verdict = 'complete' and last.reach is not null
+                   order by last.walk_id desc limit 1
+               ) as last_reach,
+               exists (
+                   select 1 from hiersync_internal.walk w where w.source_id = $1 and w.verdict in ('complete', 'partial')
+               ) as "knows!"
+           from hiersync_internal.walk this where this.source_id = $1 and this.walk_id = $2"#,
+        run.lease.source_id,
+        run.walk_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Remembers what this walk has shown of itself: something has moved, and how long its longest page is.
+pub async fn remember(conn: &mut Conn<'_>, run: &OpenRun, has_moved: bool, longest_page: u32) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.walk set has_moved = has_moved or $3, longest_page = greatest(longest_page, $4)
+         where source_id = $1 and walk_id = $2",
+        run.lease.source_id,
+        run.walk_id,
+        has_moved,
+        longest_page.cast_signed()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Remembers what the lists of this walk hold.
+pub async fn set_reach(conn: &mut Conn<'_>, run: &OpenRun, reach: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.walk set reach = $3 where source_id = $1 and walk_id = $2",
+        run.lease.source_id,
+        run.walk_id,
+        reach
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
