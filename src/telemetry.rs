@@ -19,9 +19,8 @@ use tracing_subscriber::{
 
 /// Sets the logs up. `HIERSYNC_LOG` overrides `level`, such as `debug` or `hiersync::sync=trace`.
 pub fn start(level: &str) {
-    // Others tell no more than warnings.
-    let others = if level == "error" { "error" } else { "warn" };
-    let plain = || EnvFilter::new(format!("{level},sqlx={others},tokio_cron_scheduler={others}"));
+    // What sqlx warns of are statements that wait, with all their text, while the database is away: we say that it is.
+    let plain = || EnvFilter::new(format!("{level},sqlx=error,tokio_cron_scheduler=error"));
     let filter = EnvFilter::try_from_env("HIERSYNC_LOG").unwrap_or_else(|_| plain());
     let with_colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(with_colour).with_target(false);

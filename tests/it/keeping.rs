@@ -4,7 +4,7 @@ use hiersync::simulator::{change::Stamp, forest::Place, shape::Shape};
 use sqlx::PgPool;
 
 use crate::harness::{
-    case::Case,
+    case::{Case, WANTED, run},
     program::Program,
     tables::{assert_customers, count, customers_now},
     vendors::capillary_of,
@@ -155,4 +155,49 @@ async fn an_analyst_asks_for_a_time_with_the_rights_on_the_tables_alone() {
     assert_eq!(many, count(&pool, "select count(*) from hiersync.customer").await);
     asked.rollback().await.unwrap();
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("drop owned by {role}; drop role {role}"))).execute(&pool).await.unwrap();
+}
+
+/// Bytes of all tables with their indexes, after what is dead was removed. The budget's ledger is as large as between two visits of
+/// autovacuum, and uses its room again.
+async fn bytes(pool: &PgPool) -> i64 {
+    sqlx::raw_sql("vacuum").execute(pool).await.unwrap();
+    let sql = "select sum(pg_total_relation_size(c.oid))::bigint from pg_class c join pg_namespace n on n.oid = c.relnamespace
+               where n.nspname in ('hiersync', 'hiersync_internal') and c.relkind = 'r' and c.relname <> 'budget_ledger'";
+    count(pool, sql).await
+}
+
+/// docs/reliability.md has what this prints (`cargo test --test it -- keeping::a_quiet_walk --nocapture`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_walk_leaves_little_and_a_change_its_version() {
+    const WALKS: i64 = 100;
+    const ROUNDS: i64 = 4;
+    let vendor = capillary_of(&[Shape::list(250)]).await;
+    let case = Case::new().await.customers(&vendor, "page_size = 250");
+    let (pool, app) = (case.pool().await, case.app().await);
+    // Everything is there once, and has grown to its usual size.
+    for _ in 0..20 {
+        run(&app, 0, WANTED).await;
+    }
+    let begun = bytes(&pool).await;
+    for _ in 0..WALKS {
+        run(&app, 0, WANTED).await;
+    }
+    let quiet = bytes(&pool).await - begun;
+    let ids = {
+        let world = vendor.world();
+        world.children(world.roots()[0]).to_vec()
+    };
+    let (begun, changes) = (bytes(&pool).await, count(&pool, CHANGES).await);
+    for round in 0..ROUNDS {
+        for id in &ids {
+            vendor.world().rename(*id, &format!("Ana {round}"), Stamp::Bump);
+        }
+        run(&app, 0, WANTED).await;
+    }
+    let (changed, changes) = (bytes(&pool).await - begun, count(&pool, CHANGES).await - changes);
+    assert_eq!(changes, ROUNDS * 250);
+    println!("{} bytes for each quiet walk, {} bytes for each change", quiet / WALKS, changed / changes);
+    assert!(quiet / WALKS < 1800, "{} bytes for each quiet walk", quiet / WALKS);
+    assert!(changed / changes < 5000, "{} bytes for each change", changed / changes);
+    app.close().await;
 }

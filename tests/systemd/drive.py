@@ -95,9 +95,9 @@ class Journal:
         found = re.search(r"cursor: (.*)", shown)
         self.after = ["--after-cursor", found[1]] if found else []
 
-    def read(self):
+    def read(self, *only):
         run("journalctl", "--sync")
-        return run("journalctl", "--unit", self.unit, "--output", "cat", "--no-pager", *self.after).stdout
+        return run("journalctl", "--unit", self.unit, "--output", "cat", "--no-pager", *self.after, *only).stdout
 
     def says(self, pattern, seconds=10):
         return until(f"the journal says /{pattern}/", seconds, lambda: re.search(pattern, self.read()))[0]
@@ -470,7 +470,9 @@ def gives_up(code, pattern):
     check(status == str(code), f"exit code {status}, expected {code}; the journal: {journal.read().strip()[-400:]}")
     time.sleep(RESTART_SECONDS + 1)
     check((show("ActiveState"), show("NRestarts")) == ("failed", restarts), "it was started again")
-    return journal, f"exit code {code}, not started again; journal: `{journal.says(pattern)[0][:200]}`"
+    said = journal.says(pattern)[0]
+    check(re.search(pattern, journal.read("--priority", "err")), "the journal does not take it for an error")
+    return journal, f"exit code {code}, not started again; journal: `{said[:200]}`"
 
 
 @case("installed", "wrong config")
