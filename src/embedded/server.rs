@@ -37,7 +37,7 @@ const SETTINGS: [&str; 13] = [
     "port=5432",
     "unix_socket_permissions=0700",
     OURS,
-    "max_connections=64",
+    "max_connections=100",
     "shared_buffers=64MB",
     "fsync=on",
     "full_page_writes=on",

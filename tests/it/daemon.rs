@@ -6,6 +6,7 @@ use std::{
     net::TcpListener,
     os::unix::{fs::MetadataExt, net::UnixDatagram},
     process::Stdio,
+    sync::{Arc, Mutex},
 };
 
 use hiersync::simulator::{
@@ -187,16 +188,27 @@ async fn a_daemon_at_rest_stops_at_once() {
 /// What systemd hears of a service.
 struct Systemd {
     folder: TempDir,
-    socket: UnixDatagram,
-    said: Vec<String>,
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Systemd {
     fn listens() -> Self {
         let folder = TempDir::new().unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        Self { folder, socket, said: Vec::new() }
+        let said: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&said);
+        // All the while: a socket that is full stops who writes to it.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = socket.recv(&mut buffer) {
+                heard.lock().unwrap().extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
+            }
+        });
+        Self { folder, said }
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
     }
 
     /// The program as its service, with a watchdog.
@@ -205,14 +217,10 @@ impl Systemd {
         program.with("NOTIFY_SOCKET", place.to_str().unwrap()).with("WATCHDOG_USEC", "400000")
     }
 
-    /// Waits until it was told so, so many times. It reads all the while: a socket that is full stops who writes to it.
-    async fn hears(&mut self, word: &str, times: usize) {
+    /// Waits until it was told so, so many times.
+    async fn hears(&self, word: &str, times: usize) {
         until(&format!("systemd is told {word}"), seconds(20), async || {
-            let mut buffer = [0; 4096];
-            while let Ok(length) = self.socket.recv(&mut buffer) {
-                self.said.extend(String::from_utf8_lossy(&buffer[..length]).lines().map(str::to_owned));
-            }
-            self.said.iter().filter(|line| line.starts_with(word)).count() >= times
+            self.said().iter().filter(|line| line.starts_with(word)).count() >= times
         })
         .await;
     }
@@ -222,7 +230,7 @@ impl Systemd {
 async fn systemd_is_told_of_readiness_life_and_the_end() {
     let vendor = capillary(10).await;
     let (_case, program, _pool) = customers(&vendor, RARELY).await;
-    let mut systemd = Systemd::listens();
+    let systemd = Systemd::listens();
     let program = systemd.of(program);
     let daemon = Running::start(&program, &["daemon"]);
     systemd.hears("READY=1", 1).await;
@@ -230,7 +238,7 @@ async fn systemd_is_told_of_readiness_life_and_the_end() {
     systemd.hears("WATCHDOG=1", 4).await;
     stopped(daemon, "-TERM").await;
     systemd.hears("STOPPING=1", 1).await;
-    let said = systemd.said;
+    let said = systemd.said();
     let at = |word: &str| said.iter().position(|line| line.starts_with(word));
     assert!(at("READY=1") < at("STOPPING=1"), "{said:?}");
     assert_eq!(said.iter().filter(|line| *line == "READY=1").count(), 1);
@@ -241,14 +249,14 @@ async fn a_run_that_stands_still_is_not_told_as_alive() {
     let vendor = capillary(60).await;
     let (case, _, _pool) = customers(&vendor, &format!("{RARELY}\npage_size = 4\nconcurrency = 1")).await;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut systemd = Systemd::listens();
+    let systemd = Systemd::listens();
     // A page's transaction does not go on.
     let points = "hang=9*off->return;patience=return(2)";
     let program = with_page(&case, port).with("FAILPOINTS", points);
     let program = systemd.of(program);
     let daemon = Running::start(&program, &["daemon"]);
     systemd.hears("STATUS=the run of source customers has done nothing for 2 s", 4).await;
-    let said = systemd.said;
+    let said = systemd.said();
     let first = said.iter().position(|line| line.contains("has done nothing")).unwrap();
     let alive = |said: &[String]| said.iter().filter(|line| *line == "WATCHDOG=1").count();
     assert!(alive(&said[..first]) > 2 && alive(&said[first..]) == 0, "{said:?}");
@@ -354,7 +362,7 @@ async fn a_hangup_has_the_config_read_anew_and_loses_no_walk() {
     let program = Program::of(&case);
     let pool = case.pool().await;
     let (file, old) = (program.config_file(), fs::read_to_string(program.config_file()).unwrap());
-    let mut systemd = Systemd::listens();
+    let systemd = Systemd::listens();
     let program = systemd.of(program);
     let running = Running::start(&program, &["daemon"]);
     until("a walk is under way", seconds(20), async || vendor.door().calls() > 9).await;
