@@ -70,7 +70,7 @@ create table hiersync.customer_profile (
 comment on table hiersync.customer_profile is 'One profile of a customer: one per source or account.';
 comment on column hiersync.customer_profile.source_id is 'The source.';
 comment on column hiersync.customer_profile.customer_id is 'The customer.';
-comment on column hiersync.customer_profile.profile_no is 'Its place in profiles[], from 1.';
+comment on column hiersync.customer_profile.profile_no is 'Its place among the customer''s profiles by source, account and content, from 1.';
 comment on column hiersync.customer_profile.profile_source is 'source, such as INSTORE.';
 comment on column hiersync.customer_profile.account_id is 'accountId.';
 comment on column hiersync.customer_profile.first_name is 'firstName.';
@@ -92,7 +92,7 @@ comment on table hiersync.customer_identifier is 'One identifier of a profile. N
 comment on column hiersync.customer_identifier.source_id is 'The source.';
 comment on column hiersync.customer_identifier.customer_id is 'The customer.';
 comment on column hiersync.customer_identifier.profile_no is 'The profile.';
-comment on column hiersync.customer_identifier.identifier_no is 'Its place in identifiers[], from 1.';
+comment on column hiersync.customer_identifier.identifier_no is 'Its place among the profile''s identifiers by type and value, from 1.';
 comment on column hiersync.customer_identifier.type is 'mobile, email, externalId, …';
 comment on column hiersync.customer_identifier.value is 'Its value, as sent.';
 
@@ -118,7 +118,7 @@ comment on table hiersync.customer_channel is 'One communication channel of a pr
 comment on column hiersync.customer_channel.source_id is 'The source.';
 comment on column hiersync.customer_channel.customer_id is 'The customer.';
 comment on column hiersync.customer_channel.profile_no is 'The profile.';
-comment on column hiersync.customer_channel.channel_no is 'Its place in commChannels[], from 1.';
+comment on column hiersync.customer_channel.channel_no is 'Its place among the profile''s channels by type and value, from 1.';
 comment on column hiersync.customer_channel.type is 'mobile, email, …';
 comment on column hiersync.customer_channel.value is 'Its value, as sent.';
 comment on column hiersync.customer_channel.is_primary is 'primary.';

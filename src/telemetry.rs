@@ -24,6 +24,8 @@ pub fn start(level: &str) {
     let filter = EnvFilter::try_from_env("HIERSYNC_LOG").unwrap_or_else(|_| plain());
     let with_colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(with_colour).with_target(false);
+    // A stderr that cannot be written must not end the program.
+    let logs = logs.log_internal_errors(false);
     // A second set-up in one process, as in tests, changes nothing.
     let _ = if is_journal() { logs.without_time().map_event_format(ForJournal).try_init() } else { logs.try_init() };
 }

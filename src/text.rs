@@ -1,6 +1,35 @@
 //! Times, spans and notes as people read them, at the command line and on the status page.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
+
+/// A text as it may be shown: what moves the cursor, turns the writing round or cannot be seen stands as an escape, `\\u{202e}`.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    escaped(text, |sign| sign.escape_unicode().to_string())
+}
+
+/// The same for JSON, which stays what it is.
+pub fn shown_in_json(text: &str) -> Cow<'_, str> {
+    escaped(text, |sign| sign.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect())
+}
+
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|sign| if is_hidden(sign) { escape(sign) } else { sign.to_string() }).collect())
+}
+
+/// Controls of the terminal and of the direction of writing, and what has no shape. Joiners are left: names of several scripts need them.
+fn is_hidden(sign: char) -> bool {
+    match sign {
+        '\n' | '\t' => false,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' => true,
+        '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
+        sign => sign.is_control(),
+    }
+}
 
 /// A time to the second, or a dash.
 pub fn time(time: Option<DateTime<Utc>>) -> String {
@@ -88,6 +117,22 @@ mod tests {
         assert_eq!(window_note(0, None, 1.0, false), "");
         assert_eq!(window_note(0, paused, 0.5, false), "paused until 1970-01-01 00:00:00Z: HTTP 429; slowed to 50 % after refusals");
         assert_eq!(window_note(1, paused, 0.5, true), "stated by the vendor");
+    }
+
+    #[test]
+    fn what_would_move_the_cursor_or_turn_the_writing_is_shown_as_an_escape() {
+        for (text, told) in [
+            ("Ana\u{202e}txt.exe", "Ana\\u{202e}txt.exe"),
+            ("\u{9b}2J\u{1b}[2J\r\u{7}", "\\u{9b}2J\\u{1b}[2J\\u{d}\\u{7}"),
+            ("\u{2066}a\u{2069}\u{feff}", "\\u{2066}a\\u{2069}\\u{feff}"),
+            ("Zoë → ├── क्\u{200d}ष 👩\u{200d}👧\n", "Zoë → ├── क्\u{200d}ष 👩\u{200d}👧\n"),
+        ] {
+            assert_eq!(shown(text), told);
+        }
+        let value = serde_json::json!({"name": "a\u{9b}\u{202e}\u{e0041}b"});
+        let line = value.to_string();
+        assert_eq!(shown_in_json(&line), r#"{"name":"a\u009b\u202e\udb40\udc41b"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown_in_json(&line)).expect("json"), value);
     }
 
     #[test]

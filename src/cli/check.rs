@@ -7,17 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     exit::{Exit, Failure},
+    out::{note, say},
     own_program,
 };
 use crate::{
     app::{App, Client, error::SourceError},
     config::{Config, Source, secrets::Secrets},
-    sync::{
-        Interrupted,
-        caller::{CallError, Caller},
-        gauges::Gauges,
-        terms::Terms,
-    },
+    sync::{Interrupted, call_error::CallError, caller::Caller, gauges::Gauges, terms::Terms},
     text::chain,
     vendor_api::{Ask, List, error::VendorError, hierarchy::Hierarchy},
 };
@@ -32,11 +28,11 @@ pub struct Args {
 
 /// Checks all there is, and says what is wrong.
 pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
-    println!("config: {} sources", config.sources.len());
+    say!("config: {} sources", config.sources.len());
     let secrets = Secrets::from_env();
     let mut ends = vec![check_secrets(&config, &secrets)];
     let app = App::open(config, secrets, own_program()?).await?;
-    println!("database: reached, its schema is up to date");
+    say!("database: reached, its schema is up to date");
     if !args.offline {
         for source in &app.config.sources {
             ends.push(check_source(&app, source).await);
@@ -50,12 +46,12 @@ fn check_secrets(config: &Config, secrets: &Secrets) -> Exit {
     let mut exit = Exit::Complete;
     for name in crate::config::secrets::needed(config) {
         if let Err(error) = secrets.get(&name) {
-            eprintln!("secrets: {error}");
+            note!("secrets: {error}");
             exit = Exit::Config;
         }
     }
     if exit == Exit::Complete {
-        println!("secrets: all there");
+        say!("secrets: all there");
     }
     exit
 }
@@ -68,11 +64,11 @@ async fn check_source(app: &App, source: &Source) -> Exit {
     };
     match checked {
         Ok(rows) => {
-            println!("{}: the vendor answers; {rows} rows in one light call", source.name);
+            say!("{}: the vendor answers; {rows} rows in one light call", source.name);
             Exit::Complete
         }
         Err((exit, why)) => {
-            eprintln!("{}: {why}{}", source.name, advice(exit));
+            note!("{}: {why}{}", source.name, advice(exit));
             exit
         }
     }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use super::out::note;
+
 use crate::{
     app::error::{OpenError, SourceError},
     embedded::error::EmbeddedError,
@@ -120,7 +122,7 @@ impl From<sqlx::Error> for Failure {
 
 /// Tells an error, with what lies below it, and gives its code.
 pub fn tell(failure: &Failure) -> ExitCode {
-    eprintln!("{}", telemetry::as_error(&format!("hiersync: {}", chain(failure.error.as_ref()))));
+    note!("{}", telemetry::as_error(&format!("hiersync: {}", chain(failure.error.as_ref()))));
     failure.exit.into()
 }
 

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod demo;
 pub mod exit;
 pub mod moment;
+pub mod out;
 pub mod plan;
 pub mod show;
 pub mod sync;
@@ -18,6 +19,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use self::exit::{Exit, Failure};
+use self::out::say;
 use crate::{
     app::App,
     config::{Config, locate, read, secrets::Secrets},
@@ -109,17 +111,41 @@ pub fn main() -> std::process::ExitCode {
         _ => "warn",
     });
     let _armed = failpoint::arm();
+    let libpq = libpq_variables();
+    if is_about_private_server(&args) {
+        forget(&libpq);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::tell(&Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot start the runtime"))),
     };
-    match runtime.block_on(run(args)) {
+    let is_about_output = !matches!(args.verb, Verb::Sync(_) | Verb::Daemon);
+    match out::end(runtime.block_on(run(args, libpq)), is_about_output) {
         Ok(exit) => exit.into(),
         Err(failure) => exit::tell(&failure),
     }
 }
 
-async fn run(args: Args) -> Result<Exit, Failure> {
+/// libpq's variables that are set, which sqlx heeds, too.
+fn libpq_variables() -> Vec<String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| name.starts_with("PG")).collect()
+}
+
+fn is_about_private_server(args: &Args) -> bool {
+    matches!(args.verb, Verb::Demo(_)) || load(args.config.as_deref()).is_ok_and(|config| config.database.url.is_none())
+}
+
+/// They are about other servers than the private one, which is reached whatever they say.
+fn forget(variables: &[String]) {
+    for name in variables {
+        #[expect(unsafe_code, reason = "no other thread has been started yet that could read the environment")]
+        unsafe {
+            std::env::remove_var(name);
+        }
+    }
+}
+
+async fn run(args: Args, libpq: Vec<String>) -> Result<Exit, Failure> {
     let file = args.config.as_deref();
     match args.verb {
         Verb::Demo(args) => demo::run(args).await,
@@ -133,7 +159,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Verb::Changes(args) => show::changes(&args, open_to_read(file).await?).await,
         Verb::Findings(args) => show::findings(&args, open_to_read(file).await?).await,
         Verb::Tree(args) => tree::run(&args, open_to_read(file).await?).await,
-        Verb::Url => show::url(&load(file)?),
+        Verb::Url => show::url(&load(file)?, &libpq),
         Verb::Completions { shell } => Ok(completions(shell)),
         Verb::EmbeddedSupervisor { .. } => Ok(Exit::Usage),
     }
@@ -181,14 +207,13 @@ fn init(args: &InitArgs) -> Result<Exit, Failure> {
         opened => opened.map_err(wrong(format!("cannot write {shown}")))?,
     };
     file.write_all(EXAMPLE.as_bytes()).map_err(wrong(format!("cannot write {shown}")))?;
-    println!("wrote {shown}: fill in your accounts, then run `hiersync --config {shown} check`");
+    say!("wrote {shown}: fill in your accounts, then run `hiersync --config {shown} check`");
     Ok(Exit::Complete)
 }
 
 fn completions(shell: clap_complete::Shell) -> Exit {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "hiersync", &mut text);
-    // A reader that has closed the pipe wants no more.
-    let _ = std::io::stdout().write_all(&text);
+    out::text(&String::from_utf8_lossy(&text));
     Exit::Complete
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     exit::{Exit, Failure},
+    out::{self, say},
     sync::chosen,
     table::table,
 };
@@ -34,10 +35,10 @@ pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
     app.close().await;
     let (sources, budgets) = told?;
     if args.json {
-        sources.iter().for_each(|source| println!("{}", of_kind("source", json!(source))));
-        budgets.iter().for_each(|budget| println!("{}", of_kind("budget", json!(budget))));
+        sources.iter().for_each(|source| out::json(&of_kind("source", json!(source))));
+        budgets.iter().for_each(|budget| out::json(&of_kind("budget", json!(budget))));
     } else if sources.is_empty() {
-        println!("no source is enabled: there is nothing to plan");
+        say!("no source is enabled: there is nothing to plan");
     } else {
         tell_sources(&sources);
         tell_windows(&budgets);
@@ -78,7 +79,7 @@ fn tell_sources(sources: &[SourcePlan]) {
         let takes = plan.minutes.map_or_else(not_known, |minutes| at_least(plan.is_at_least, &span(minutes * 60.0)));
         table.add_row(vec![plan.source.clone(), at_least(plan.is_at_least, &plan.calls.to_string()), takes, known_from(plan)]);
     }
-    println!("{table}");
+    say!("{table}");
 }
 
 /// The walk that the numbers are from, the walk that goes on, and where the budget interrupts it.
@@ -113,7 +114,7 @@ fn tell_windows(budgets: &[BudgetPlan]) {
             table.add_row(vec![plan.budget.clone(), limit.clone(), used.to_string(), free.to_string(), walks.join(", ")]);
         }
     }
-    println!("\n{table}");
+    say!("\n{table}");
 }
 
 fn tell_days(budgets: &[BudgetPlan]) {
@@ -127,7 +128,7 @@ fn tell_days(budgets: &[BudgetPlan]) {
             lasts(plan),
         ]);
     }
-    println!("\n{table}");
+    say!("\n{table}");
 }
 
 fn lasts(plan: &BudgetPlan) -> String {

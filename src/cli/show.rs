@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{
     exit::{Exit, Failure},
+    out::{self, note, say},
     sync::{change_line, chosen},
     table::table,
 };
@@ -79,11 +80,11 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     let is_read_only = app.is_read_only;
     app.close().await;
     if args.json {
-        println!("{}", json!({ "sources": health, "budgets": budgets, "database_is_read_only": is_read_only }));
+        out::json(&json!({ "sources": health, "budgets": budgets, "database_is_read_only": is_read_only }));
         return Ok(Exit::Complete);
     }
     if is_read_only {
-        println!("the database is a hot standby, or this role's sessions are read-only: it can be read here; syncs need the primary\n");
+        say!("the database is a hot standby, or this role's sessions are read-only: it can be read here; syncs need the primary\n");
     }
     let mut sources = table(&["source", "vendor", "live nodes", "complete", "last run", "outcome", "findings", "note"]);
     for row in &health {
@@ -104,9 +105,9 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
             note,
         ]);
     }
-    println!("{sources}");
+    say!("{sources}");
     if health.is_empty() {
-        println!("nothing was synced yet: run `hiersync sync`");
+        say!("nothing was synced yet: run `hiersync sync`");
     }
     let mut table = table(&["budget", "window", "used", "free", "note"]);
     for row in &budgets {
@@ -115,7 +116,7 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
             table.add_row(vec![row.name.clone(), window.limit.clone(), window.used.to_string(), window.free.to_string(), note]);
         }
     }
-    println!("\n{table}");
+    say!("\n{table}");
     Ok(Exit::Complete)
 }
 
@@ -148,7 +149,7 @@ pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
             row.error.clone().unwrap_or_default(),
         ]);
     }
-    println!("{table}");
+    say!("{table}");
     Ok(Exit::Complete)
 }
 
@@ -163,10 +164,10 @@ pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
         return Ok(lines(&rows));
     }
     for row in &rows {
-        println!("{} run {} {} {}", time(Some(row.seen_at)), row.run_id, row.source, change_line(row));
+        say!("{} run {} {} {}", time(Some(row.seen_at)), row.run_id, row.source, change_line(row));
     }
     if rows.is_empty() {
-        println!("no changes");
+        say!("no changes");
     }
     Ok(Exit::Complete)
 }
@@ -179,7 +180,7 @@ pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
     is_known(args.source.as_ref(), rows.is_empty(), &app)?;
     app.close().await;
     if !is_all {
-        eprintln!("only the newest {} are shown; `--limit` sets how many", args.limit);
+        note!("only the newest {} are shown; `--limit` sets how many", args.limit);
     }
     if args.json {
         return Ok(lines(&rows));
@@ -187,21 +188,35 @@ pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
     for row in &rows {
         let say = row.detail["say"].as_str().unwrap_or_default();
         let resolved = row.resolved_at.map(|at| format!(" (resolved {})", time(Some(at)))).unwrap_or_default();
-        println!("{} {} {} {}: {say}{resolved}", time(Some(row.seen_at)), row.source, row.kind, row.key);
+        say!("{} {} {} {}: {say}{resolved}", time(Some(row.seen_at)), row.source, row.kind, row.key);
     }
     if rows.is_empty() {
-        println!("no findings");
+        say!("no findings");
     }
     Ok(Exit::Complete)
 }
 
-/// Prints the database URL that BI tools should use.
-pub fn url(config: &Config) -> Result<Exit, Failure> {
+/// libpq's variables that would lead psql elsewhere than to the private server, and the keys that keep them out. Not every driver knows
+/// the keys: they stand where they are needed only.
+const AGAINST: [(&str, &str); 8] = [
+    ("PGHOSTADDR", "&hostaddr="),
+    ("PGOPTIONS", "&options="),
+    ("PGTARGETSESSIONATTRS", "&target_session_attrs=any"),
+    ("PGCHANNELBINDING", "&channel_binding=disable"),
+    ("PGGSSENCMODE", "&gssencmode=disable"),
+    ("PGREQUIREPEER", "&requirepeer="),
+    ("PGREQUIREAUTH", "&require_auth="),
+    ("PGLOADBALANCEHOSTS", "&load_balance_hosts=disable"),
+];
+
+/// Prints the database URL that BI tools should use. `libpq`: its variables that are set.
+pub fn url(config: &Config, libpq: &[String]) -> Result<Exit, Failure> {
     match &config.database.url {
-        Some(url) => println!("{url}"),
+        Some(url) => say!("{url}"),
         None => {
-            println!("{}", embedded::url(&config.database.dir));
-            eprintln!("the embedded Postgres runs while a hiersync process uses it, such as `hiersync daemon`");
+            let kept_out = AGAINST.iter().filter(|(variable, _)| libpq.iter().any(|set| set == variable)).map(|(_, key)| *key);
+            say!("{}{}", embedded::url(&config.database.dir), kept_out.collect::<String>());
+            note!("the embedded Postgres runs while a hiersync process uses it, such as `hiersync daemon`");
         }
     }
     Ok(Exit::Complete)
@@ -217,7 +232,7 @@ fn is_known(source: Option<&String>, is_empty: bool, app: &App) -> Result<(), Fa
 
 fn lines<R: Serialize>(rows: &[R]) -> Exit {
     for row in rows {
-        println!("{}", json!(row));
+        out::json(&json!(row));
     }
     Exit::Complete
 }

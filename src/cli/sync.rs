@@ -9,12 +9,13 @@ use super::{
     bars::Bars,
     exit::{Exit, Failure},
     open_unless_stopped,
+    out::{self, note, say},
 };
 use crate::{
     app::{App, error::SourceError},
     config::Source,
     lifecycle::{self, Crew},
-    model::run::Trigger,
+    model::run::{Outcome, Trigger},
     store::report::{ChangeRow, RunRow},
     sync::{report::Report, wanted::Wanted},
     text,
@@ -58,7 +59,7 @@ pub async fn run(args: &Args, file: Option<&Path>) -> Result<Exit, Failure> {
     stop.cancel();
     crew.dismiss(Duration::from_secs(1)).await;
     Ok(ended?.unwrap_or_else(|| {
-        eprintln!("hiersync: stopped while the database does not answer: the next run closes this one, and goes on with its walk");
+        note!("hiersync: stopped while the database does not answer: the next run closes this one, and goes on with its walk");
         Exit::Later
     }))
 }
@@ -105,19 +106,25 @@ fn tell(args: &Args, source: &Source, ended: Result<Report, SourceError>) -> Exi
         Ok(report) => report,
         Err(error) => {
             let exit = Exit::of_source(&error);
-            eprintln!("{}: {}", source.name, chain(&error));
+            note!("{}: {}", source.name, chain(&error));
             return exit;
         }
     };
     match &report.row {
-        Some(row) if args.json => println!("{}", as_json(args, row, &report.changes)),
+        Some(row) if args.json => out::json(&as_json(args, row, &report.changes)),
         Some(row) => {
             for change in &report.changes {
-                println!("{}", change_line(change));
+                say!("{}", change_line(change));
             }
-            println!("{}", run_line(row, args.dry_run));
+            say!("{}", run_line(row, args.dry_run));
         }
-        None => eprintln!("{}: {}, and the database no longer answers", source.name, report.outcome),
+        None => note!("{}: {}, and the database no longer answers", source.name, report.outcome),
+    }
+    // A job's mail has stderr alone, as often as not.
+    if report.outcome == Outcome::Failed
+        && let Some(why) = report.row.as_ref().and_then(|row| row.error.as_ref())
+    {
+        note!("{}: failed: {why}", source.name);
     }
     Exit::of_report(&report)
 }

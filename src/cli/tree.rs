@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::App,
     store::tree::{TreeLine, Trees},
-    text::time,
+    text::{shown, shown_in_json, time},
 };
 
 /// `tree`.
@@ -115,7 +115,7 @@ impl<W: Write> Page<W> {
 
     fn json(&mut self, line: &TreeLine) -> io::Result<()> {
         self.nodes += 1;
-        writeln!(self.out, "{}", json!(line))
+        writeln!(self.out, "{}", shown_in_json(&json!(line).to_string()))
     }
 
     fn draw(&mut self, line: &TreeLine) -> io::Result<()> {
@@ -150,7 +150,7 @@ impl<W: Write> Page<W> {
 /// A node in a line: its id, its name, and what is special about it.
 pub fn label(line: &TreeLine) -> String {
     // What a vendor sends is not to move the cursor.
-    let name = line.name.as_deref().map(|name| name.replace(char::is_control, " "));
+    let name = line.name.as_deref().map(|name| shown(name).replace(['\n', '\t'], " "));
     let mut label = format!("{} {}", line.key, name.as_deref().unwrap_or("(not named)"));
     let marks = [
         (line.is_placeholder, "placeholder".to_owned()),
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_name_is_only_a_name() {
         let line = TreeLine { name: Some("A\x1b[2J\nB".into()), is_active: Some(false), below: 4, ..line("1", 0, true) };
-        assert_eq!(label(&line), "1 A [2J B [inactive] [4 more below]");
+        assert_eq!(label(&line), "1 A\\u{1b}[2J B [inactive] [4 more below]");
         assert_eq!(label(&TreeLine { name: None, is_again: true, ..line }), "1 (not named) [inactive] [cycle: see above] [4 more below]");
     }
 }

@@ -19,6 +19,9 @@ pub const DATABASE_PASSWORD: &str = "database.password";
 /// First letters of every variable of ours.
 const PREFIX: &str = "HIERSYNC_";
 
+/// Names of secrets that stand in a header as they are.
+const IN_HEADERS: [&str; 2] = [".access_key", ".secret_key"];
+
 /// Where secrets are looked up.
 #[derive(Debug, Default)]
 pub struct Secrets {
@@ -43,6 +46,14 @@ pub enum SecretError {
     /// It is there, without a character in it.
     #[error("secret {name} is empty in {place}")]
     Empty {
+        /// The secret's name.
+        name: String,
+        /// The file's path, or the variable's name.
+        place: String,
+    },
+    /// It holds what no header can.
+    #[error("secret {name} holds what it cannot, such as a newline in its middle or an accented letter, in {place}: give it anew")]
+    Unfit {
         /// The secret's name.
         name: String,
         /// The file's path, or the variable's name.
@@ -117,12 +128,7 @@ impl Secrets {
             Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(SecretError::Unreadable { name: name.to_owned(), path, source }),
         };
-        // Editors and `echo` end a file with a newline that is no part of the secret.
-        let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-        match line.is_empty() {
-            true => Err(SecretError::Empty { name: name.to_owned(), place: path.display().to_string() }),
-            false => Ok(Some(SecretString::from(line))),
-        }
+        secret(name, path.display().to_string(), &text).map(Some)
     }
 
     fn variable_value(&self, name: &str) -> Result<Option<SecretString>, SecretError> {
@@ -130,14 +136,26 @@ impl Secrets {
         match self.variables.get(&place) {
             None => Ok(None),
             Some(None) => Err(SecretError::NotText { name: name.to_owned(), place }),
-            Some(Some(value)) if value.expose_secret().is_empty() => Err(SecretError::Empty { name: name.to_owned(), place }),
-            Some(Some(value)) => Ok(Some(value.clone())),
+            Some(Some(value)) => secret(name, place, value.expose_secret()).map(Some),
         }
     }
 
     fn file(&self, name: &str) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.join(name))
     }
+}
+
+/// A secret without what comes along: editors and `echo` end a file with a newline, some begin it with a mark of its encoding.
+fn secret(name: &str, place: String, text: &str) -> Result<SecretString, SecretError> {
+    let text = text.trim_start_matches('\u{feff}').trim_matches(['\n', '\r']);
+    if text.is_empty() {
+        return Err(SecretError::Empty { name: name.to_owned(), place });
+    }
+    let is_for_header = IN_HEADERS.iter().any(|word| name.ends_with(word));
+    if text.contains(|sign: char| sign.is_control() || (is_for_header && !sign.is_ascii())) {
+        return Err(SecretError::Unfit { name: name.to_owned(), place });
+    }
+    Ok(SecretString::from(text))
 }
 
 /// The variable for a secret's name: `sales.access_key` is `HIERSYNC_SALES_ACCESS_KEY`.
@@ -169,11 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_goes_before_the_variable_and_loses_one_newline() {
+    fn a_file_goes_before_the_variable_and_loses_what_comes_along() {
         let folder = tempfile::tempdir().unwrap();
-        for (written, read) in [("x y", "x y"), ("x\n", "x"), ("x\r\n", "x"), ("x\n\n", "x\n")] {
+        for (written, read) in [("x y", "x y"), ("x\n", "x"), ("x\r\n", "x"), ("x\n\n", "x"), ("\u{feff}x\r\n\r\n", "x"), ("\nx ", "x ")] {
             fs::write(folder.path().join("sales.access_key"), written).unwrap();
             let secrets = Secrets::new(Some(folder.path()), variables(&[("HIERSYNC_SALES_ACCESS_KEY", "variable")]));
+            assert_eq!(secrets.get("sales.access_key").unwrap().expose_secret(), read);
+            let secrets = Secrets::new(None, variables(&[("HIERSYNC_SALES_ACCESS_KEY", written)]));
             assert_eq!(secrets.get("sales.access_key").unwrap().expose_secret(), read);
         }
     }
@@ -204,13 +224,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.key"), "\n").unwrap();
         fs::create_dir(folder.path().join("b.key")).unwrap();
-        let mut secrets = Secrets::new(Some(folder.path()), variables(&[("HIERSYNC_C_KEY", "")]));
+        let mut secrets = Secrets::new(
+            Some(folder.path()),
+            variables(&[("HIERSYNC_C_KEY", ""), ("HIERSYNC_E_ACCESS_KEY", "clé"), ("HIERSYNC_E_PASSWORD", "a\nb")]),
+        );
         secrets.variables.insert("HIERSYNC_D_KEY".to_owned(), None);
         for (name, wrong) in [
             ("a.key", "is empty in"),
             ("b.key", "cannot read secret"),
             ("c.key", "is empty in"),
             ("d.key", "is not UTF-8 in HIERSYNC_D_KEY"),
+            ("e.access_key", "secret e.access_key holds what it cannot"),
+            ("e.password", "in HIERSYNC_E_PASSWORD: give it anew"),
         ] {
             let text = secrets.optional(name).unwrap_err().to_string();
             assert!(text.contains(wrong), "{text}");

@@ -13,6 +13,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{DATABASE, USER, account::Account, error::EmbeddedError};
 
 const SOCKET: &str = ".s.PGSQL.5432";
+/// By which the socket is named; where a URL leaves it out, `PGPORT` tells it.
+const PORT: u16 = 5432;
 /// `sun_path` of Linux, less its closing zero.
 const LONGEST: usize = 107;
 
@@ -60,7 +62,7 @@ fn forget(lock: &Path) -> Result<(), EmbeddedError> {
 /// A URL that libpq and sqlx read alike; with the user before an empty host, sqlx refuses it.
 pub(super) fn url(socket_dir: &Path) -> String {
     let host: String = socket_dir.as_os_str().as_encoded_bytes().iter().map(|byte| encode(*byte)).collect();
-    format!("postgres:///{DATABASE}?host={host}&user={USER}")
+    format!("postgres:///{DATABASE}?host={host}&port={PORT}&user={USER}&sslmode=disable")
 }
 
 fn encode(byte: u8) -> String {
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn the_url_survives_spaces_and_signs() {
         let url = url(Path::new("/a b/ö+%&/run"));
-        assert_eq!(url, "postgres:///hiersync?host=%2Fa%20b%2F%C3%B6%2B%25%26%2Frun&user=hiersync");
+        assert_eq!(url, "postgres:///hiersync?host=%2Fa%20b%2F%C3%B6%2B%25%26%2Frun&port=5432&user=hiersync&sslmode=disable");
         let parsed = url::Url::parse(&url).unwrap();
         let pairs: Vec<_> = parsed.query_pairs().into_owned().collect();
         assert_eq!(pairs[0], ("host".into(), "/a b/ö+%&/run".into()));

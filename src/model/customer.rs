@@ -17,7 +17,7 @@ pub struct Customer {
     pub id: i64,
     /// Whom the row states as its parent (`parentCustomer`), if it does. Not stored.
     pub parent: Option<i64>,
-    /// One per source or account, in the vendor's order. Never empty for a customer that was read.
+    /// One per source or account, in an order of ours. Never empty for a customer that was read.
     pub profiles: Vec<Profile>,
     /// `extendedFields`.
     pub extended_fields: Map<String, Value>,
@@ -49,9 +49,9 @@ pub struct Profile {
     pub auto_update_time: Option<DateTime<Utc>>,
     /// `fields`.
     pub fields: Map<String, Value>,
-    /// `identifiers[]`, in the vendor's order.
+    /// `identifiers[]`, by type and value.
     pub identifiers: Vec<Identifier>,
-    /// `commChannels[]`, in the vendor's order.
+    /// `commChannels[]`, by type and value.
     pub channels: Vec<Channel>,
 }
 

@@ -151,9 +151,14 @@ pub const KINDS: &[Kind] = &[
     kind(&["silent_change"], About::Row, "Told only: the vendor changed a node without a newer stamp, or showed an old state"),
     kind(&["stale_read"], About::Walk, "Told only: the vendor changed a node without a newer stamp, or showed an old state"),
     kind(
-        &["text_replaced", "kept_as_text", "bad_time", "bad_manager"],
+        &["text_replaced", "kept_as_text", "bad_manager"],
         About::Row,
         "Told only: a value that cannot be held as it was sent; its detail names the fields",
+    ),
+    kind(
+        &["bad_time", "odd_value"],
+        About::Walk,
+        "Told only, once for a field of whatever rows: it holds what no column can. Its rows have it in `extra`; ask the vendor what it means",
     ),
     kind(
         &["key_twice", "mixed_ids", "shown_twice"],

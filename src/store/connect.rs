@@ -9,6 +9,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::net::TcpStream;
+use tracing::warn;
+use url::Url;
 
 use super::conn::{Conn, OF_ALL, within};
 
@@ -20,6 +22,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection that does not answer within this time is broken.
 const USABLE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Keys of a database's URL that sqlx 0.9 knows.
+const KNOWN: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
 
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
@@ -106,11 +130,27 @@ async fn writing(options: &PgConnectOptions, place: String, max_connections: u32
 
 fn options(url: &str, password: Option<&SecretString>) -> Result<PgConnectOptions, ConnectError> {
     // sqlx would set `extra_float_digits`, which pgbouncer refuses; since Postgres 12 a float reads back exactly without it.
-    let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?.application_name("hiersync").extra_float_digits(None);
+    let url = without_unknown(url);
+    let options = PgConnectOptions::from_str(&url).map_err(ConnectError::Url)?.application_name("hiersync").extra_float_digits(None);
     Ok(match password {
         Some(password) => options.password(password.expose_secret()),
         None => options,
     })
+}
+
+/// The URL without the keys that sqlx does not know: it would print them with their values, which may be secret.
+fn without_unknown(url: &str) -> String {
+    let Ok(mut parsed) = Url::parse(url) else { return url.to_owned() };
+    let pairs: Vec<(String, String)> = parsed.query_pairs().map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        pairs.into_iter().partition(|(key, _)| KNOWN.contains(&key.as_str()) || key.starts_with("options["));
+    if unknown.is_empty() {
+        return url.to_owned();
+    }
+    let names: Vec<String> = unknown.into_iter().map(|(key, _)| key).collect();
+    warn!(keys = names.join(", "), "keys of the database's URL are not known, and ignored");
+    parsed.query_pairs_mut().clear().extend_pairs(known);
+    parsed.into()
 }
 
 /// Connects once, and says whether it can only be read. A pool tries again until its time is up, and then does not say why: one
@@ -182,4 +222,18 @@ async fn is_current(pool: &PgPool, migrator: &Migrator) -> bool {
     let Ok(rows) = sqlx::raw_sql(applied).fetch_all(pool).await else { return false };
     let found = rows.iter().map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?)));
     found.eq(migrator.iter().map(|migration| Some((migration.version, migration.checksum.to_vec(), true))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_nobody_knows_stay_out_of_the_way_of_who_would_print_them() {
+        let url = "postgres://u@h/d?sslmode=require&sslpassword=hush&connect_timeout=3&options[search_path]=x";
+        assert_eq!(without_unknown(url), "postgres://u@h/d?sslmode=require&options%5Bsearch_path%5D=x");
+        for url in ["postgres://u@h/d?host=%2Ftmp%2Fx&user=y", "postgres:///d", "not a url"] {
+            assert_eq!(without_unknown(url), url);
+        }
+    }
 }

@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 
 use super::{
     Interrupted,
+    call_error::CallError,
     gauges::Gauges,
     halt::Halt,
     retry::{self, ATTEMPTS, Next, PATIENCE, Tried},
@@ -60,15 +61,6 @@ pub struct Caller<V> {
 /// A request that can be sent again: given its time, the call.
 pub type Request<'r, T> = dyn Fn(Duration) -> BoxFuture<'r, Result<T, VendorError>> + Send + Sync + 'r;
 
-/// How a call ended without an answer.
-#[derive(Debug)]
-pub enum CallError {
-    /// The run must end.
-    Run(Interrupted),
-    /// Only this call: the vendor works, but not for this request.
-    ThisOnly(VendorError),
-}
-
 impl<V: Vendor> Caller<V> {
     /// A caller for one run.
     pub fn new(vendor: V, purse: Arc<Purse<PgLedger>>, stop: CancellationToken, gauges: Arc<Gauges>, terms: &Terms) -> Self {
@@ -114,7 +106,7 @@ impl<V: Vendor> Caller<V> {
                 self.give_call_back();
                 continue;
             }
-            let error = match self.once(permit, &mut tried, request).await? {
+            let error = match self.once(permit, &mut tried, request, true).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -128,21 +120,23 @@ impl<V: Vendor> Caller<V> {
         let others = self.successes.load(Ordering::Relaxed);
         while self.vendor.must_sign_in() {
             let permit = self.permit().await?;
-            let result = self.once(permit, tried, &|within| self.vendor.sign_in(within).boxed()).await?;
+            let result = self.once(permit, tried, &|within| self.vendor.sign_in(within).boxed(), false).await?;
             tried.token_is_new = true;
             if let Err(error) = result {
-                self.after(error, tried, others).await?;
+                // Whatever is wrong with the token is no fault of the list that it was wanted for.
+                self.after(error, tried, others).await.map_err(CallError::for_all)?;
             }
         }
         Ok(())
     }
 
-    /// One call. The outer result is for the run, the inner one for the call.
+    /// One call. The outer result is for the run, the inner one for the call. A token shows not yet that the vendor answers.
     async fn once<'r, T>(
         &self,
         mut permit: Permit,
         tried: &mut Tried,
         request: &Request<'r, T>,
+        is_for_rows: bool,
     ) -> Result<Result<T, VendorError>, CallError> {
         let within = self.timeout.min(PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1)));
         failpoint::pass(Moment::PermitBought);
@@ -163,7 +157,9 @@ impl<V: Vendor> Caller<V> {
         self.count(|counters| counters.fetch_ms += millis(took));
         tried.took += took;
         self.gauges.progress();
-        if let Some(Ok(_)) = &result {
+        if let Some(Ok(_)) = &result
+            && is_for_rows
+        {
             self.successes.fetch_add(1, Ordering::Relaxed);
             self.refusals.store(0, Ordering::Relaxed);
         }
@@ -216,7 +212,7 @@ impl<V: Vendor> Caller<V> {
         let nobody_is_answered = self.successes.load(Ordering::Relaxed) == others;
         match error {
             VendorError::Unauthorised(_) | VendorError::Untrusted(_) => CallError::Run(Interrupted::Vendor(error)),
-            VendorError::Transient(_) if nobody_is_answered => CallError::Run(Interrupted::Vendor(error)),
+            VendorError::Transient(_) | VendorError::Unreadable(_) if nobody_is_answered => CallError::Run(Interrupted::Vendor(error)),
             _ => CallError::ThisOnly(error),
         }
     }

@@ -4,12 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 
-use super::{
-    Interrupted,
-    caller::{CallError, Caller},
-    gauges::Gauges,
-    queue::Queue,
-};
+use super::{Interrupted, call_error::CallError, caller::Caller, gauges::Gauges, queue::Queue};
 use crate::{
     config::Source,
     model::reach::Reach,

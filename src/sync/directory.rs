@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::{
     Interrupted,
-    caller::CallError,
+    call_error::CallError,
     context::{Context, Synced, Tables},
     refused, remark, rows,
     writing::Writing,

@@ -1,6 +1,7 @@
 //! Brings one source's walk forward: work from the store, permit from the budget, page from the vendor, one
 //! transaction. Whoever asks for a run comes through here.
 
+pub mod call_error;
 pub mod caller;
 pub mod context;
 mod directory;

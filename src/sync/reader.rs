@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 
 use super::{
     Interrupted,
-    caller::CallError,
+    call_error::CallError,
     context::{Context, Synced},
     directory,
     page::{self, Written},

@@ -55,6 +55,7 @@ pub(super) fn refusal(work: &Work, error: &VendorError) -> Finding {
         VendorError::WrongShape(_) => "bad_answer",
         VendorError::TooLarge(_) => "answer_too_large",
         VendorError::Transient(_) => "list_unavailable",
+        VendorError::Unreadable(_) => "bad_answer",
         VendorError::Rejected(_) | VendorError::Throttled { .. } | VendorError::Unauthorised(_) | VendorError::Untrusted(_) => {
             "list_refused"
         }

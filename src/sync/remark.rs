@@ -18,6 +18,7 @@ pub(super) fn finding(list: NodeId, remark: Remark) -> Finding {
 fn advice(kind: &str) -> Option<&'static str> {
     match kind {
         "bad_time" => Some("what was sent is kept in `extra`, and content alone decides; ask the vendor about it"),
+        "odd_value" => Some("what was sent is kept in `extra`; ask the vendor what it means"),
         "kept_as_text" | "text_replaced" => {
             Some("nothing is to be done, unless these fields are needed as they were sent: then ask the vendor")
         }

@@ -60,7 +60,7 @@ pub fn next(error: &VendorError, tried: Tried, jitter: f64) -> Next {
             if tried.refusals > REFUSALS { Next::PauseAndEnd(pause) } else { Next::Pause(pause) }
         }
         VendorError::Unauthorised(_) if !tried.token_is_new => Next::SignIn,
-        VendorError::Transient(_) => again(tried, ATTEMPTS, jitter),
+        VendorError::Transient(_) | VendorError::Unreadable(_) => again(tried, ATTEMPTS, jitter),
         // A shape that is not understood may be a passing fault of the vendor's; twice is none.
         VendorError::WrongShape(_) => again(tried, 2, jitter),
         VendorError::Unauthorised(_) | VendorError::Untrusted(_) | VendorError::Rejected(_) | VendorError::TooLarge(_) => Next::End,

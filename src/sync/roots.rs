@@ -4,7 +4,7 @@ use futures::FutureExt;
 
 use super::{
     Interrupted,
-    caller::CallError,
+    call_error::CallError,
     context::{Context, Synced, Tables},
     rows,
     writing::Writing,

@@ -16,6 +16,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// Whether the content type is HTML.
     pub is_html: bool,
+    /// The charset that the content type names.
+    pub charset: Option<String>,
     /// Whether the body is packed in a way that was not asked for, or said to be.
     pub is_packed: bool,
     /// The body, unpacked where we know how.
@@ -28,6 +30,11 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
+    /// Whether it says that all is well, and nothing else: by that some servers say that there is none of what was asked for.
+    pub fn is_nothing(&self) -> bool {
+        self.is_success() && self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body).trim_ascii().is_empty()
+    }
+
     /// Whether the body is a page for people.
     pub fn is_page(&self) -> bool {
         self.is_html || self.body.trim_ascii_start().starts_with(b"<")
@@ -35,11 +42,14 @@ impl Answer {
 
     /// The body as text, if it is JSON. A page under a good status is maintenance or an edge, and passes.
     pub fn json(&self) -> Result<Cow<'_, str>, VendorError> {
-        let text = mend::decode(&self.body);
+        let text = mend::decode(&self.body, self.charset.as_deref());
         if is_json(&text) {
             return Ok(text);
         }
-        let mended = mend::escape_controls(&text);
+        let mut mended = mend::escape_controls(&text);
+        if !is_json(&mended) {
+            mended = mend::quote_foreign(&mended);
+        }
         if is_json(&mended) {
             return Ok(Cow::Owned(mended));
         }
@@ -52,7 +62,7 @@ impl Answer {
         } else {
             "with what is no JSON, or only a part of it"
         };
-        Err(VendorError::Transient(format!("{}: answered {what} ({})", self.endpoint, self.status)))
+        Err(VendorError::Unreadable(format!("{}: answered {what} ({})", self.endpoint, self.status)))
     }
 }
 
@@ -65,7 +75,7 @@ mod tests {
     use super::*;
 
     fn answer(is_html: bool, body: &[u8]) -> Answer {
-        Answer { endpoint: "things", status: 200, retry_after: None, is_html, is_packed: false, body: body.to_vec() }
+        Answer { endpoint: "things", status: 200, retry_after: None, is_html, charset: None, is_packed: false, body: body.to_vec() }
     }
 
     #[test]
@@ -79,7 +89,8 @@ mod tests {
             (false, "ok", "no JSON"),
         ] {
             let error = answer(is_html, body.as_bytes()).json().expect_err("no json");
-            assert!(matches!(&error, VendorError::Transient(text) if text.contains(told)), "{body}: {error}");
+            assert!(matches!(&error, VendorError::Unreadable(text) if text.contains(told)), "{body}: {error}");
+            assert!(!error.to_string().contains("not available"), "{error}");
         }
     }
 
@@ -99,6 +110,7 @@ mod tests {
             (b"\xFF\xFE[\0]\0", "[]"),
             (b"[\"a\nb\"]", "[\"a\\u000ab\"]"),
             (b"[\"J\xFCrgen\"]", "[\"J\\u0000rgen\"]"),
+            (b"[NaN, \"a\nb\"]", "[\"\\u0000as sent:NaN\", \"a\\u000ab\"]"),
         ] {
             assert_eq!(answer(false, body).json().expect("json"), text);
         }

@@ -26,6 +26,9 @@ pub enum VendorError {
     /// Nobody answered, or with an error that passes: wait, then again.
     #[error("the vendor is not available: {0}")]
     Transient(String),
+    /// An answer came that cannot be read: a page, nothing, a part. That passes as often as not: wait, then again.
+    #[error("the vendor's answer cannot be read: {0}")]
+    Unreadable(String),
     /// The vendor understood and refuses this request for good: asking again changes nothing.
     #[error("the vendor refuses the request: {0}")]
     Rejected(String),

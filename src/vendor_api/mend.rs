@@ -3,22 +3,29 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt::Write, mem};
 
+use encoding_rs::{Encoding, UTF_8};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 /// How U+0000 is written in JSON.
 pub(super) const NUL_ESCAPE: &str = "\\u0000";
 
-/// The body as text: UTF-8, or UTF-16 if it says so by its first bytes. Bytes that are neither become U+0000.
-pub(super) fn decode(body: &[u8]) -> Cow<'_, str> {
+/// The body as text: UTF-8, or UTF-16 if it says so by its first bytes, else in the `charset` that its header names. Bytes that are no
+/// text then become U+0000.
+pub(super) fn decode<'a>(body: &'a [u8], charset: Option<&str>) -> Cow<'a, str> {
     match body {
         [0xFF, 0xFE, wide @ ..] => return Cow::Owned(decode_wide(wide, u16::from_le_bytes)),
         [0xFE, 0xFF, wide @ ..] => return Cow::Owned(decode_wide(wide, u16::from_be_bytes)),
         _ => {}
     }
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    match str::from_utf8(body) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => {
+    let named = charset.and_then(|name| Encoding::for_label(name.as_bytes())).filter(|named| *named != UTF_8);
+    // UTF-16 without its first bytes is valid UTF-8 as often as not, full of U+0000.
+    let is_utf8 = str::from_utf8(body).ok().filter(|_| named.is_none_or(Encoding::is_ascii_compatible));
+    match (is_utf8, named.and_then(|named| named.decode_without_bom_handling_and_without_replacement(body))) {
+        (Some(text), _) => Cow::Borrowed(text),
+        (None, Some(text)) => text,
+        (None, None) => {
             let chunks = body.utf8_chunks();
             chunks.flat_map(|chunk| [chunk.valid(), if chunk.invalid().is_empty() { "" } else { NUL_ESCAPE }]).collect()
         }
@@ -38,6 +45,50 @@ fn decode_wide(body: &[u8], unit: fn([u8; 2]) -> u16) -> String {
         text.push_str(NUL_ESCAPE);
     }
     text
+}
+
+/// Begins a text that stood where JSON has none: a number that is none, such as `NaN`, or `007`.
+pub(super) const AS_SENT: &str = "\\u0000as sent:";
+
+/// Quotes what stands inside of brackets where a value should and is none in JSON. A row that holds it can be read then, and says so.
+pub(super) fn quote_foreign(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len() + 64);
+    let (mut at, mut open) = (0, 0_usize);
+    while at < text.len() {
+        let rest = &text[at..];
+        let length = match rest.as_bytes()[0] {
+            b'"' => end_of_string(rest),
+            b'{' | b'[' => {
+                open += 1;
+                1
+            }
+            b'}' | b']' => {
+                open = open.saturating_sub(1);
+                1
+            }
+            _ => rest.find([',', ':', '{', '}', '[', ']', '"', ' ', '\t', '\r', '\n']).unwrap_or(rest.len()).max(1),
+        };
+        let (token, after) = rest.split_at(length);
+        let is_key = after.trim_start().starts_with(':');
+        let stands_for_itself = token.len() == 1 && !token.starts_with(|sign: char| sign.is_alphanumeric());
+        if open > 0 && !stands_for_itself && !is_key && serde_json::from_str::<IgnoredAny>(token).is_err() {
+            let quoted = Value::from(token).to_string();
+            mended.extend(["\"", AS_SENT, &quoted[1..]]);
+        } else {
+            mended.push_str(token);
+        }
+        at += length;
+    }
+    mended
+}
+
+/// Behind the closing quote of the string at the head of a text.
+fn end_of_string(text: &str) -> usize {
+    let (bytes, mut at) = (text.as_bytes(), 1);
+    while at < bytes.len() && bytes[at] != b'"' {
+        at += if bytes[at] == b'\\' { 2 } else { 1 };
+    }
+    (at + 1).min(text.len())
 }
 
 /// Escapes control characters that stand raw inside strings: JSON forbids them, some servers send them.
@@ -174,10 +225,40 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_become_u0000() {
+        let decode = |body| decode(body, None).into_owned();
         assert_eq!(decode(b"\"J\xFCrgen\""), "\"J\\u0000rgen\"");
         assert_eq!(decode("\u{FEFF}\"Jürgen\"".as_bytes()), "\"Jürgen\"");
         assert_eq!(decode(b"\xFF\xFE\"\0\xFC\0\"\0"), "\"ü\"");
         assert_eq!(decode(b"\xFE\xFF\0\"\xD8\0\0\"\0"), "\"\\u0000\"\\u0000");
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_read_in_the_charset_that_the_header_names() {
+        for (body, charset, text) in [
+            (&b"\"J\xFCrgen\""[..], "ISO-8859-1", "\"Jürgen\""),
+            (b"\"\x80\"", "windows-1252", "\"€\""),
+            (b"\"\x83\x65\"", "Shift_JIS", "\"テ\""),
+            ("\"Jürgen\"".as_bytes(), "iso-8859-1", "\"Jürgen\""),
+            (b"\"\0\xFC\0\"\0", "utf-16le", "\"ü\""),
+            (b"\"J\xFCrgen\"", "utf-8", "\"J\\u0000rgen\""),
+            (b"\"J\xFCrgen\"", "klingon", "\"J\\u0000rgen\""),
+            (b"\"\x83\"", "Shift_JIS", "\"\\u0000\""),
+        ] {
+            assert_eq!(decode(body, Some(charset)), text, "{charset}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_inside_of_brackets_is_quoted() {
+        for (sent, quoted) in [
+            (r#"{"a": NaN, "b": [-Infinity,007 ], "c": .5}"#, r#"{"a": "<NaN", "b": ["<-Infinity","<007" ], "c": "<.5"}"#),
+            (r#"{"a": [True, x'y, +1, 1e5]}"#, r#"{"a": ["<True", "<x'y", "<+1", 1e5]}"#),
+            (r#"{"NaN": "NaN, \"NaN", "b": null}"#, r#"{"NaN": "NaN, \"NaN", "b": null}"#),
+            ("ok", "ok"),
+            ("{a: 1}", "{a: 1}"),
+        ] {
+            assert_eq!(quote_foreign(sent).replace(AS_SENT, "<"), quoted, "{sent}");
+        }
     }
 
     #[test]

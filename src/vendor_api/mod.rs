@@ -101,6 +101,11 @@ pub struct Page<R> {
 }
 
 impl<R> Page<R> {
+    /// One without rows, of which nothing is said.
+    pub fn empty(whole: bool) -> Self {
+        Self { rows: Vec::new(), keys: Vec::new(), stated_count: None, remarks: Vec::new(), whole }
+    }
+
     /// How many rows were received, the unreadable ones too.
     pub fn received(&self) -> u32 {
         u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
@@ -112,7 +117,7 @@ impl<R> Page<R> {
 pub struct Remark {
     /// What, as `finding.kind`: `bad_row`, `text_replaced`, `bad_time`, …
     pub kind: &'static str,
-    /// The node it is about, where known; else what tells the row apart from others of its list, such as `row ?1f0c…`.
+    /// The node or the field it is about, where known; else what tells the row apart from others of its list, such as `row ?1f0c…`.
     pub about: String,
     /// In plain words, without the vendor's text: fields and positions only.
     pub detail: String,

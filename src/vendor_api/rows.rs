@@ -8,8 +8,9 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     Remark,
-    json::{self, Field, Text},
-    mend, tame,
+    error::VendorError,
+    json::{self, Field, Flag, Text},
+    mend, tame, times,
 };
 use crate::model::node::{Node, NodeId};
 
@@ -18,16 +19,28 @@ const MOST_NAMED: usize = 12;
 
 /// What there is to say of a row that was taken; whom it is about is added when its id is known.
 #[derive(Debug, Default)]
-pub(super) struct Notes(Vec<(&'static str, String)>);
+pub(super) struct Notes {
+    of_row: Vec<(&'static str, String)>,
+    /// Of a field, for whatever row: what one vendor writes in one way it writes so in all rows.
+    of_fields: Vec<(&'static str, String, String)>,
+}
 
 impl Notes {
     /// One more. The detail is in our words: fields and positions, never the vendor's text. One of a kind is kept for a row.
     pub(super) fn add(&mut self, kind: &'static str, detail: String) {
-        match self.0.iter_mut().find(|(known, _)| *known == kind) {
+        match self.of_row.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, known)) if known.contains(&detail) || known.matches("; ").count() >= MOST_NAMED => {}
             Some((_, known)) => known.extend(["; ", &detail]),
-            None => self.0.push((kind, detail)),
+            None => self.of_row.push((kind, detail)),
         }
+    }
+
+    /// A flag; a word that says neither is noted and kept in `extra` as it was sent.
+    pub(super) fn flag(&mut self, field: Field<Flag>, key: &str, extra: &mut Map<String, Value>) -> Option<bool> {
+        if matches!(field, Field::Odd(_)) {
+            self.of_fields.push(("odd_value", key.to_owned(), format!("`{key}` is neither true nor false as anybody writes it")));
+        }
+        field.flag(key, extra)
     }
 
     /// A sentence about some fields, if there are any.
@@ -47,14 +60,27 @@ impl Notes {
         extra: &mut Map<String, Value>,
     ) -> Option<DateTime<Utc>> {
         let is_odd = matches!(field, Field::Odd(_));
-        let text = field.text(key, extra).filter(|text| !text.is_empty());
+        let text = field.text(key, extra).filter(|text| !text.is_empty() && !times::is_none(text));
         let time = text.as_deref().and_then(parse);
         if is_odd || (text.is_some() && time.is_none()) {
-            self.add("bad_time", format!("`{key}` is not a time as this vendor writes it"));
+            let detail = format!("`{key}` is no time as this vendor writes it, or one that clients cannot read in every zone");
+            self.of_fields.push(("bad_time", key.to_owned(), detail));
             extra.extend(text.map(|text| (key.to_owned(), text.into())));
         }
         time
     }
+}
+
+/// The rows of a list, unread. A list that is null is empty only if the vendor counts none: an error must not pass for it.
+pub(super) fn listed<'a>(list: Option<&'a RawValue>, count: Option<u64>, name: &str) -> Result<Vec<&'a RawValue>, VendorError> {
+    let Some(list) = list else {
+        return Err(VendorError::WrongShape(format!("`{name}` is missing")));
+    };
+    if list.get() == "null" {
+        let is_empty = count == Some(0);
+        return is_empty.then(Vec::new).ok_or_else(|| VendorError::WrongShape(format!("`{name}` is null, but the count is not 0")));
+    }
+    serde_json::from_str(list.get()).map_err(|_| VendorError::WrongShape(format!("`{name}` is not an array")))
 }
 
 /// The rows of an answer.
@@ -89,7 +115,12 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
                 if rows.get(earlier).is_some_and(|earlier| earlier.digest() != row.digest()) {
                     notes.add("shown_twice", "one answer showed this node twice and not alike; what stood first was taken".into());
                 }
-                remarks.extend(notes.0.into_iter().map(|(kind, detail)| Remark { kind, about: key.to_string(), detail }));
+                remarks.extend(notes.of_row.into_iter().map(|(kind, detail)| Remark { kind, about: key.to_string(), detail }));
+                for (kind, field, detail) in notes.of_fields {
+                    if !remarks.iter().any(|known| known.kind == kind && known.about == field) {
+                        remarks.push(Remark { kind, about: field, detail: format!("{detail}, such as in {key}") });
+                    }
+                }
                 rows.push(row);
                 keys.push(key);
             }
@@ -116,7 +147,11 @@ fn parse<W: DeserializeOwned>(text: &str, notes: &mut Notes) -> Result<W, &'stat
     const NO_OBJECT: &str = "it is not an object";
     let paired = mend::replace_lone_surrogates(text);
     let tamed = tame::tame(&paired);
-    notes.add_about("kept_as_text", "numbers with more digits than can be held were kept as texts in", &tamed.numbers);
+    notes.add_about(
+        "kept_as_text",
+        "numbers that are none in JSON, or have more digits than can be held, were kept as texts in",
+        &tamed.numbers,
+    );
     notes.add_about("kept_as_text", "what was nested too deeply was kept as a text in", &tamed.deep);
     notes.add_about("key_twice", "a key stands more than once in its object, of which the last value was taken:", &tamed.twice);
     // U+0000 parses well and fails in Postgres only, so it is looked for first.
@@ -125,7 +160,11 @@ fn parse<W: DeserializeOwned>(text: &str, notes: &mut Notes) -> Result<W, &'stat
     }
     let mut value: Value = serde_json::from_str(&tamed.text).map_err(|_| "it holds a value that is no JSON")?;
     let fields = mend::replace_nul(&mut value);
-    notes.add_about("text_replaced", "characters that Postgres cannot hold were replaced by U+FFFD in", &fields);
+    notes.add_about(
+        "text_replaced",
+        "bytes that are no text in the answer's charset, or U+0000, which Postgres cannot hold, were replaced by U+FFFD in",
+        &fields,
+    );
     json::read(&value.to_string()).map_err(|_| NO_OBJECT)
 }
 
@@ -185,8 +224,7 @@ mod tests {
         assert_eq!(rows[0].name.as_deref(), Some("b"));
         assert_eq!((&rows[0].extra["y"], &rows[0].extra["z"]), (&"1e999".into(), &serde_json::json!(["12345678901234567890123"])));
         let told: Vec<_> = remarks.iter().map(|remark| (remark.kind, remark.detail.as_str())).collect();
-        let kept =
-            "numbers with more digits than can be held were kept as texts in y, z; what was nested too deeply was kept as a text in x";
+        let kept = "numbers that are none in JSON, or have more digits than can be held, were kept as texts in y, z; what was nested too deeply was kept as a text in x";
         let twice = "a key stands more than once in its object, of which the last value was taken: name";
         assert_eq!(told, [("kept_as_text", kept), ("key_twice", twice)]);
     }
@@ -216,7 +254,16 @@ mod tests {
         assert_eq!(rows[0].extra["at"], "soon");
         assert_eq!(rows[1].extra["at"], serde_json::json!({"y": 1}));
         assert!(rows[2].extra.is_empty());
-        assert!(remarks.iter().map(|remark| remark.kind).eq(["bad_time", "bad_time"]));
+        assert!(remarks.iter().map(|remark| remark.kind).eq(["bad_time"]), "{remarks:?}");
         assert!(!remarks[0].detail.contains("soon"));
+    }
+
+    #[test]
+    fn a_null_list_is_empty_only_under_a_count_of_none() {
+        let null: &RawValue = serde_json::from_str("null").expect("raw");
+        assert!(listed(Some(null), Some(0), "Users").expect("empty").is_empty());
+        assert!(matches!(listed(Some(null), None, "Users"), Err(VendorError::WrongShape(_))));
+        assert!(matches!(listed(Some(null), Some(3), "Users"), Err(VendorError::WrongShape(_))));
+        assert!(matches!(listed(None, Some(0), "Users"), Err(VendorError::WrongShape(_))));
     }
 }

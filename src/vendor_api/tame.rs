@@ -16,7 +16,7 @@ const SAFE_DIGITS: usize = 15;
 #[derive(Debug, PartialEq)]
 pub(super) struct Tamed<'a> {
     pub(super) text: Cow<'a, str>,
-    /// Fields of numbers that became texts.
+    /// Fields of numbers, and of what stood in their place, that became texts.
     pub(super) numbers: Vec<String>,
     /// Fields of what was nested too deeply and became a text.
     pub(super) deep: Vec<String>,
@@ -87,6 +87,10 @@ impl<'a> Pass<'a> {
         if self.text[end..].trim_start_matches([' ', '\t', '\n', '\r']).starts_with(':') {
             self.field = inner;
             self.keys.push(unescaped(&self.text[self.at..end], inner));
+        } else if let Some(sent) = inner.strip_prefix(mend::AS_SENT) {
+            note(&mut self.found.numbers, self.field);
+            self.replace(end, &format!("\"{sent}\""));
+            return;
         }
         self.at = end;
     }

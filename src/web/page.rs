@@ -7,7 +7,7 @@ use crate::{
         figures::BudgetRow,
         report::{Health, RunRow},
     },
-    text::{ago, seconds, time, window_note},
+    text::{ago, seconds, shown, time, window_note},
 };
 
 const HEAD: &str = r#"<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">
@@ -101,7 +101,7 @@ fn outcome(outcome: Option<&str>) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    shown(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

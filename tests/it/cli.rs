@@ -5,7 +5,13 @@ use std::{collections::BTreeSet, net::TcpListener, time::Duration};
 use hiersync::{
     clock,
     simulator::{
-        answer::Answer, capillary::CapillarySim, change::Stamp, door::Latency, forest::Place, leadsquared::LeadSquaredSim, mishap::Mishap,
+        answer::Answer,
+        capillary::{CapillarySim, refusals},
+        change::Stamp,
+        door::Latency,
+        forest::Place,
+        leadsquared::LeadSquaredSim,
+        mishap::Mishap,
         shape::Shape,
     },
 };
@@ -290,8 +296,10 @@ async fn a_vendor_that_fails_for_good_ends_a_sync_within_a_minute() {
         fails_for_good(async |vendor| vendor.door().set_latency(Latency::Fixed(Duration::from_secs(60)))),
         fails_for_good(async |vendor| vendor.faults().next(usize::MAX, Mishap::HangUp)),
     );
-    has(&pages, &["a page instead of data"]);
-    for told in [pages, silent, down] {
+    // An answer has come.
+    has(&pages, &["a page instead of data", "cannot be read"]);
+    assert!(!pages.contains("not available"), "{pages}");
+    for told in [silent, down] {
         has(&told, &["not available"]);
     }
 }
@@ -344,8 +352,10 @@ async fn a_vendor_that_is_down_is_told_in_one_line_without_its_url() {
     users.stop().await;
     let ended = Program::of(&case).run(&["sync"]).await;
     ends(&ended, 69);
-    assert_eq!((ended.out.lines().count(), ended.err.as_str()), (1, ""), "{ended:?}");
-    has(&ended.out, &["sales: failed", "not available"]);
+    assert_eq!((ended.out.lines().count(), ended.err.lines().count()), (1, 1), "{ended:?}");
+    for told in [&ended.out, &ended.err] {
+        has(told, &["sales: failed", "not available"]);
+    }
     says_no_secret(&case, &ended, &["accessKey", "AccessKey", &root]).await;
 }
 
@@ -682,4 +692,133 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     let ended = Program::of(&case).run(&["check"]).await;
     ends(&ended, 69);
     has(&ended.err, &["customers: ", "not available", "base_url"]);
+}
+
+/// Runs it with stdout in this file, and gives its exit code and stderr.
+async fn printed_into(program: &Program, args: &[&str], file: std::fs::File) -> (i32, String) {
+    let mut command = tokio::process::Command::from(program.command(args));
+    let child = command.stdout(file).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn full_disk() -> std::fs::File {
+    std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_one_message_and_no_sync_has_failed_for_it() {
+    let vendor = capillary(20).await;
+    let case = Case::new().await.customers(&vendor, "");
+    let program = Program::of(&case);
+    for args in [&["sync"][..], &["sync", "--json"]] {
+        let (code, err) = printed_into(&program, args, full_disk()).await;
+        assert_eq!((code, err.lines().count()), (0, 1), "{args:?}: {err}");
+        assert!(err.contains("cannot be written: No space left on device"), "{err}");
+    }
+    for args in [
+        &["status"][..],
+        &["runs", "--json"],
+        &["changes"],
+        &["tree", "customers"],
+        &["tree", "customers", "--json"],
+        &["completions", "bash"],
+        &["url"],
+    ] {
+        let (code, err) = printed_into(&program, args, full_disk()).await;
+        assert!(code == 70 && !err.contains("panicked"), "{args:?}: {code}: {err}");
+        assert_eq!(err.matches("No space left on device").count(), 1, "{args:?}: {err}");
+    }
+    assert_eq!(outcomes(&case.pool().await).await, ["complete", "complete"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_seen_enough_ends_it_quietly() {
+    let vendor = capillary(20).await;
+    let case = Case::new().await.customers(&vendor, "");
+    let program = Program::of(&case);
+    assert_eq!(program.run(&["sync"]).await.code, 0);
+    for args in [&["sync"][..], &["status"], &["runs"], &["changes", "--json"], &["findings"], &["completions", "zsh"], &["plan"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = tokio::process::Command::from(program.command(args));
+        let child = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stderr_that_is_full_ends_nothing() {
+    let vendor = capillary(20).await;
+    let case = Case::new().await.customers(&vendor, "");
+    let program = Program::of(&case).with("HIERSYNC_LOG", "debug");
+    let mut command = tokio::process::Command::from(program.command(&["sync"]));
+    let child = command.stdout(std::process::Stdio::piped()).stderr(full_disk()).spawn().unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("customers: complete"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_run_says_why_on_stderr_once_for_each_source() {
+    let vendor = capillary(5).await;
+    vendor.faults().after(0, usize::MAX, refusals::failed());
+    let case = Case::new().await.customers_as("one", &vendor, &[("mobile", &root_mobile(&vendor))], "");
+    let case = case.customers_as("two", &vendor, &[("mobile", &root_mobile(&vendor))], "");
+    for args in [&["sync"][..], &["sync", "--json"]] {
+        let ended = Program::of(&case).run(args).await;
+        assert_eq!(ended.code, 69, "{ended:?}");
+        for source in ["one", "two"] {
+            let told = ended.err.lines().filter(|line| line.starts_with(&format!("{source}: failed: the vendor is not available"))).count();
+            assert_eq!(told, 1, "{args:?}: {ended:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_move_the_cursor_or_turn_the_writing_is_shown_as_an_escape() {
+    let vendor = capillary(3).await;
+    let case = Case::new().await.customers(&vendor, "");
+    let (id, program) = {
+        let world = vendor.world();
+        (world.children(world.roots()[0])[0], Program::of(&case))
+    };
+    let evil = "A\u{9b}2J\u{202e}gro.\u{2066}\u{1b}[31m\u{feff}\u{85}";
+    vendor.world().rename(id, evil, hiersync::simulator::change::Stamp::Bump);
+    assert_eq!(program.run(&["sync"]).await.code, 0);
+    vendor.world().rename(id, "Ana", hiersync::simulator::change::Stamp::Bump);
+    assert_eq!(program.run(&["sync"]).await.code, 0);
+    let is_evil = |sign: char| sign.is_control() && sign != '\n' || ['\u{202e}', '\u{2066}', '\u{feff}'].contains(&sign);
+    vendor.world().rename(id, evil, hiersync::simulator::change::Stamp::Bump);
+    let dry = program.run(&["sync", "--dry-run"]).await;
+    assert_eq!(program.run(&["sync"]).await.code, 0);
+    let mut shown = vec![dry];
+    for args in [&["changes"][..], &["changes", "--json"], &["tree", "customers"], &["tree", "customers", "--json"]] {
+        shown.push(program.run(args).await);
+    }
+    for ended in shown {
+        assert!(ended.code == 0 && !ended.out.contains(is_evil), "{ended:?}");
+        assert!(ended.out.contains("202e"), "{ended:?}");
+    }
+    let json = program.run(&["tree", "customers", "--json"]).await;
+    assert!(lines(&json.out).iter().any(|line| line["name"].as_str().is_some_and(|name| name.contains(evil))), "JSON stays what it is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_lose_what_comes_along_and_what_cannot_be_one_is_config() {
+    let vendor = capillary(3).await;
+    let case = Case::new().await.customers(&vendor, "");
+    for secret in ["till-pass\n", "\u{feff}till-pass\r\n\r\n"] {
+        let ended = Program::of(&case).with("HIERSYNC_CUSTOMERS_PASSWORD", secret).run(&["sync"]).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    let calls = vendor.door().calls();
+    for args in [&["sync"][..], &["check"], &["daemon"]] {
+        let program = Program::edited(&case, |config| config.replace("[[source]]\n", "[[source]]\nschedule = \"0 0 1 1 *\"\n"));
+        let ended = program.with("HIERSYNC_CUSTOMERS_PASSWORD", "till\npass").run(args).await;
+        assert_eq!(ended.code, 78, "{args:?}: {ended:?}");
+        assert!(format!("{}{}", ended.out, ended.err).contains("secret customers.password holds what it cannot"), "{ended:?}");
+    }
+    assert_eq!(vendor.door().calls(), calls, "no call is made with it");
 }

@@ -112,8 +112,8 @@ async fn capillarys_example_fills_profiles_identifiers_channels_and_links() {
         "select jsonb_build_array(customer_id, profile_no, identifier_no, type, value) from hiersync.customer_identifier order by 1",
     );
     let expected = [
-        json!([700000021, 1, 1, "mobile", "910000000021"]),
-        json!([700000021, 1, 2, "externalId", "EMP-0021"]),
+        json!([700000021, 1, 1, "externalId", "EMP-0021"]),
+        json!([700000021, 1, 2, "mobile", "910000000021"]),
         json!([700000022, 1, 1, "mobile", "910000000022"]),
     ];
     assert_eq!(identifiers.await, expected);

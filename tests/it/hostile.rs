@@ -142,6 +142,12 @@ impl Stage {
         sqlx::query_as(sql).fetch_all(&self.pool).await.unwrap()
     }
 
+    /// What no column can hold is told once for each field, whatever the rows.
+    async fn tells_of_fields(&self, fields: &[&str]) {
+        let told = self.told().await.into_iter().filter(|(kind, ..)| ["bad_time", "odd_value"].contains(&kind.as_str()));
+        assert_eq!(told.map(|(kind, field, _)| format!("{kind} {field}")).collect::<Vec<_>>(), fields);
+    }
+
     /// Kinds of the open findings about this key and what stands below it, with what they say.
     async fn told_of(&self, key: &str) -> Vec<(String, String)> {
         let is_about = |told: &str| told == key || told.strip_prefix(key).is_some_and(|rest| rest.starts_with(' '));
@@ -319,6 +325,11 @@ fn customer_numbers(rows: &mut Rows<'_>) {
         let held = [("/last_name", json!("12345678901234567890123")), ("/account_id", json!("1.10")), ("/profile_source", json!("true"))];
         lands(KEPT, &held)
     });
+    // Numbers that are none in JSON.
+    rows.add(
+        &|id| customer(id, "", r#", "extendedFields": {"a": NaN, "b": [-Infinity, 007, .5, +1], "c": "NaN", "d": True}"#),
+        lands(KEPT, &[("/extended_fields", json!({"a": "NaN", "b": ["-Infinity", "007", ".5", "+1"], "c": "NaN", "d": "True"}))]),
+    );
     for (count, stored, kinds) in [
         (r#""3""#, json!(3), &["cannot_ask"][..]),
         ("-5", json!(-5), &["cannot_ask"]),
@@ -339,8 +350,8 @@ fn customer_ids(rows: &mut Rows<'_>) {
         rows.add(&|own| customer(&id.replace("ID", own), "", ""), lands(kinds, &[("/first_name", json!(NAME))]));
     }
     rows.add(
-        &|id| format!(r#"{{"profiles": [{{"userId": "x"}}, {{"userId": {id}}}, {{"userId": 799999999}}], "noOfChildren": 0}}"#),
-        lands(&["mixed_ids"], &[("/extra/profiles", json!({"1": {"userId": "x"}, "3": {"userId": 799_999_999}}))]),
+        &|id| format!(r#"{{"profiles": [{{"userId": "x"}}, {{"userId": {id}}}, {{"userId": 1700000000000}}], "noOfChildren": 0}}"#),
+        lands(&["mixed_ids"], &[("/extra/profiles", json!({"1": {"userId": "x"}, "2": {"userId": 1_700_000_000_000_u64}}))]),
     );
     for id in [
         "1000000000000000000000000000000",
@@ -411,7 +422,11 @@ fn customer_shapes(rows: &mut Rows<'_>) {
     );
     rows.add(
         &|id| customer(id, "", r#", "defaultChild": "yes", "x": null"#),
-        lands(&[], &[("/extra", json!({"defaultChild": "yes", "x": null}))]),
+        lands(&[], &[("/extra", json!({"x": null})), ("/default_child", json!(true))]),
+    );
+    rows.add(
+        &|id| customer(id, "", r#", "defaultChild": "maybe""#),
+        lands(&[], &[("/extra", json!({"defaultChild": "maybe"})), ("/default_child", Value::Null)]),
     );
     rows.add(
         &|id| customer(id, r#", "lastName": "a", "lastName": "b", "fields": {"x": 1, "x": 1}"#, r#", "new": 1, "new": 2"#),
@@ -422,20 +437,18 @@ fn customer_shapes(rows: &mut Rows<'_>) {
 /// Stamps and dates.
 fn customer_times(rows: &mut Rows<'_>) {
     for (sent, stored) in TIMES {
-        let stored = stored.map_or(Value::Null, |time| json!(time));
-        let kinds: &[&str] = if stored.is_null() && !["null", r#""""#].contains(sent) { &["bad_time"] } else { &[] };
-        let number = sent.parse::<u64>().is_ok() || *sent == "true";
-        let raw = if kinds.is_empty() {
+        let raw = if stored.is_some() || NO_TIMES.contains(sent) {
             Value::Null
-        } else if number {
+        } else if sent.parse::<u64>().is_ok() || *sent == "true" {
             json!(sent)
         } else {
             serde_json::from_str(sent).unwrap()
         };
+        let stored = stored.map_or(Value::Null, |time| json!(time));
         rows.add(
             &|id| customer(id, &format!(r#", "autoUpdateTime": {sent}"#), &format!(r#", "createdDate": {sent}"#)),
             lands(
-                kinds,
+                &[],
                 &[
                     ("/at", stored.clone()),
                     ("/created", stored),
@@ -447,11 +460,22 @@ fn customer_times(rows: &mut Rows<'_>) {
     }
 }
 
+/// What says that there is no time.
+const NO_TIMES: [&str; 6] = [
+    "null",
+    r#""""#,
+    r#""0001-01-01T00:00:00Z""#,
+    r#""0001-01-01T00:00:00+05:30""#,
+    r#""0001-01-01 00:00:00""#,
+    r#""0001-01-01 00:00:00.000""#,
+];
+
 /// Times as Capillary may send them, and what is stored of them.
 const TIMES: &[(&str, Option<&str>)] = &[
     ("null", None),
     (r#""""#, None),
-    ("1740903340000", None),
+    ("1740903340000", Some("2025-03-02 08:15:40.000000")),
+    ("17409033", None),
     ("true", None),
     (r#"["2025-03-02T08:15:40Z"]"#, None),
     (r#""soon""#, None),
@@ -461,9 +485,14 @@ const TIMES: &[(&str, Option<&str>)] = &[
     (r#""0000-01-01T00:00:00Z""#, None),
     (r#""300000-01-01T00:00:00Z""#, None),
     (r#""+300000-01-01T00:00:00Z""#, None),
-    (r#""9999-12-31T23:59:59Z""#, Some("9999-12-31 23:59:59.000000")),
+    (r#""9999-12-31T23:59:59Z""#, None),
+    (r#""9999-12-31T00:00:00+01:00""#, Some("9999-12-30 23:00:00.000000")),
     (r#""9999-12-31T23:59:59-01:00""#, None),
-    (r#""0001-01-01T00:00:00Z""#, Some("0001-01-01 00:00:00.000000")),
+    (r#""0001-01-01T00:00:00Z""#, None),
+    (r#""0001-01-01T00:00:00+05:30""#, None),
+    (r#""0001-01-01T00:00:01Z""#, None),
+    (r#""0001-01-02T00:00:00Z""#, Some("0001-01-02 00:00:00.000000")),
+    (r#""/Date(1740903340000)/""#, Some("2025-03-02 08:15:40.000000")),
     (r#""2025-03-02T08:15:40+05:30""#, Some("2025-03-02 02:45:40.000000")),
     (r#""2025-03-02T08:15:40+0530""#, Some("2025-03-02 02:45:40.000000")),
     (r#""2025-03-02T08:15:40.1234567891Z""#, Some("2025-03-02 08:15:40.123456")),
@@ -477,6 +506,7 @@ async fn every_customer_lands_or_is_refused_alone_and_stays_quiet() {
     let rows = customers(&stage);
     let told = json!({"role_code": [null, "changed"]});
     each_row_meets_its_fate(&stage, rows, ("\"noOfChildren\": ", "\"roleCode\": \"changed\", \"noOfChildren\": "), told).await;
+    stage.tells_of_fields(&["bad_time autoUpdateTime", "bad_time createdDate", "odd_value defaultChild"]).await;
 }
 
 fn user(id: &str, more: &str) -> String {
@@ -563,8 +593,15 @@ fn user_shapes(rows: &mut Rows<'_>) {
         ),
     );
     rows.add(
-        &|id| user(id, r#", "IsActive": 1, "CheckedIn": "yes", "Email": ["x"], "StatusCode": "9""#),
-        lands(&[], &[("/is_active", Value::Null), ("/extra", json!({"IsActive": 1, "CheckedIn": "yes", "Email": ["x"], "StatusCode": 9}))]),
+        &|id| user(id, r#", "IsActive": 2, "CheckedIn": "perhaps", "Email": ["x"], "StatusCode": "9""#),
+        lands(
+            &[],
+            &[("/is_active", Value::Null), ("/extra", json!({"IsActive": 2, "CheckedIn": "perhaps", "Email": ["x"], "StatusCode": 9}))],
+        ),
+    );
+    rows.add(
+        &|id| user(id, r#", "IsActive": "Active", "CheckedIn": "0""#),
+        lands(&[], &[("/is_active", json!(true)), ("/checked_in", json!(false)), ("/extra", json!({}))]),
     );
     rows.add(
         &|id| user(id, r#", "Email": "", "Name": "b", "Tag": {"x": 1, "x": 1}"#),
@@ -583,22 +620,22 @@ fn user_times(rows: &mut Rows<'_>) {
     for (sent, stored) in [
         ("null", None),
         (r#""""#, None),
-        ("1740903340000", None),
+        ("1740903340000", Some("2025-03-02 08:15:40.000000")),
         (r#"{"x": 1}"#, None),
-        (r#""2025-03-02T08:15:40Z""#, None),
+        (r#""2025-03-02T08:15:40Z""#, Some("2025-03-02 08:15:40.000000")),
         (r#""31.5.2022""#, None),
         (r#""0000-01-01 00:00:00""#, None),
         (r#""300000-01-01 00:00:00""#, None),
-        (r#""9999-12-31 23:59:59""#, Some("9999-12-31 23:59:59.000000")),
-        (r#""0001-01-01 00:00:00""#, Some("0001-01-01 00:00:00.000000")),
+        (r#""9999-12-31 23:59:59""#, None),
+        (r#""0001-01-01 00:00:00""#, None),
+        (r#""0001-01-01 00:00:00.000""#, None),
         (r#""2025-03-02 08:15:40.1234567""#, Some("2025-03-02 08:15:40.123456")),
         (r#""2025-03-02 08:15:40.000""#, Some("2025-03-02 08:15:40.000000")),
     ] {
-        let kinds: &[&str] = if stored.is_none() && !["null", r#""""#].contains(&sent) { &["bad_time"] } else { &[] };
-        let raw: Value = if sent.parse::<u64>().is_ok() { json!(sent) } else { serde_json::from_str(sent).unwrap() };
-        let raw = if kinds.is_empty() { Value::Null } else { raw };
+        let is_kept = stored.is_none() && !NO_TIMES.contains(&sent);
+        let raw: Value = if is_kept { serde_json::from_str(sent).unwrap() } else { Value::Null };
         let stored = stored.map_or(Value::Null, |time| json!(time));
-        rows.add(&|id| user(id, &format!(r#", "ModifiedOn": {sent}"#)), lands(kinds, &[("/at", stored), ("/extra/ModifiedOn", raw)]));
+        rows.add(&|id| user(id, &format!(r#", "ModifiedOn": {sent}"#)), lands(&[], &[("/at", stored), ("/extra/ModifiedOn", raw)]));
     }
 }
 
@@ -614,6 +651,7 @@ async fn every_user_lands_or_is_refused_alone_and_stays_quiet() {
         json!({"mobile": [null, "changed"]}),
     )
     .await;
+    stage.tells_of_fields(&["bad_time ModifiedOn", "odd_value CheckedIn", "odd_value IsActive"]).await;
 }
 
 /// What must become of a whole answer.
@@ -651,24 +689,22 @@ fn odd_answers(elsewhere: &str) -> Vec<Odd<'_>> {
         (with("content-encoding", "br"), Lands(&[])),
         (Box::new(|page: &str| Answer { headers: Vec::new(), ..Answer::raw(200, "", page) }.into()), Lands(&[])),
         (Box::new(|page: &str| Answer::raw(200, JSON, page).gzipped().into()), Lands(&[])),
-        (text(|page| format!("{page}Zorro").into_bytes()), Refused("list_unavailable", no_json)),
-        (text(|page| page.repeat(2).into_bytes()), Refused("list_unavailable", no_json)),
-        (text(|page| page.as_bytes()[..page.len() - 1].to_vec()), Refused("list_unavailable", no_json)),
-        (text(|page| wide(page)[2..].to_vec()), Refused("list_unavailable", no_json)),
-        (text(|_| b"Zorro".to_vec()), Refused("list_unavailable", no_json)),
-        (text(|_| Vec::new()), Refused("list_unavailable", "without data")),
-        (Box::new(|_: &str| Answer::empty(204).into()), Refused("list_unavailable", "without data")),
-        (Box::new(|_: &str| Answer::html(200).into()), Refused("list_unavailable", "a page instead of data")),
-        (with("content-encoding", "gzip"), Refused("list_unavailable", "wrongly packed")),
+        (text(|page| format!("{page}Zorro").into_bytes()), Refused("bad_answer", no_json)),
+        (text(|page| page.repeat(2).into_bytes()), Refused("bad_answer", no_json)),
+        (text(|page| page.as_bytes()[..page.len() - 1].to_vec()), Refused("bad_answer", no_json)),
+        (text(|page| wide(page)[2..].to_vec()), Refused("bad_answer", no_json)),
+        (text(|_| b"Zorro".to_vec()), Refused("bad_answer", no_json)),
+        (Box::new(|_: &str| Answer::html(200).into()), Refused("bad_answer", "a page instead of data")),
+        (with("content-encoding", "gzip"), Refused("bad_answer", "wrongly packed")),
         (
             Box::new(|_: &str| Answer::raw(200, JSON, *b"\x0b\x02\x80{}\x03").header("content-encoding", "br").into()),
-            Refused("list_unavailable", "an encoding that was not asked for"),
+            Refused("bad_answer", "an encoding that was not asked for"),
         ),
         (
             Box::new(|_: &str| Answer::raw(200, JSON, *b"(\xb5/\xfd").header("content-encoding", "zstd").into()),
-            Refused("list_unavailable", "an encoding that was not asked for"),
+            Refused("bad_answer", "an encoding that was not asked for"),
         ),
-        (Box::new(|_: &str| Mishap::Cut), Refused("list_unavailable", "cut off")),
+        (Box::new(|_: &str| Mishap::Cut), Refused("bad_answer", "cut off")),
         (Box::new(|_: &str| Answer::gzip_bomb(50 << 20).into()), Refused("answer_too_large", "max_response")),
         (text(|page| page.replacen(NAME, &"x".repeat(2 << 20), 1).into_bytes()), Refused("answer_too_large", "max_response")),
         (text(|_| b"7".to_vec()), Refused("bad_answer", "it is not an object")),
@@ -705,7 +741,7 @@ async fn each_answer_meets_its_verdict(stage: &Stage, odd: &[Odd<'_>]) {
     // What took many tries is now refused at once: it is kept as it was either way.
     let refused = Answer::redirect("/").into();
     let again = answers().zip(odd).map(|(answer, (_, verdict))| match verdict {
-        Verdict::Refused("list_unavailable", _) => Mishap::clone(&refused),
+        Verdict::Refused("bad_answer", _) => Mishap::clone(&refused),
         _ => answer,
     });
     stage.answer(again.chain([whole_text(body(odd.len()))]));
@@ -759,4 +795,101 @@ async fn every_answer_of_leadsquared_lands_or_is_refused_whole() {
     let stage = Stage::leadsquared(odd.len() + 1, "max_response = \"1MiB\"").await;
     each_answer_meets_its_verdict(&stage, &odd).await;
     assert_eq!(elsewhere.door().calls(), 0, "nobody else is given our keys");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nested_lists_in_another_order_write_nothing() {
+    let stage = Stage::capillary(1, "").await;
+    let id = stage.id(0, 0);
+    let entry = |kind: &str, value: usize| format!(r#"{{"type": "{kind}", "value": "{value}@example.com"}}"#);
+    let list = |kind: &str, order: &[usize]| order.iter().map(|value| entry(kind, *value)).collect::<Vec<_>>().join(",");
+    let profile = |source: &str, order: &[usize]| {
+        format!(
+            r#"{{"userId": {id}, "source": "{source}", "firstName": "{source}", "autoUpdateTime": "2025-03-02T08:15:40Z",
+                "identifiers": [{0}], "identifiersAll": [{0}], "commChannels": [{1}], "conflictingProfileList": [{0}]}}"#,
+            list("email", order),
+            list("mobile", order),
+        )
+    };
+    let row = |sources: [&str; 2], order: &[usize]| {
+        format!(r#"{{"profiles": [{}, {}], "noOfChildren": 0}}"#, profile(sources[0], order), profile(sources[1], order))
+    };
+    stage.answer([whole_text(stage.page([&row(["INSTORE", "WECHAT"], &[1, 2, 3]), &stage.plain(0, 1)]))]);
+    let first = stage.sync().await;
+    for (sources, order) in [(["WECHAT", "INSTORE"], [1, 2, 3]), (["INSTORE", "WECHAT"], [3, 1, 2]), (["WECHAT", "INSTORE"], [2, 3, 1])] {
+        stage.answer([whole_text(stage.page([&row(sources, &order), &stage.plain(0, 1)]))]);
+        assert_eq!(stage.sync().await, first, "{sources:?} {order:?}");
+    }
+    assert_eq!(stage.told().await, []);
+    let stored = stage.stored(&id).await;
+    assert_eq!(
+        (&stored["first_name"], &stored["email"], &stored["mobile"]),
+        (&json!("INSTORE"), &json!("1@example.com"), &json!("1@example.com"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_read_in_the_charset_that_it_names() {
+    for (kind, name, told) in [
+        ("application/json; charset=ISO-8859-1", &b"J\xFCrgen"[..], 0),
+        ("application/json; Charset=\"windows-1252\"", b"J\xFCrgen", 0),
+        ("application/json; charset=ISO-8859-1", "Jürgen".as_bytes(), 0),
+        ("application/json", b"J\xFCrgen", 1),
+    ] {
+        let stage = Stage::capillary(1, "").await;
+        let page = stage.page([&stage.plain(0, 0).replace(NAME, "NAME"), &stage.plain(0, 1)]);
+        let (before, after) = page.split_once("NAME").unwrap();
+        stage.answer([Answer::raw(200, kind, [before.as_bytes(), name, after.as_bytes()].concat()).into()]);
+        stage.sync().await;
+        let (stored, about) = (stage.stored(&stage.id(0, 0)).await, stage.told_of(&stage.id(0, 0)).await);
+        assert_eq!(about.len(), told, "{about:?}");
+        if told == 0 {
+            assert_eq!(stored["first_name"], json!("Jürgen"), "{kind}");
+        } else {
+            assert_eq!(stored["first_name"], json!("J\u{FFFD}rgen"));
+            assert!(about[0].0 == "text_replaced" && about[0].1.contains("charset"), "{about:?}");
+        }
+    }
+}
+
+/// Some servers say so that there is none of what was asked for: 204, or a good status and no body.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_answer_without_a_body_is_an_empty_list() {
+    for status in [200, 204] {
+        let nothing = Answer::raw(status, JSON, "");
+        // Nobody says how many children there are, so that each leaf is asked.
+        let mut world = CapillaryWorld::new(51, Flavour::PLAIN);
+        let root = world.plant(&Shape::list(3));
+        let leaves = world.children(root).to_vec();
+        let settings = CapillarySettings { gives_no_of_children: false, ..CapillarySettings::default() };
+        let vendor = CapillarySim::start(world, settings).await.unwrap();
+        leaves.iter().for_each(|leaf| vendor.faults().on_parent(leaf, FOREVER, nothing.clone()));
+        let run = Case::new().await.customers(&vendor, "").complete().await;
+        assert_eq!((run.inserted, run.retried, vendor.faults().struck()), (4, 0, 3), "{run:?}");
+
+        let stage = Stage::leadsquared(2, "").await;
+        stage.answer([whole_text(stage.page([&stage.plain(0, 0), &stage.plain(0, 1)])), nothing.into()]);
+        let run = stage.case.complete().await;
+        assert_eq!((run.inserted, run.retried), (5, 0), "{run:?}");
+        assert_eq!(stage.told().await, []);
+    }
+}
+
+/// Once may be a mishap: whoever was known stays until the vendor has said so twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_answer_without_a_body_takes_nobody_away() {
+    for stage in [Stage::capillary(1, "retire_guard = 1.0").await, Stage::leadsquared(1, "retire_guard = 1.0").await] {
+        let full = || whole_text(stage.page([&stage.plain(0, 0), &stage.plain(0, 1)]));
+        stage.answer([full()]);
+        stage.sync().await;
+        let faults = match &stage.vendor {
+            Vendor::Capillary(vendor) => vendor.faults(),
+            Vendor::LeadSquared(vendor) => vendor.faults(),
+        };
+        faults.clear();
+        faults.on_parent(&stage.parents[0], 1, Answer::raw(204, JSON, ""));
+        faults.on_parent(&stage.parents[0], FOREVER, full());
+        stage.sync().await;
+        assert!(stage.stored(&stage.id(0, 0)).await.is_object());
+    }
 }

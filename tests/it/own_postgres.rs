@@ -185,3 +185,32 @@ async fn a_folder_without_a_server_is_told_with_what_to_do() {
     home.is_left().await;
     assert_eq!(vendor.door().calls(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_variables_of_libpq_lead_nobody_astray() {
+    let (home, vendor) = (Home::new(), capillary(20).await);
+    let case = Case::own(&home.0).customers(&vendor, "");
+    let variables = [
+        ("PGHOST", "example.invalid"),
+        ("PGHOSTADDR", "127.0.0.1"),
+        ("PGPORT", "1"),
+        ("PGUSER", "nobody"),
+        ("PGDATABASE", "nothing"),
+        ("PGSSLMODE", "require"),
+        ("PGOPTIONS", "-c default_transaction_read_only=on -c no_such_setting=1"),
+        ("PGTARGETSESSIONATTRS", "read-only"),
+        ("PGCHANNELBINDING", "require"),
+        ("PGREQUIREPEER", "nobody"),
+    ];
+    let program = variables.iter().fold(Program::of(&case), |program, (name, value)| program.with(name, value));
+    let daemon = keeper(&program).await;
+    let ended = program.run(&["sync"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let url = program.run(&["url"]).await;
+    let mut psql = std::process::Command::new("psql");
+    psql.args([url.out.trim(), "-XAtc", "select count(*) from hiersync.customer"]).envs(variables);
+    let psql = psql.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&psql.stdout), "21\n", "{psql:?}");
+    daemon.stop("-TERM", seconds(15)).await;
+    home.is_left().await;
+}

@@ -186,18 +186,17 @@ async fn what_passes_is_tried_again_and_counted() {
         capillary::several_actions().into(),
         capillary::forbidden_by_edge().into(),
         Answer::html(200).into(),
-        Answer::empty(200).into(),
         Mishap::Cut,
         Mishap::HangUp,
     ];
-    let (vendor, case, pool) = customers(&Shape::even(9, 2), "concurrency = 9").await;
+    let (vendor, case, pool) = customers(&Shape::even(8, 2), "concurrency = 9").await;
     let root = vendor.world_root();
     let children = vendor.world().children(root).to_vec();
     for (child, mishap) in children.iter().zip(passing) {
         vendor.faults().on_parent(child, 1, mishap);
     }
     let run = case.complete().await;
-    assert_eq!((run.retried, run.throttled, vendor.faults().struck()), (9, 0, 9));
+    assert_eq!((run.retried, run.throttled, vendor.faults().struck()), (8, 0, 8));
     assert_eq!(run.requests, calls(vendor.door().calls()));
     assert_customers(&pool, &customers_now(&vendor)).await;
     assert_eq!(case.quiet(&pool).await.retried, 0);
@@ -251,6 +250,25 @@ async fn with_oauth(oauth: OAuth) -> (CapillarySim, Case, PgPool) {
     let case = Case::new().await.customers(&vendor, "auth = \"oauth\"\nconcurrency = 4");
     let pool = case.pool().await;
     (vendor, case, pool)
+}
+
+/// In mid-walk from some moment on: each token is given, and refused at once; or none is given any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_token_is_no_fault_of_a_list() {
+    let no_token = Answer::json(200, &json!({"data": {"ttlSeconds": 300}, "errors": null}));
+    for (kind, answer, cause, words) in [
+        ("bulk", capillary::unauthorised(), Cause::Credentials, "the token is not accepted"),
+        ("token", no_token, Cause::Refused, "it holds no token"),
+    ] {
+        let (vendor, case, pool) = with_oauth(OAuth { lifetime: Duration::from_secs(1), ..OAuth::default() }).await;
+        case.complete().await;
+        vendor.faults().on_kind(kind, FOREVER, answer);
+        let report = case.sync_with(WANTED).await;
+        assert_eq!((report.outcome, report.cause), (Outcome::Failed, Some(cause)), "{kind}");
+        let error = report.row.unwrap().error.unwrap();
+        assert!(error.contains(words), "{kind}: {error}");
+        assert_eq!(findings(&pool).await, [], "{kind}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,7 +342,7 @@ async fn fails_for_good(mishap: Mishap) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vendor_that_fails_for_good_ends_the_run_as_unavailable() {
-    let forms = [Mishap::Hang, Mishap::HangUp, Answer::html(200).into(), Answer::empty(200).into(), capillary::failed().into()];
+    let forms = [Mishap::Hang, Mishap::HangUp, Answer::html(200).into(), capillary::failed().into()];
     join_all(forms.map(fails_for_good)).await;
 }
 
@@ -448,7 +466,7 @@ async fn a_redirect_is_not_followed() {
 async fn one_list_that_always_breaks_off_costs_only_itself() {
     let (spoilt, outcome, run) = Spoilt::by(Mishap::Cut, "").await;
     assert_eq!((outcome, run.retried), (Outcome::Partial, 4));
-    spoilt.keeps_all(&run, "list_unavailable").await;
+    spoilt.keeps_all(&run, "bad_answer").await;
     spoilt.recovers().await;
 }
 

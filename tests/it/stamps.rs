@@ -307,7 +307,7 @@ async fn a_malformed_stamp_is_kept_and_told(stage: &Stage, extra: &'static str) 
     let (key, good) = stage.stamp(OLD);
     stage.show(&[("new", (key, json!("31/05/2022"))), ("known", (key, good.clone()))]);
     stage.case.complete().await;
-    assert_eq!(findings(&stage.pool).await, [("bad_time".into(), stage.id(0))]);
+    assert_eq!(findings(&stage.pool).await, [("bad_time".into(), key.to_owned())]);
     let first = stage.stored(0).await;
     assert_eq!((first.name.as_str(), first.stamp), ("new", None));
     assert_eq!(row(&stage.pool, extra).await, json!("31/05/2022"));

@@ -14,6 +14,7 @@ use super::{
     own_program,
     sync::run_line,
 };
+use crate::cli::out::say;
 use crate::{
     app::App,
     config::read,
@@ -45,14 +46,14 @@ pub async fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 async fn show(args: &Args, folder: &Folder, stop: &CancellationToken) -> Result<Exit, Failure> {
-    println!("Starting two simulated vendors on loopback, and a private Postgres in {} …", folder.0.display());
+    say!("Starting two simulated vendors on loopback, and a private Postgres in {} …", folder.0.display());
     let stage = Stage::set().await.map_err(|error| Failure::new(Exit::Fault, error))?;
     let config = read::read(&stage.config(&folder.0))
         .map_err(|faults| Failure::new(Exit::Fault, anyhow::anyhow!("the demo's own config is wrong:\n{faults}")))?;
     let app = App::open(config, Stage::secrets(), own_program()?).await?;
     tell::setting(&stage);
 
-    println!("\n== First sync: everything is new ==");
+    say!("\n== First sync: everything is new ==");
     let first = sync(&app, stop).await?;
     tell::mirrored(&app).await?;
 
@@ -60,11 +61,11 @@ async fn show(args: &Args, folder: &Folder, stop: &CancellationToken) -> Result<
         app.close().await;
         return Ok(Exit::Later);
     }
-    println!("\n== The vendors' data changes ==");
+    say!("\n== The vendors' data changes ==");
     for change in stage.change() {
-        println!("  {change}");
+        say!("  {change}");
     }
-    println!("\n== Second sync: only the differences are written ==");
+    say!("\n== Second sync: only the differences are written ==");
     let second = sync(&app, stop).await?;
     tell::changed(&app, &second).await?;
     tell::doors(&stage);
@@ -84,7 +85,7 @@ async fn sync(app: &App, stop: &CancellationToken) -> Result<Vec<Report>, Failur
     for ended in futures::future::join_all(runs).await {
         let report = ended.map_err(|error| Failure::new(Exit::of_source(&error), error))?;
         if let Some(row) = &report.row {
-            println!("  {}", run_line(row, false));
+            say!("  {}", run_line(row, false));
         }
         reports.push(report);
     }
@@ -94,7 +95,7 @@ async fn sync(app: &App, stop: &CancellationToken) -> Result<Vec<Report>, Failur
 /// Stays up: the daemon follows its schedules while the data goes on changing.
 async fn keep(app: App, stage: Stage, stop: &CancellationToken) -> Result<Exit, Failure> {
     if let Some(listen) = &app.config.daemon.listen {
-        println!("\nThe daemon runs; the status page is at http://{listen}/ . Ctrl-C ends it.");
+        say!("\nThe daemon runs; the status page is at http://{listen}/ . Ctrl-C ends it.");
     }
     let app = Arc::new(app);
     let mut crew = Crew::default();

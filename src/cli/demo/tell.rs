@@ -3,6 +3,7 @@
 use futures::{StreamExt, TryStreamExt};
 
 use super::stage::{CAPILLARY_LIMIT, LEADSQUARED_LIMIT, Stage};
+use crate::cli::out::say;
 use crate::{
     app::App,
     cli::{exit::Failure, sync::change_line, table::table, tree::label},
@@ -25,36 +26,36 @@ const LINES: usize = 8;
 
 /// What is simulated.
 pub fn setting(stage: &Stage) {
-    println!("  customers: Capillary, 400 customers in 4 levels, limit {CAPILLARY_LIMIT}, at {}", stage.customers.base_url());
-    println!("  sales: LeadSquared, 60 users in 3 levels, limit {LEADSQUARED_LIMIT}, at {}", stage.users.base_url());
+    say!("  customers: Capillary, 400 customers in 4 levels, limit {CAPILLARY_LIMIT}, at {}", stage.customers.base_url());
+    say!("  sales: LeadSquared, 60 users in 3 levels, limit {LEADSQUARED_LIMIT}, at {}", stage.users.base_url());
 }
 
 /// What was mirrored: live nodes, and the top of each tree.
 pub async fn mirrored(app: &App) -> Result<(), Failure> {
     let mut step = app.begin().await?;
     for row in report::health(&mut step.conn()).await? {
-        println!("\n{} ({}): {} live nodes", row.name, row.vendor, row.live_nodes);
+        say!("\n{} ({}): {} live nodes", row.name, row.vendor, row.live_nodes);
         let Some(trees) = Trees::of(&mut step.conn(), &row.name).await? else { continue };
         let top: Vec<TreeLine> = trees.lines(&mut step.conn(), DEPTH, None).take(LINES).try_collect().await?;
         for line in &top {
-            println!("  {}{}", "   ".repeat(usize::try_from(line.depth).unwrap_or(0)), label(line));
+            say!("  {}{}", "   ".repeat(usize::try_from(line.depth).unwrap_or(0)), label(line));
         }
-        println!("  …");
+        say!("  …");
     }
     Ok(())
 }
 
 /// What the second sync has changed.
 pub async fn changed(app: &App, reports: &[Report]) -> Result<(), Failure> {
-    println!("\nEvery difference is a row in hiersync.change:");
+    say!("\nEvery difference is a row in hiersync.change:");
     let mut step = app.begin().await?;
     for run_id in reports.iter().filter_map(|report| report.row.as_ref()).map(|row| row.run_id) {
         let rows = report::changes(&mut step.conn(), None, Some(run_id), None, 1000).await?;
         for row in rows.iter().rev().take(SHOWN) {
-            println!("  {}: {}", row.source, change_line(row));
+            say!("  {}: {}", row.source, change_line(row));
         }
         if rows.len() > SHOWN {
-            println!("  … and {} more in run {run_id}", rows.len() - SHOWN);
+            say!("  … and {} more in run {run_id}", rows.len() - SHOWN);
         }
     }
     Ok(())
@@ -68,30 +69,28 @@ pub fn doors(stage: &Stage) {
         let most = limit.parse::<crate::model::limit::Limit>().map(|limit| door.most_in_any(limit.window)).unwrap_or_default();
         table.add_row(vec![name.to_owned(), door.calls().to_string(), door.refused().to_string(), format!("{most} (limit {limit})")]);
     }
-    println!("\n{table}");
+    say!("\n{table}");
 }
 
 /// How to query what was mirrored.
 pub async fn how_to_query(app: &App, keep: bool) -> Result<(), Failure> {
-    println!("\n== How to query ==");
+    say!("\n== How to query ==");
     for example in EXAMPLES {
-        println!("\n-- {}\n{}", example.what, example.sql.trim());
+        say!("\n-- {}\n{}", example.what, example.sql.trim());
     }
     let url = embedded::url(&app.config.database.dir);
     if keep {
-        println!("\nWith psql: psql '{url}'");
+        say!("\nWith psql: psql '{url}'");
     } else {
-        println!("\nThe demo's Postgres ends now. To look around with psql and the status page: hiersync demo --keep");
-        println!(
-            "For your own accounts: hiersync init, then hiersync check, then hiersync sync; hiersync url tells BI tools where to look."
-        );
+        say!("\nThe demo's Postgres ends now. To look around with psql and the status page: hiersync demo --keep");
+        say!("For your own accounts: hiersync init, then hiersync check, then hiersync sync; hiersync url tells BI tools where to look.");
     }
     let mut table = table(&["table", "rows"]);
     let mut step = app.begin().await?;
     for (name, rows) in figures::sizes(&mut step.conn()).await? {
         table.add_row(vec![name, rows.to_string()]);
     }
-    println!("\n{table}");
+    say!("\n{table}");
     Ok(())
 }
 

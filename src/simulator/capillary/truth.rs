@@ -8,7 +8,7 @@ use crate::simulator::truth::{Truth, storable};
 
 impl CapillaryWorld {
     /// Everything below these roots. `no_of_children` is that of the world, whether the vendor gives it or not;
-    /// single values come from the profile with the latest stamp, the first of equals.
+    /// single values come from the profile with the latest stamp, of equals the first by source and account.
     pub fn truth(&self, roots: &[i64]) -> Truth {
         let nodes = self.forest.below(roots).into_iter().filter_map(|id| Some((id.to_string(), self.row(id)?)));
         let links = self.forest.links_below(roots).into_iter();
@@ -46,14 +46,15 @@ impl CapillaryWorld {
 
 fn lead(customer: &Customer) -> Option<&Profile> {
     let latest = customer.profiles.iter().map(|profile| profile.auto_update_time).max()?;
-    customer.profiles.iter().find(|profile| profile.auto_update_time == latest)
+    let late = customer.profiles.iter().filter(|profile| profile.auto_update_time == latest);
+    late.min_by_key(|profile| (&profile.source, &profile.account_id))
 }
 
-/// An identifier, else a channel of that type, the primary one first.
+/// An identifier, else a channel of that type, a primary one first; of equals the least.
 fn contact<'a>(profile: &'a Profile, kind: &str) -> Option<&'a str> {
-    let identifier = profile.identifiers.iter().find(|(given, value)| given == kind && !value.is_empty());
+    let identifier = profile.identifiers.iter().filter(|(given, value)| given == kind && !value.is_empty()).min();
     let mut channels: Vec<_> = profile.channels.iter().filter(|channel| channel.kind == kind && !channel.value.is_empty()).collect();
-    channels.sort_by_key(|channel| !channel.primary);
+    channels.sort_by_key(|channel| (!channel.primary, &channel.value));
     identifier.map(|(_, value)| value.as_str()).or_else(|| channels.first().map(|channel| channel.value.as_str()))
 }
 

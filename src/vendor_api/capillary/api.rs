@@ -15,9 +15,9 @@ use crate::{
         answer::Answer,
         error::VendorError,
         http::Client,
-        json::{self, Field, Number},
+        json::{self, Field, Number, Text},
         request::Request,
-        rows::Rows,
+        rows::{self, Rows},
     },
 };
 
@@ -39,10 +39,10 @@ pub(super) struct Pass {
     pub(super) value: SecretString,
 }
 
-/// A token, and how long it holds.
+/// A token, and how long it holds; one whose answer does not say so is used until it is refused.
 pub(super) struct NewToken {
     pub(super) text: SecretString,
-    pub(super) lifetime: Duration,
+    pub(super) lifetime: Option<Duration>,
 }
 
 impl Api {
@@ -140,18 +140,16 @@ fn read_token(answer: &Answer) -> Result<NewToken, VendorError> {
         error => error,
     })?;
     let data = envelope(&text, answer)?.data.read();
-    let token = data.and_then(|data| Some((data.access_token.read()?.0, u64::try_from(data.ttl_seconds.read()?.0).ok()?)));
-    match token {
-        Some((text, seconds)) if !text.is_empty() && seconds > 0 => {
-            Ok(NewToken { text: text.into(), lifetime: Duration::from_secs(seconds) })
-        }
-        _ => Err(wrong_shape(answer, "`data.accessToken` or `data.ttlSeconds` is missing")),
-    }
+    let (given, lifetime) = data.map(|data| (data.access_token.read(), data.ttl_seconds.read())).unwrap_or_default();
+    let text = given.map(|Text(text)| text).filter(|text| !text.trim().is_empty());
+    let text = text.ok_or_else(|| wrong_shape(answer, "it holds no token: `data.accessToken` is missing"))?;
+    let seconds = lifetime.and_then(|Number(seconds)| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+    Ok(NewToken { text: text.into(), lifetime: seconds.map(Duration::from_secs) })
 }
 
 fn read_lookup(answer: &Answer) -> Result<Option<i64>, VendorError> {
     let is_unknown = refusal::code(answer).map_or(answer.status == 404 && !answer.is_page(), |code| UNKNOWN_CUSTOMER.contains(&code));
-    if is_unknown {
+    if is_unknown || answer.is_nothing() {
         return Ok(None);
     }
     let text = accepted(answer)?;
@@ -165,6 +163,9 @@ fn read_lookup(answer: &Answer) -> Result<Option<i64>, VendorError> {
 
 /// One customer by itself, at the top or under `entity`. What is no such customer is none.
 fn read_customer(answer: &Answer, id: i64) -> Result<Option<Customer>, VendorError> {
+    if answer.is_nothing() {
+        return Ok(None);
+    }
     let text = accepted(answer)?;
     let entity = json::object::<wire::Envelope<'_>>(&text).ok().and_then(|envelope| envelope.entity).map(RawValue::get);
     let read = |text: &str| {
@@ -181,11 +182,14 @@ fn read_customer(answer: &Answer, id: i64) -> Result<Option<Customer>, VendorErr
 
 /// A page of children. `before` of the list stand before it.
 pub(super) fn read_children(answer: &Answer, before: u32) -> Result<Page<Customer>, VendorError> {
+    if answer.is_nothing() {
+        return Ok(Page::empty(false));
+    }
     let text = accepted(answer)?;
     let entity = envelope(&text, answer)?.entity.ok_or_else(|| wrong_shape(answer, "`entity` is missing"))?;
     let entity: wire::Entity<'_> = json::object(entity.get()).map_err(|reason| wrong_shape(answer, &format!("`entity`: {reason}")))?;
     let stated_count = entity.count.read().and_then(|Number(count)| u64::try_from(count).ok());
-    let texts = json::rows(entity.customers, stated_count, "entity.customers")?;
+    let texts = rows::listed(entity.customers, stated_count, "entity.customers")?;
     let Rows { rows, keys, remarks } = convert::customers(&texts, before);
     Ok(Page { rows, keys, stated_count, remarks, whole: false })
 }

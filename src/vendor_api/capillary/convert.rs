@@ -1,7 +1,10 @@
 //! From Capillary's rows to our customers: total, and nothing that the vendor sends is lost.
 //! What has no column lands in `extra`: the item's own fields by name, those of its profiles under `profiles`, by number from 1.
 
-use serde_json::{Map, Value, value::RawValue};
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::wire;
 use crate::{
@@ -27,8 +30,7 @@ fn valid_id(field: &Field<Number>) -> Option<i64> {
 }
 
 fn customer(row: wire::Customer, notes: &mut Notes) -> Result<Customer, &'static str> {
-    let id = row.profiles.read.iter().find_map(|profile| valid_id(&profile.user_id));
-    let id = id.ok_or("none of its profiles has a userId that is a whole number above 0 and below 2^63")?;
+    let id = id_of(&row.profiles.read).ok_or("none of its profiles has a userId that is a whole number above 0 and below 2^63")?;
     let mut extra = row.rest;
     // Said of another node: nothing of it is kept but who that is.
     let parent = extra.remove("parentCustomer").as_ref().and_then(parent_id);
@@ -43,10 +45,20 @@ fn customer(row: wire::Customer, notes: &mut Notes) -> Result<Customer, &'static
         extended_fields: row.extended_fields.take("extendedFields", &mut extra).unwrap_or_default(),
         role_code: row.role_code.text("roleCode", &mut extra),
         no_of_children: row.no_of_children.number("noOfChildren", &mut extra),
-        default_child: row.default_child.flag("defaultChild", &mut extra),
+        default_child: notes.flag(row.default_child, "defaultChild", &mut extra),
         created_at: notes.time(row.created_date, "createdDate", times::iso, &mut extra),
         extra,
     })
+}
+
+/// The id that most profiles name, of equals the least: in which order they come says nothing.
+fn id_of(profiles: &[wire::Profile]) -> Option<i64> {
+    let mut named: BTreeMap<i64, usize> = BTreeMap::new();
+    for id in profiles.iter().filter_map(|profile| valid_id(&profile.user_id)) {
+        *named.entry(id).or_default() += 1;
+    }
+    // The last of equals is taken, hence the reversed order.
+    named.into_iter().rev().max_by_key(|(_, times)| *times).map(|(id, _)| id)
 }
 
 /// The id in `parentCustomer`: of the same shape as a customer in the association API (vendor documentation); elsewhere not shown.
@@ -59,24 +71,34 @@ fn parent_id(parent: &Value) -> Option<i64> {
 /// The profiles, and by number what of them has no column.
 fn profiles(listed: Listed<wire::Profile>, id: i64, notes: &mut Notes) -> (Vec<Profile>, Map<String, Value>) {
     let mut odd = Map::new();
-    let entries = listed.take("odd", &mut odd);
-    let mut profiles = Vec::with_capacity(entries.len());
-    for (index, entry) in entries.into_iter().enumerate() {
-        let (profile, extra) = profile(entry, id, notes);
-        insert_some(&mut odd, (index + 1).to_string(), extra);
-        profiles.push(profile);
+    let mut entries: Vec<_> = listed.take("odd", &mut odd).into_iter().map(|entry| profile(entry, id, notes)).collect();
+    // Of two that are alike but for their stamps, the older.
+    entries.sort_by_key(|(profile, _)| profile.auto_update_time);
+    (in_order(entries, &mut odd), odd)
+}
+
+/// The entries of a list that is a set, in an order of ours, whatever the vendor's: by source and account, by type and value. What has no
+/// column goes to `odd` by number from 1.
+fn in_order<M: Serialize>(mut entries: Vec<(M, Map<String, Value>)>, odd: &mut Map<String, Value>) -> Vec<M> {
+    entries.sort_by_cached_key(|(entry, extra)| (json!(entry).to_string(), json!(extra).to_string()));
+    if let Some(Value::Array(unread)) = odd.get_mut("odd") {
+        unread.sort_by_cached_key(Value::to_string);
     }
-    (profiles, odd)
+    let numbered = entries.into_iter().enumerate().map(|(index, (entry, extra))| {
+        insert_some(odd, (index + 1).to_string(), extra);
+        entry
+    });
+    numbered.collect()
 }
 
 fn profile(entry: wire::Profile, id: i64, notes: &mut Notes) -> (Profile, Map<String, Value>) {
     let mut extra = entry.rest;
     if keep_other_id(entry.user_id, id, &mut extra) {
-        notes.add("mixed_ids", "its profiles name different userIds: the first is taken for the customer's".into());
+        notes.add("mixed_ids", "its profiles name different userIds: the one that most of them name is taken, of equals the least".into());
     }
     keep_other_identifiers(entry.identifiers_all, &entry.identifiers, &mut extra);
     let conflicts = entry.conflicting_profile_list.read().filter(|list| !is_empty_array(list));
-    extra.extend(conflicts.map(|list| ("conflictingProfileList".to_owned(), list)));
+    extra.extend(conflicts.map(|list| ("conflictingProfileList".to_owned(), as_set(list))));
     let profile = Profile {
         profile_source: entry.source.text("source", &mut extra),
         account_id: entry.account_id.text("accountId", &mut extra),
@@ -85,7 +107,7 @@ fn profile(entry: wire::Profile, id: i64, notes: &mut Notes) -> (Profile, Map<St
         auto_update_time: notes.time(entry.auto_update_time, "autoUpdateTime", times::iso, &mut extra),
         fields: entry.fields.take("fields", &mut extra).unwrap_or_default(),
         identifiers: numbered(entry.identifiers, "identifiers", identifier, &mut extra),
-        channels: numbered(entry.comm_channels, "commChannels", channel, &mut extra),
+        channels: numbered(entry.comm_channels, "commChannels", |entry| channel(entry, notes), &mut extra),
     };
     (profile, extra)
 }
@@ -96,13 +118,13 @@ fn identifier(entry: wire::Identifier) -> (Identifier, Map<String, Value>) {
     (identifier, extra)
 }
 
-fn channel(entry: wire::Channel) -> (Channel, Map<String, Value>) {
+fn channel(entry: wire::Channel, notes: &mut Notes) -> (Channel, Map<String, Value>) {
     let mut extra = entry.rest;
     let channel = Channel {
         kind: entry.kind.text("type", &mut extra),
         value: entry.value.text("value", &mut extra),
-        is_primary: entry.primary.flag("primary", &mut extra),
-        is_verified: entry.verified.flag("verified", &mut extra),
+        is_primary: notes.flag(entry.primary, "primary", &mut extra),
+        is_verified: notes.flag(entry.verified, "verified", &mut extra),
         meta: entry.meta.take("meta", &mut extra).unwrap_or_default(),
         attributes: entry.attributes.take("attributes", &mut extra).unwrap_or_default(),
     };
@@ -110,16 +132,25 @@ fn channel(entry: wire::Channel) -> (Channel, Map<String, Value>) {
 }
 
 /// Converts a list; what its entries have beyond columns goes to `extra` by number from 1, unreadable ones as `odd`.
-fn numbered<W, M>(listed: Listed<W>, key: &str, convert: fn(W) -> (M, Map<String, Value>), extra: &mut Map<String, Value>) -> Vec<M> {
+fn numbered<W, M: Serialize>(
+    listed: Listed<W>,
+    key: &str,
+    convert: impl FnMut(W) -> (M, Map<String, Value>),
+    extra: &mut Map<String, Value>,
+) -> Vec<M> {
     let mut odd = Map::new();
-    let mut converted = Vec::new();
-    for (index, entry) in listed.take("odd", &mut odd).into_iter().enumerate() {
-        let (entry, rest) = convert(entry);
-        insert_some(&mut odd, (index + 1).to_string(), rest);
-        converted.push(entry);
-    }
+    let entries = listed.take("odd", &mut odd).into_iter().map(convert).collect();
+    let converted = in_order(entries, &mut odd);
     insert_some(extra, key.to_owned(), odd);
     converted
+}
+
+/// A list in an order of ours.
+fn as_set(mut list: Value) -> Value {
+    if let Value::Array(entries) = &mut list {
+        entries.sort_by_cached_key(Value::to_string);
+    }
+    list
 }
 
 fn insert_some(map: &mut Map<String, Value>, key: String, content: Map<String, Value>) {
@@ -141,10 +172,16 @@ fn keep_other_identifiers(
     identifiers: &Listed<wire::Identifier>,
     extra: &mut Map<String, Value>,
 ) {
+    let set = |listed: &Listed<wire::Identifier>| {
+        let mut entries: Vec<String> = listed.read.iter().map(|entry| format!("{entry:?}")).collect();
+        entries.extend(listed.odd.iter().map(Value::to_string));
+        entries.sort_unstable();
+        entries
+    };
     if let Some(all) = all.take("identifiersAll", extra)
-        && all.read != *identifiers
+        && set(&all.read) != set(identifiers)
     {
-        extra.insert("identifiersAll".into(), all.value);
+        extra.insert("identifiersAll".into(), as_set(all.value));
     }
 }
 
@@ -154,8 +191,6 @@ fn is_empty_array(value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::vendor_api::Remark;
 
@@ -195,7 +230,7 @@ mod tests {
             last_name: Some("Okafor".into()),
             auto_update_time: time("2025-03-02T08:15:40Z"),
             fields: Map::new(),
-            identifiers: vec![identifier("mobile", "910000000021"), identifier("externalId", "EMP-0021")],
+            identifiers: vec![identifier("externalId", "EMP-0021"), identifier("mobile", "910000000021")],
             channels: vec![channel],
         };
         let first = Customer {
@@ -233,8 +268,8 @@ mod tests {
             "profiles": {"1": {
                 "mergedFrom": 12,
                 "conflictingProfileList": [{"userId": 9}],
-                "identifiersAll": [{"type": "mobile", "value": "910000000021"}, {"type": "externalId", "value": "EMP-0099"}],
-                "identifiers": {"2": {"since": "2020"}},
+                "identifiersAll": [{"type": "externalId", "value": "EMP-0099"}, {"type": "mobile", "value": "910000000021"}],
+                "identifiers": {"1": {"since": "2020"}},
                 "commChannels": {"1": {"meta": "home"}},
             }},
         });
@@ -242,13 +277,53 @@ mod tests {
     }
 
     #[test]
-    fn the_first_user_id_is_the_customers_and_others_are_kept() {
+    fn the_order_of_nested_lists_is_no_content() {
+        let channel = |value: &str, primary: bool| json!({"type": "mobile", "value": value, "primary": primary, "seen": value});
+        let identifier = |kind: &str, value: &str| json!({"type": kind, "value": value, "since": 3});
+        let (first, second) = (identifier("email", "a@example.com"), identifier("email", "b@example.com"));
+        let stamp = "2025-03-02T08:15:40Z";
+        let profile = |source: &str, name: &str, identifiers: Vec<Value>, channels: Vec<Value>| {
+            json!({"userId": 5, "source": source, "firstName": name, "autoUpdateTime": stamp, "identifiers": identifiers.clone(),
+                "identifiersAll": identifiers.into_iter().rev().collect::<Vec<_>>(), "commChannels": channels,
+                "conflictingProfileList": [{"userId": 9}, {"userId": 8}], "x": name})
+        };
+        let (one, other) = (channel("1", false), channel("2", false));
+        let row = |profiles: Vec<Value>| json!({"profiles": profiles});
+        let sent = row(vec![
+            profile("WECHAT", "b", vec![first.clone(), second.clone()], vec![one.clone(), other.clone()]),
+            profile("INSTORE", "a", vec![json!("stray"), json!("odd")], vec![]),
+        ]);
+        let mut again = row(vec![
+            profile("INSTORE", "a", vec![json!("odd"), json!("stray")], vec![]),
+            profile("WECHAT", "b", vec![second, first], vec![other, one]),
+        ]);
+        again["profiles"][1]["conflictingProfileList"].as_array_mut().expect("a list").reverse();
+        let ((left, _), (right, _)) = (read(&[sent]), read(&[again]));
+        assert_eq!(left, right);
+        assert_eq!(left[0].lead().and_then(|profile| profile.first_name.as_deref()), Some("a"), "of equals the first by source");
+        assert_eq!((left[0].contact("email"), left[0].profiles[1].channels.len()), (None, 2));
+        assert_eq!(left[0].profiles[1].identifiers[0].value.as_deref(), Some("a@example.com"));
+        assert!(left[0].extra["profiles"]["2"].get("identifiersAll").is_none(), "the same in another order is no more");
+    }
+
+    #[test]
+    fn whom_most_profiles_name_is_the_customer_whatever_their_order() {
+        for profiles in [json!([{"userId": 78}, {"userId": 77}, {"userId": 77}]), json!([{"userId": 77}, {"userId": 77}, {"userId": 78}])] {
+            assert_eq!(read(&[json!({"profiles": profiles})]).0[0].id, 77);
+        }
+        for profiles in [json!([{"userId": 78}, {"userId": 77}]), json!([{"userId": 77}, {"userId": 78}])] {
+            assert_eq!(read(&[json!({"profiles": profiles})]).0[0].id, 77);
+        }
+    }
+
+    #[test]
+    fn other_user_ids_are_kept() {
         let row =
             json!({"profiles": [null, {"userId": "abc"}, {"userId": "77", "source": "WECHAT"}, {"userId": 78}, "stray", {"userId": 77}]});
         let (customers, remarks) = read(&[row]);
         assert!(remarks.iter().map(|remark| (remark.kind, remark.about.as_str())).eq([("mixed_ids", "77")]));
         assert_eq!((customers[0].id, customers[0].profiles.len()), (77, 4));
-        let expected = json!({"profiles": {"1": {"userId": "abc"}, "3": {"userId": 78}, "odd": ["stray"]}});
+        let expected = json!({"profiles": {"2": {"userId": "abc"}, "3": {"userId": 78}, "odd": ["stray"]}});
         assert_eq!(Value::from(customers[0].extra.clone()), expected);
     }
 
@@ -281,8 +356,9 @@ mod tests {
             let Rows { rows: customers, remarks, .. } = customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0);
             assert_eq!((remarks[0].kind, remarks[0].about.as_str()), ("kept_as_text", "5"));
             let extra = Value::from(customers[0].extra.clone());
-            assert_eq!(extra.pointer("/profiles/2/fields") == Some(&json!("1e999")), is_kept_in_extra);
-            assert_eq!(customers[0].profiles[1].fields.contains_key("x"), !is_kept_in_extra);
+            let kept = extra.pointer("/profiles/1/fields").or_else(|| extra.pointer("/profiles/2/fields"));
+            assert_eq!(kept == Some(&json!("1e999")), is_kept_in_extra);
+            assert_eq!(customers[0].profiles.iter().any(|profile| profile.fields.contains_key("x")), !is_kept_in_extra);
         }
     }
 
@@ -309,12 +385,13 @@ mod tests {
     fn a_malformed_time_is_none_and_kept() {
         let mut rows = example();
         rows[0]["createdDate"] = json!("18/11/2024");
-        rows[0]["profiles"][0]["autoUpdateTime"] = json!(1_740_903_340_000_u64);
+        rows[0]["profiles"][0]["autoUpdateTime"] = json!(20_250_302_u64);
         let (customers, remarks) = read(&rows);
         assert_eq!((customers[0].created_at, customers[0].profiles[0].auto_update_time), (None, None));
-        let expected = json!({"createdDate": "18/11/2024", "profiles": {"1": {"autoUpdateTime": "1740903340000"}}});
+        let expected = json!({"createdDate": "18/11/2024", "profiles": {"1": {"autoUpdateTime": "20250302"}}});
         assert_eq!(Value::from(customers[0].extra.clone()), expected);
-        assert_eq!((remarks.len(), remarks[0].kind, remarks[0].about.as_str()), (1, "bad_time", "700000021"));
-        assert!(["`createdDate`", "`autoUpdateTime`"].iter().all(|field| remarks[0].detail.contains(field)), "{}", remarks[0].detail);
+        let told: Vec<_> = remarks.iter().map(|remark| (remark.kind, remark.about.as_str())).collect();
+        assert_eq!(told, [("bad_time", "autoUpdateTime"), ("bad_time", "createdDate")]);
+        assert!(remarks[0].detail.ends_with("such as in 700000021"), "{}", remarks[0].detail);
     }
 }

@@ -48,8 +48,15 @@ const KEYS: &[&str] = &[
 ];
 
 fn read(body: &[u8]) -> Result<Page<Customer>, VendorError> {
-    let answer =
-        Answer { endpoint: "customers/bulk", status: 200, retry_after: None, is_html: false, is_packed: false, body: body.to_vec() };
+    let answer = Answer {
+        endpoint: "customers/bulk",
+        status: 200,
+        retry_after: None,
+        is_html: false,
+        charset: None,
+        is_packed: false,
+        body: body.to_vec(),
+    };
     read_children(&answer, 0)
 }
 

@@ -21,7 +21,7 @@ use crate::{
         http::Client,
         json::{self, Field, Number},
         request::Request,
-        rows::Rows,
+        rows::{self, Rows},
     },
 };
 
@@ -138,6 +138,9 @@ fn directory_body(ask: &Ask, columns: &[String]) -> Value {
 
 /// A list in one piece, or the page before which so many users stand.
 pub(super) fn read_users(answer: &Answer, base: &Url, columns: &[String], before: Option<u32>) -> Result<Page<User>, VendorError> {
+    if answer.is_nothing() {
+        return Ok(Page::empty(before.is_none()));
+    }
     let text = answer.json();
     if let Some(refusal) = refusal::of(answer, text.as_deref().ok(), base) {
         return Err(refusal);
@@ -157,7 +160,7 @@ fn list(text: &str) -> Result<(Vec<&RawValue>, Option<u64>), VendorError> {
         json::object(text).map_err(|reason| VendorError::WrongShape(format!("no list of users: {reason}")))?;
     let search_info = envelope.search_info.read().and_then(|info| count(info.total_users));
     let count = search_info.or_else(|| count(envelope.total_users)).or_else(|| count(envelope.record_count));
-    Ok((json::rows(envelope.users, count, "Users")?, count))
+    Ok((rows::listed(envelope.users, count, "Users")?, count))
 }
 
 fn count(field: Field<Number>) -> Option<u64> {

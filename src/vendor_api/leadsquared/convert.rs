@@ -37,7 +37,7 @@ fn user(row: wire::User, asked: &[String], notes: &mut Notes) -> Result<User, &'
     let email = row.email.text("Email", &mut extra);
     let address = row.email_address.text("EmailAddress", &mut extra);
     let phone = row.phone_main.text("PhoneMain", &mut extra);
-    let is_active = row.is_active.flag("IsActive", &mut extra);
+    let is_active = notes.flag(row.is_active, "IsActive", &mut extra);
     let status = row.status_code.number("StatusCode", &mut extra);
     Ok(User {
         id,
@@ -45,7 +45,7 @@ fn user(row: wire::User, asked: &[String], notes: &mut Notes) -> Result<User, &'
         email: either(email, [("EmailAddress", address)], &mut extra),
         mobile: either(row.mobile.text("Mobile", &mut extra), [("PhoneMain", phone)], &mut extra),
         is_active: is_active_by(is_active, status, &mut extra),
-        checked_in: row.checked_in.flag("CheckedIn", &mut extra),
+        checked_in: notes.flag(row.checked_in, "CheckedIn", &mut extra),
         auto_update_time: notes.time(row.modified_on, "ModifiedOn", times::plain_utc, &mut extra),
         manager: manager(extra.get(MANAGER), notes),
         extra,
@@ -122,7 +122,7 @@ mod tests {
     fn one(mut row: Value, asked: &[&str]) -> User {
         row["UserId"] = json!(MEERA);
         let (mut users, remarks) = read(&[row], asked);
-        assert_eq!(remarks, []);
+        assert!(remarks.iter().all(|remark| remark.kind == "odd_value"), "{remarks:?}");
         users.remove(0)
     }
 
@@ -193,6 +193,14 @@ mod tests {
         assert_eq!(activity(json!({"StatusCode": "on leave"})), (None, json!({"StatusCode": "on leave"})));
         assert_eq!(activity(json!({"IsActive": "TRUE", "StatusCode": 1})), (Some(true), json!({"StatusCode": 1})));
         assert_eq!(activity(json!({"IsActive": "maybe"})), (None, json!({"IsActive": "maybe"})));
+        for (word, is_active) in [("1", true), ("Yes", true), ("Active", true), ("No", false), ("inactive", false)] {
+            assert_eq!(activity(json!({"IsActive": word})), (Some(is_active), json!({})));
+        }
+        let other = "5f0c1a10-0000-4000-8000-000000000012";
+        let rows = [json!({"UserId": MEERA, "IsActive": "maybe"}), json!({"UserId": other, "IsActive": "perhaps"})];
+        let (_, remarks) = read(&rows, &[]);
+        let told: Vec<_> = remarks.iter().map(|remark| (remark.kind, remark.about.as_str())).collect();
+        assert_eq!(told, [("odd_value", "IsActive")], "once for the field, not for each row");
     }
 
     #[test]
@@ -222,6 +230,6 @@ mod tests {
     fn a_malformed_time_is_none_and_kept() {
         let (users, remarks) = read(&[json!({"UserId": MEERA, "ModifiedOn": "31.5.2022"})], &[]);
         assert_eq!((users[0].auto_update_time, &users[0].extra["ModifiedOn"]), (None, &json!("31.5.2022")));
-        assert_eq!((remarks[0].kind, remarks[0].about.as_str()), ("bad_time", MEERA));
+        assert_eq!((remarks[0].kind, remarks[0].about.as_str()), ("bad_time", "ModifiedOn"));
     }
 }

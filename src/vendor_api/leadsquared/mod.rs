@@ -196,7 +196,7 @@ mod tests {
             assert!(matches!(error, VendorError::WrongShape(_)), "{body}: {error}");
         }
         let error = page("<html>Down for maintenance</html>").await.expect_err("a page");
-        assert!(matches!(error, VendorError::Transient(_)), "{error}");
+        assert!(matches!(error, VendorError::Unreadable(_)), "{error}");
     }
 
     #[tokio::test]

@@ -108,7 +108,7 @@ fn form(status: u16) -> &'static str {
 fn keys_hint(message: &str, base: &Url) -> String {
     let named = HOST.captures(message).and_then(|found| found.get(1)).map(|host| host.as_str().to_ascii_lowercase());
     match named.filter(|host| Some(host.as_str()) != base.host_str()) {
-        Some(host) => format!("wrong host: the vendor says that these keys belong to {host}"),
+        Some(host) => format!("wrong host: the vendor says that these keys belong to {host}; set `base_url` to https://{host}"),
         None => "the keys are not accepted, their owner is deactivated, or the host is not this account's".into(),
     }
 }
@@ -136,6 +136,7 @@ mod tests {
             status,
             retry_after: None,
             is_html: body.starts_with('<'),
+            charset: None,
             is_packed: false,
             body: body.into(),
         };
@@ -220,7 +221,10 @@ mod tests {
     fn a_wrong_host_is_named_if_it_is_the_vendors() {
         let hint = |message: &str| refusal(401, &exception("", message)).expect("a refusal").to_string();
         for message in ["use https://api-in21.leadsquared.com/v2/", "Host: API-IN21.leadsquared.com.", "api-in21.leadsquared.com"] {
-            assert!(hint(message).ends_with("wrong host: the vendor says that these keys belong to api-in21.leadsquared.com"), "{message}");
+            assert!(
+                hint(message).ends_with("belong to api-in21.leadsquared.com; set `base_url` to https://api-in21.leadsquared.com"),
+                "{message}"
+            );
         }
         for message in
             ["use api.leadsquared.com", "x@api-in21.leadsquared.com", "api-in21.leadsquared.com.evil.net", "evilleadsquared.com", ""]
