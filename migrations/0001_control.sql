@@ -1,10 +1,25 @@
 -- What a run needs to know: sources, leases, walks, runs, budgets. Who reads it: status pages and operators.
 
-create schema if not exists hiersync;
-comment on schema hiersync is 'Hierarchies mirrored by hiersync: customers and their children, users and who reports to them.';
+-- An administrator may have made both, who gives no right to make any. Only their owner may comment on them.
+do $$
+begin
+    if to_regnamespace('hiersync') is null then
+        create schema hiersync;
+    end if;
+    if to_regnamespace('hiersync_internal') is null then
+        create schema hiersync_internal;
+    end if;
+end
+$$;
 
-create schema hiersync_internal;
-comment on schema hiersync_internal is 'Machinery of hiersync: nobody''s to read, and no promises.';
+do $$
+begin
+    comment on schema hiersync is 'Hierarchies mirrored by hiersync: customers and their children, users and who reports to them.';
+    comment on schema hiersync_internal is 'Machinery of hiersync: nobody''s to read, and no promises.';
+exception when insufficient_privilege then
+    null;
+end
+$$;
 
 -- One vendor account and the roots below which it is mirrored.
 create table hiersync.source (
@@ -23,6 +38,7 @@ create table hiersync_internal.source_state (
     -- Dense per source, so that a set of nodes is a few ranges (frontier.seen).
     next_node_no int not null default 1,
     count_is_total boolean,
+    first_seen_at timestamptz not null default clock_timestamp(),
     tidied_at timestamptz,
     history_since timestamptz
 ) with (fillfactor = 70);
@@ -30,6 +46,7 @@ comment on table hiersync_internal.source_state is 'What a source''s walks hand 
 comment on column hiersync_internal.source_state.source_id is 'The source.';
 comment on column hiersync_internal.source_state.next_node_no is 'The number that the next new node gets.';
 comment on column hiersync_internal.source_state.count_is_total is 'Whether the count beside a list is of the whole list, as one of several pages has shown; null: none has.';
+comment on column hiersync_internal.source_state.first_seen_at is 'When the source was first met: no firing before that was missed.';
 comment on column hiersync_internal.source_state.tidied_at is 'When what is older than it is kept was last removed.';
 comment on column hiersync_internal.source_state.history_since is 'Replaced versions and changes from before were removed; null: none was.';
 
@@ -87,6 +104,7 @@ create table hiersync_internal.walk (
     started_at timestamptz not null default clock_timestamp(),
     finished_at timestamptz,
     verdict text check (verdict in ('complete', 'partial', 'superseded')),
+    live_nodes bigint,
     primary key (source_id, walk_id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 comment on table hiersync_internal.walk is 'One generation: reading everything below the roots once. A walk can span several runs.';
@@ -98,6 +116,7 @@ comment on column hiersync_internal.walk.has_moved is 'Something was seen to mov
 comment on column hiersync_internal.walk.longest_page is 'Rows of the longest page of this walk: a shorter one was not cut off by a silent cap.';
 comment on column hiersync_internal.walk.started_at is 'When it was opened.';
 comment on column hiersync_internal.walk.finished_at is 'When it was closed; null while it is open.';
+comment on column hiersync_internal.walk.live_nodes is 'Live nodes that it left, if it was complete: of these the next one may retire a share.';
 comment on column hiersync_internal.walk.verdict is 'complete: everything was proven; partial: something was not; superseded: the settings changed on the way.';
 
 -- One attempt to bring a walk forward. The counters that every page moves stand together, for small WAL records.

@@ -68,6 +68,11 @@ impl Timetable {
     }
 }
 
+/// When a schedule is due next.
+pub fn next(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    Instants::of(schedule)?.after(now)
+}
+
 /// The instants after `from` and not after `until` at which a schedule is due.
 pub fn firings(schedule: &Schedule, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
     let mut timetable = Timetable::default();

@@ -1,7 +1,7 @@
 //! Why the application does not open, and why a source was not run.
 
 use crate::{
-    config::secrets::SecretError, embedded::error::EmbeddedError, store::connect::ConnectError, sync::report::NoRun,
+    config::secrets::SecretError, embedded::error::EmbeddedError, store::connect_error::ConnectError, sync::report::NoRun,
     vendor_api::error::VendorError,
 };
 

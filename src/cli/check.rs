@@ -9,12 +9,13 @@ use super::{
     exit::{Exit, Failure},
     out::{note, say},
     own_program,
+    show::next_due,
 };
 use crate::{
     app::{App, Client, error::SourceError},
     config::{Config, Source, secrets::Secrets},
     sync::{Interrupted, call_error::CallError, caller::Caller, gauges::Gauges, terms::Terms},
-    text::chain,
+    text::{chain, time},
     vendor_api::{Ask, List, error::VendorError, hierarchy::Hierarchy},
 };
 
@@ -37,6 +38,10 @@ pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
         for source in &app.config.sources {
             ends.push(check_source(&app, source).await);
         }
+    }
+    for source in &app.config.sources {
+        let due = next_due(source).map_or_else(|| "is read by hand only".to_owned(), |due| format!("is next due at {}", time(Some(due))));
+        say!("{}: {due}", source.name);
     }
     app.close().await;
     Ok(Exit::worst(ends))

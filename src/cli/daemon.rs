@@ -27,7 +27,10 @@ use crate::{
     model::run::{Daemon, Live, Trigger},
     runner::Runner,
     schedule::{self, Timetable},
-    store::report::{self, RunRow},
+    store::{
+        report::{self, RunRow},
+        source,
+    },
     text::chain,
     web,
 };
@@ -221,7 +224,7 @@ async fn live(stop: &CancellationToken, watch: &Watch) {
 /// The schedules. A source whose last firing has no run after it is triggered once: it was missed. So is one whose last
 /// run was cut short: its walk goes on.
 async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Timetable, Failure> {
-    let starts: HashMap<String, Option<DateTime<Utc>>> = report::last_starts(&mut app.begin().await?.conn()).await?.into_iter().collect();
+    let starts = last_starts(app, sources).await?;
     let mut timetable = Timetable::default();
     for source in sources {
         let Some(schedule) = &source.schedule else { continue };
@@ -240,7 +243,18 @@ async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Tim
     Ok(timetable)
 }
 
-/// Whether the last firing has no run after it. A source that never ran has missed it.
+/// When the last run of each source began. One that was never met before is met now: what it would have missed before is nothing.
+async fn last_starts(app: &App, sources: &[Source]) -> sqlx::Result<HashMap<String, Option<DateTime<Utc>>>> {
+    let mut step = app.begin().await?;
+    for source in sources {
+        source::id_of(&mut step.conn(), &source.name, source.vendor.word()).await?;
+    }
+    let starts = report::last_starts(&mut step.conn()).await?;
+    step.commit().await?;
+    Ok(starts.into_iter().collect())
+}
+
+/// Whether the last firing has no run after it.
 fn is_missed(last_firing: Option<DateTime<Utc>>, last_start: Option<DateTime<Utc>>) -> bool {
     last_firing.is_some() && last_start < last_firing
 }

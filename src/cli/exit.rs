@@ -8,7 +8,7 @@ use crate::{
     app::error::{OpenError, SourceError},
     embedded::error::EmbeddedError,
     model::run::Outcome,
-    store::connect::ConnectError,
+    store::connect_error::ConnectError,
     sync::report::{Cause, NoRun, Report},
     telemetry,
     text::chain,
@@ -104,9 +104,9 @@ impl Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let exit = match &error {
-            OpenError::Secret(_) | OpenError::Connect(ConnectError::Url(_)) | OpenError::Embedded(EmbeddedError::NotBinaries { .. }) => {
-                Exit::Config
-            }
+            OpenError::Secret(_)
+            | OpenError::Connect(ConnectError::Url(_) | ConnectError::Encoding { .. })
+            | OpenError::Embedded(EmbeddedError::NotBinaries { .. }) => Exit::Config,
             OpenError::Connect(refused) if refused.is_refused() => Exit::Credentials,
             OpenError::Embedded(_) | OpenError::Connect(_) | OpenError::Database(_) => Exit::Unavailable,
         };

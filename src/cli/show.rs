@@ -1,5 +1,6 @@
 //! `status`, `runs`, `changes`, `findings` and `url`: what the tables say.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 
@@ -11,8 +12,9 @@ use super::{
 };
 use crate::{
     app::App,
-    config::Config,
-    embedded,
+    clock,
+    config::{Config, Source},
+    embedded, schedule,
     store::{figures, report},
     text::{ago, seconds, time, window_note},
 };
@@ -78,16 +80,22 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     let health = report::health(&mut app.begin().await?.conn()).await?;
     let budgets = figures::budgets(&mut app.begin().await?.conn()).await?;
     let is_read_only = app.is_read_only;
+    let due = |name: &str| app.source(name).and_then(next_due);
+    let due: Vec<Option<DateTime<Utc>>> = health.iter().map(|row| due(&row.name)).collect();
     app.close().await;
     if args.json {
+        let mut health = json!(health);
+        for (row, due) in health.as_array_mut().into_iter().flatten().zip(due) {
+            row["next_due"] = json!(due);
+        }
         out::json(&json!({ "sources": health, "budgets": budgets, "database_is_read_only": is_read_only }));
         return Ok(Exit::Complete);
     }
     if is_read_only {
         say!("the database is a hot standby, or this role's sessions are read-only: it can be read here; syncs need the primary\n");
     }
-    let mut sources = table(&["source", "vendor", "live nodes", "complete", "last run", "outcome", "findings", "note"]);
-    for row in &health {
+    let mut sources = table(&["source", "vendor", "live nodes", "complete", "last run", "outcome", "next due", "findings", "note"]);
+    for (row, due) in health.iter().zip(due) {
         let running = if row.last_started_at.is_some() { "running" } else { "-" };
         let note = match (&row.last_error, row.resume_at) {
             (Some(error), Some(resume)) => format!("{error}; goes on from {}", time(Some(resume))),
@@ -101,6 +109,7 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
             row.staleness_s.map_or_else(|| "never".into(), |age| format!("{} ago", ago(Some(age)))),
             time(row.last_started_at),
             row.last_outcome.clone().unwrap_or_else(|| running.into()),
+            due.map_or_else(|| "by hand".into(), |due| time(Some(due))),
             row.open_findings.to_string(),
             note,
         ]);
@@ -220,6 +229,12 @@ pub fn url(config: &Config, libpq: &[String]) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Complete)
+}
+
+/// When the daemon reads it next; `None`: by hand only.
+pub fn next_due(source: &Source) -> Option<DateTime<Utc>> {
+    let schedule = source.schedule.as_ref().filter(|_| source.enabled)?;
+    schedule::next(schedule, clock::now())
 }
 
 /// A name of which nothing is told may be misspelt.

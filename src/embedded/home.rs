@@ -1,13 +1,14 @@
 //! The folder of the embedded cluster: what lies where, and whose it is.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use nix::{fcntl::OFlag, unistd::geteuid};
+use tracing::warn;
 
 use super::{account::Account, error::EmbeddedError, socket};
 
@@ -25,9 +26,7 @@ pub struct Home {
 impl Home {
     /// Makes the folder if it is missing.
     pub(super) fn open(dir: &Path) -> Result<Self, EmbeddedError> {
-        // As root, the server's user must be able to pass; as anybody else, nobody needs to.
-        let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
-        DirBuilder::new().recursive(true).mode(mode).create(dir).map_err(EmbeddedError::io("create", dir))?;
+        DirBuilder::new().recursive(true).mode(mode_of_home()).create(dir).map_err(EmbeddedError::io("create", dir))?;
         // Two ways to the same folder must lead to the same socket.
         let dir = dir.canonicalize().map_err(EmbeddedError::io("find", dir))?;
         let account = Account::of(&dir)?;
@@ -77,6 +76,23 @@ impl Home {
         self.dir.join("server.log")
     }
 
+    /// Postgres refuses data that others can get at: what somebody has opened is closed again, and said.
+    pub(super) fn close_data(&self) -> Result<(), EmbeddedError> {
+        // Who may write into the folder could put other data in their place; to pass through it is the server's user's right.
+        self.close(&self.dir, 0o7022, mode_of_home())?;
+        self.close(&self.pgdata(), 0o7077, 0o700)
+    }
+
+    fn close(&self, folder: &Path, too_open: u32, mode: u32) -> Result<(), EmbeddedError> {
+        // Not through a symlink, and not what is somebody else's.
+        let Ok(meta) = fs::symlink_metadata(folder) else { return Ok(()) };
+        if !meta.is_dir() || !self.account.may_have(&meta) || meta.mode() & too_open == 0 {
+            return Ok(());
+        }
+        warn!(folder = %folder.display(), mode = format!("{:o}", meta.mode() & 0o7777), "the folder was open to others: it is closed again");
+        fs::set_permissions(folder, Permissions::from_mode(mode)).map_err(EmbeddedError::io("close to others", folder))
+    }
+
     /// Makes sure that the server's user gets into the folder.
     pub(super) fn admit_server(&self) -> Result<(), EmbeddedError> {
         self.account.admit_to(&self.dir)
@@ -101,6 +117,11 @@ impl Home {
         log.set_len(0).map_err(EmbeddedError::io("shorten", &path))?;
         copied.map(drop).map_err(EmbeddedError::io("write", &earlier))
     }
+}
+
+/// As root, the server's user must be able to pass; as anybody else, nobody needs to.
+fn mode_of_home() -> u32 {
+    if geteuid().is_root() { 0o711 } else { 0o700 }
 }
 
 /// Opens a file of the folder. What root makes here belongs to the server's user, who may come without root next time.

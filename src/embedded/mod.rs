@@ -134,6 +134,7 @@ impl Embedded {
 
     fn launch(&self) -> Result<Child, EmbeddedError> {
         self.home.admit_server()?;
+        self.home.close_data()?;
         let bin = binaries::find(self.settings.pg_bin.as_deref(), &self.home.pgdata())?;
         let log = self.home.open_log()?;
         let log_again = log.try_clone().map_err(EmbeddedError::io("write", &self.home.log()))?;

@@ -74,6 +74,12 @@ pub const KINDS: &[Kind] = &[
          `base_url`); if so, `hiersync sync SOURCE --accept-retire`",
     ),
     kind(
+        &["root_changed"],
+        About::Walk,
+        "The identifier of a root leads to somebody else than before, and nobody is retired meanwhile. If that is right, \
+         `hiersync sync SOURCE --accept-retire`; else correct `roots`",
+    ),
+    kind(
         &["list_moved"],
         About::List,
         "A list changed faster than it could be read, several times over. The next walk tries again; choose a quieter hour",

@@ -1,6 +1,6 @@
 //! The way into the database: the pool and the schema.
 
-use std::{str::FromStr, time::Duration};
+use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
@@ -12,7 +12,11 @@ use tokio::net::TcpStream;
 use tracing::warn;
 use url::Url;
 
-use super::conn::{Conn, OF_ALL, within};
+use super::{
+    conn::{Conn, OF_ALL, within},
+    connect_error::ConnectError,
+    rights::{self, Found},
+};
 
 /// Guards the migrations between processes; transaction-level, so that a pooling proxy in front works.
 const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
@@ -45,55 +49,6 @@ const KNOWN: [&str; 18] = [
     "options",
 ];
 
-/// Why there is no database.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The URL is not one.
-    #[error("the database URL is malformed")]
-    Url(#[source] sqlx::Error),
-    /// Nobody answers, or with a refusal.
-    #[error("cannot connect to the database at {place}")]
-    Unreachable {
-        /// Host and database, without credentials.
-        place: String,
-        /// What the server or the network said.
-        #[source]
-        source: sqlx::Error,
-    },
-    /// It can only be read.
-    #[error(
-        "the database at {place} can only be read: it is a hot standby, or this role's sessions are read-only; name the primary in \
-         [database].url, or promote this server"
-    )]
-    ReadOnly {
-        /// Host and database, without credentials.
-        place: String,
-    },
-    /// A standby holds another schema.
-    #[error("the standby at {place} does not hold the schema of this version: let this version reach the primary first")]
-    OtherSchema {
-        /// Host and database, without credentials.
-        place: String,
-    },
-    /// The schema could not be brought up to date.
-    #[error("cannot bring the schema `hiersync` up to date in the database at {place}")]
-    Migrate {
-        /// Host and database, without credentials.
-        place: String,
-        /// What failed.
-        #[source]
-        source: MigrateError,
-    },
-}
-
-impl ConnectError {
-    /// The server refuses the role or its password: waiting does not help. SQLSTATE class 28.
-    pub fn is_refused(&self) -> bool {
-        let (Self::Unreachable { source, .. } | Self::Migrate { source: MigrateError::Execute(source), .. }) = self else { return false };
-        source.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("28"))
-    }
-}
-
 /// Connects and brings the schema up to date.
 ///
 /// # Errors
@@ -124,7 +79,7 @@ pub async fn open_to_read(url: &str, password: Option<&SecretString>, max_connec
 async fn writing(options: &PgConnectOptions, place: String, max_connections: u32) -> Result<PgPool, ConnectError> {
     let all = sized(max_connections).before_acquire(|connection, _| Box::pin(is_worth_keeping(connection)));
     let pool = all.after_release(|connection, _| Box::pin(is_worth_keeping(connection))).connect_lazy_with(options.clone());
-    migrate(&pool, options).await.map_err(|source| ConnectError::Migrate { place, source })?;
+    migrate(&pool, options, &place).await?;
     Ok(pool)
 }
 
@@ -197,19 +152,47 @@ fn place(options: &PgConnectOptions) -> String {
 }
 
 /// Runs the migrations that are missing.
-async fn migrate(pool: &PgPool, options: &PgConnectOptions) -> Result<(), MigrateError> {
+async fn migrate(pool: &PgPool, options: &PgConnectOptions, place: &str) -> Result<(), ConnectError> {
     let mut migrator = sqlx::migrate!();
     // The migrator's own lock is a session lock, which a transaction-pooling proxy breaks.
     migrator.set_locking(false);
     if is_current(pool, &migrator).await {
         return Ok(());
     }
+    let of_place = |source: MigrateError| ConnectError::Migrate { place: place.to_owned(), source };
+    let mut connection = options.connect().await.map_err(|error| of_place(error.into()))?;
+    check(&mut connection, place).await?;
+    bring_up(connection, migrator).await.map_err(of_place)
+}
+
+/// Before anything is made: whether it can be.
+async fn check(connection: &mut PgConnection, place: &str) -> Result<(), ConnectError> {
+    let found = async {
+        let mut transaction = connection.begin().await?;
+        let found = rights::look(&mut Conn::of(&mut transaction, OF_ALL)).await?;
+        transaction.commit().await.map(|()| found)
+    };
+    let place = place.to_owned();
+    match found.await {
+        Err(source) => Err(ConnectError::Unreachable { place, source }),
+        Ok(Found { encoding, .. }) if encoding != "UTF8" => Err(ConnectError::Encoding { place, encoding }),
+        Ok(Found { user, missing: Some(missing), .. }) => Err(ConnectError::Rights { place, user, missing }),
+        Ok(_) => Ok(()),
+    }
+}
+
+async fn bring_up(mut connection: PgConnection, mut migrator: Migrator) -> Result<(), MigrateError> {
+    // A schema that is there is not made: even that would ask for the right to make one.
+    migrator.create_schemas = Cow::Borrowed(&[]);
     // The migrator gives names to its statements. They must not outlive its transaction, nor meet others there: behind a proxy
     // the server's connection is shared. Ours is not used again; where it ends early, the server's ends with it.
-    let mut connection = options.connect().await?;
     let mut transaction = connection.begin().await?;
     sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction, OF_ALL)).await?;
     sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
+    rights::become_owner(&mut Conn::of(&mut transaction, OF_ALL)).await?;
+    sqlx::raw_sql("do $$ begin if to_regnamespace('hiersync') is null then create schema hiersync; end if; end $$")
+        .execute(&mut *transaction)
+        .await?;
     migrator.run(&mut *transaction).await?;
     sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
     transaction.commit().await?;

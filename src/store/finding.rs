@@ -93,6 +93,19 @@ pub async fn withdraw(conn: &mut Conn<'_>, run: &OpenRun, kind: &str) -> sqlx::R
     Ok(())
 }
 
+/// Whether a finding of this kind is open, whatever walk has seen it.
+pub async fn is_open(conn: &mut Conn<'_>, source_id: i32, kind: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select 1 from hiersync.finding where source_id = $1 and kind = $2 and resolved_at is null
+           ) as "is_open!""#,
+        source_id,
+        kind
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Whether the walk saw a finding of one of these kinds.
 pub async fn any_of(conn: &mut Conn<'_>, run: &OpenRun, kinds: &[&str]) -> sqlx::Result<bool> {
     sqlx::query_scalar!(

@@ -163,11 +163,12 @@ pub async fn changes(
     .await
 }
 
-/// When the last run of each source began, for the timetable.
+/// When the last run of each source began, or when the source was first met, if that is later: for the timetable.
 pub async fn last_starts(conn: &mut Conn<'_>) -> sqlx::Result<Vec<(String, Option<DateTime<Utc>>)>> {
     let rows = sqlx::query!(
-        "select s.name, (select max(r.started_at) from hiersync.sync_run r where r.source_id = s.source_id) as started_at
-         from hiersync.source s"
+        "select s.name,
+             greatest((select max(r.started_at) from hiersync.sync_run r where r.source_id = s.source_id), t.first_seen_at) as started_at
+         from hiersync.source s join hiersync_internal.source_state t using (source_id)"
     )
     .fetch_all(conn)
     .await?;

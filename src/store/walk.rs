@@ -21,18 +21,29 @@ pub async fn open(conn: &mut Conn<'_>, source_id: i32, shape: &str) -> sqlx::Res
         .await
 }
 
-/// Closes the walk.
-pub async fn close(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool) -> sqlx::Result<()> {
-    let verdict = if is_complete { "complete" } else { "partial" };
+/// Closes the walk. `complete`: the live nodes that it leaves, if it is.
+pub async fn close(conn: &mut Conn<'_>, run: &OpenRun, complete: Option<i64>) -> sqlx::Result<()> {
+    let verdict = if complete.is_some() { "complete" } else { "partial" };
     sqlx::query!(
-        "update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = $3 where source_id = $1 and walk_id = $2",
+        "update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = $3, live_nodes = $4
+         where source_id = $1 and walk_id = $2",
         run.lease.source_id,
         run.walk_id,
-        verdict
+        verdict,
+        complete
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The live nodes that the last complete walk of the source left.
+pub async fn last_live(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Option<i64>> {
+    let last = sqlx::query_scalar!(
+        "select live_nodes from hiersync_internal.walk where source_id = $1 and verdict = 'complete' order by walk_id desc limit 1",
+        source_id
+    );
+    Ok(last.fetch_optional(conn).await?.flatten())
 }
 
 /// What is known of a walk that goes on.

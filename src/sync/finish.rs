@@ -57,9 +57,35 @@ enum Ended {
 
 /// Too much would be gone.
 struct Guarded {
+    guard: Guard,
     nodes: usize,
-    live: i64,
     example: NodeId,
+}
+
+/// What may be retired.
+#[derive(Clone, Copy)]
+struct Guard {
+    /// Live nodes that the last complete walk left: newcomers since then do not count.
+    live: i64,
+    /// A root has another id than before, and nobody has said yet that it is right.
+    is_root_changed: bool,
+}
+
+impl Guard {
+    /// `live`: live nodes now, for a source that was never complete.
+    async fn of<V: Synced>(w: &mut Writing<'_, V>, live: i64) -> sqlx::Result<Self> {
+        if w.context.accept_retire {
+            finding::withdraw(&mut w.step.conn(), &w.context.open, "root_changed").await?;
+        }
+        let is_root_changed = finding::is_open(&mut w.step.conn(), w.at.source_id, "root_changed").await?;
+        let live = walk::last_live(&mut w.step.conn(), w.at.source_id).await?.unwrap_or(live);
+        Ok(Self { live, is_root_changed })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a share of node counts far below 2^52")]
+    fn forbids<V: Synced>(self, context: &Context<V>, gone: usize) -> bool {
+        !context.accept_retire && (self.is_root_changed || gone as f64 > context.source.retire_guard * self.live as f64)
+    }
 }
 
 /// `guarded`: what the guard has forbidden to retire.
@@ -68,6 +94,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     w.step.is_about_all();
     let reach = context.walk().reach.unwrap_or(Reach::Direct);
     let before = Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?;
+    let guard = Guard::of(&mut w, before).await?;
     let unread = frontier::unproven(&mut w.step.conn(), &context.open).await?;
     let mut is_complete = unread == 0 && !finding::any_of(&mut w.step.conn(), &context.open, &words(About::List)).await?;
     let (mut counters, unknown) = managers::place(&mut w, unread == 0).await?;
@@ -84,8 +111,8 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         finding::open(&mut w.step.conn(), w.at, &[guarded.finding(context)]).await?;
     } else {
         let gone = retire(&mut w, reach, is_complete).await?;
-        if let Some(example) = gone.nodes.iter().min().filter(|_| is_forbidden(context, gone.nodes.len(), before)) {
-            return Ok(Ended::Guarded(Guarded { nodes: gone.nodes.len(), live: before, example: *example }));
+        if let Some(example) = gone.nodes.iter().min().filter(|_| guard.forbids(context, gone.nodes.len())) {
+            return Ok(Ended::Guarded(Guarded { guard, nodes: gone.nodes.len(), example: *example }));
         }
         counters.retired = i64::try_from(gone.nodes.len()).unwrap_or(i64::MAX);
         write_gone(&mut w, gone).await?;
@@ -101,11 +128,12 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     }
     tell_stated_limits(&mut w).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
-    close(w, outcome, counters).await?;
+    let left = is_complete.then(|| before - counters.retired);
+    close(w, outcome, counters, left).await?;
     Ok(Ended::As(outcome))
 }
 
-async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Counters) -> Result<(), Interrupted> {
+async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Counters, left: Option<i64>) -> Result<(), Interrupted> {
     let open = &w.context.open;
     // However many runs it took: the walk is done, and the next one is foreseen anew.
     finding::withdraw(&mut w.step.conn(), open, quota::KIND).await?;
@@ -116,7 +144,7 @@ async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Cou
     }
     queued::forget_unmet(&mut w.step.conn(), open).await?;
     root::forget_unmet(&mut w.step.conn(), open).await?;
-    walk::close(&mut w.step.conn(), open, outcome == Outcome::Complete).await?;
+    walk::close(&mut w.step.conn(), open, left).await?;
     w.close(counters, outcome, (None, None)).await
 }
 
@@ -200,20 +228,21 @@ async fn write_gone<V: Synced>(w: &mut Writing<'_, V>, gone: Gone) -> sqlx::Resu
     w.tell_links(&Linked { retired: gone.links, ..Linked::default() }).await
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share of node counts far below 2^52")]
-fn is_forbidden<V: Synced>(context: &Context<V>, gone: usize, before: i64) -> bool {
-    !context.accept_retire && gone as f64 > context.source.retire_guard * before as f64
-}
-
 impl Guarded {
     #[expect(clippy::cast_precision_loss, reason = "a share of node counts far below 2^52")]
     fn finding<V: Synced>(&self, context: &Context<V>) -> Finding {
-        let Self { nodes, live, example } = self;
+        let Self { guard: Guard { live, is_root_changed }, nodes, example } = self;
         let percent = *nodes as f64 / *live as f64 * 100.0;
+        let why = if *is_root_changed {
+            "while a root has changed its id, see the finding `root_changed`".to_owned()
+        } else {
+            format!("more than retire_guard = {}", context.source.retire_guard)
+        };
         let say = format!(
-            "this walk would retire {nodes} of {live} live nodes ({percent:.0} %, more than retire_guard = {}), among them {example}, \
-             and retired none; look whether the vendor really shows them no more, and if so, run `hiersync sync {} --accept-retire`",
-            context.source.retire_guard, context.source.name
+            "this walk would retire {nodes} of {live} live nodes ({percent:.0} %, {why}; newcomers since the last complete walk do not \
+             count), among them {example}, and retired none; look whether the vendor really shows them no more, and if so, run \
+             `hiersync sync {} --accept-retire`",
+            context.source.name
         );
         let mut finding = Finding::new("retire_guard", context.source.name.clone(), say);
         finding.more.insert("nodes".into(), (*nodes).into());

@@ -62,7 +62,7 @@ async fn look_up<V: Synced>(context: &Context<V>, root: &Root) -> Result<(NodeId
     let mut was_asked = false;
     let why = loop {
         let why = match context.caller.call(&|within| vendor.lookup(identifier, within).boxed()).await {
-            Ok(Some(key)) => return Ok((key, None)),
+            Ok(Some(key)) => return Ok((key, changed(context, root, key).await?)),
             Ok(None) => "the vendor does not know its identifier".to_owned(),
             Err(CallError::ThisOnly(error)) => error.to_string(),
             Err(CallError::Run(interrupted)) => return Err(interrupted),
@@ -83,6 +83,22 @@ async fn look_up<V: Synced>(context: &Context<V>, root: &Root) -> Result<(NodeId
     };
     let finding = Finding::new("root_unknown", key, format!("the id of this root could not be learned ({why}); {instead}"));
     Ok((key, Some(finding)))
+}
+
+/// An identifier that leads to somebody else than before is told: their families would take each other's place.
+async fn changed<V: Synced>(context: &Context<V>, root: &Root, key: NodeId) -> Result<Option<Finding>, Interrupted> {
+    let mut step = context.session.begin().await?;
+    let learned = root::learned(&mut step.conn(), &context.open, &root.asked_by).await?;
+    step.commit().await?;
+    let before = learned.filter(|learned| *learned != key && !learned.is_unknown());
+    Ok(before.map(|before| {
+        let say = format!(
+            "the identifier of this root led to {before} before: its family is kept, and nobody is retired, until a person has looked; if \
+             the root is right, run `hiersync sync {} --accept-retire`, else correct `roots`",
+            context.source.name
+        );
+        Finding::new("root_changed", key, say)
+    }))
 }
 
 /// The root's own row: lists show children, so a root is on none. Where the vendor refuses it, the walk is not the worse for it.

@@ -62,14 +62,14 @@ pub async fn serve(listener: TcpListener, pool: PgPool, daemon: impl Fn() -> Dae
     }
 }
 
-async fn status(State(Seen { pool, .. }): State<Seen>) -> Response {
+async fn status(State(Seen { pool, daemon }): State<Seen>) -> Response {
     let read = async {
         let mut step = session::begin(&pool).await?;
         let conn = &mut step.conn();
         Ok((report::health(conn).await?, report::runs(conn, None, None, RUNS).await?, figures::budgets(conn).await?))
     };
     match in_time(&pool, read).await {
-        Ok((health, runs, budgets)) => Html(page::render(&health, &runs, &budgets)).into_response(),
+        Ok((health, runs, budgets)) => Html(page::render(&daemon().sources, &health, &runs, &budgets)).into_response(),
         Err(error) => unavailable(&error),
     }
 }

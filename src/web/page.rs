@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
+    model::run::Live,
     store::{
         figures::BudgetRow,
         report::{Health, RunRow},
@@ -24,21 +25,23 @@ div { overflow-x: auto }
 "#;
 
 /// The page.
-pub fn render(health: &[Health], runs: &[RunRow], budgets: &[BudgetRow]) -> String {
+pub fn render(live: &[Live], health: &[Health], runs: &[RunRow], budgets: &[BudgetRow]) -> String {
     let mut page = String::from(HEAD);
     let sources = health.iter().map(|row| {
         let complete = row.staleness_s.map_or_else(|| "never".into(), |age| format!("{} ago", ago(Some(age))));
+        let due = live.iter().find(|live| live.source == row.name).and_then(|live| live.next_due);
         vec![
             text(&row.name),
             text(&row.vendor),
             number(row.live_nodes),
             text(&complete),
             outcome(row.last_outcome.as_deref()),
+            text(&due.map_or_else(|| "by hand".into(), |due| time(Some(due)))),
             number(row.open_findings),
             why(row.last_error.as_deref()),
         ]
     });
-    table(&mut page, "Sources", &["source", "vendor", "#live nodes", "complete", "last run", "#findings", "note"], sources);
+    table(&mut page, "Sources", &["source", "vendor", "#live nodes", "complete", "last run", "next due", "#findings", "note"], sources);
     let windows = budgets.iter().flat_map(|row| row.windows.iter().enumerate().map(move |(place, window)| (row, place, window)));
     let windows = windows.map(|(row, place, window)| {
         let note = window_note(place, row.pause(), row.pace, window.is_learned);
@@ -115,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_empty_database_gives_a_page() {
-        let page = render(&[], &[], &[]);
+        let page = render(&[], &[], &[], &[]);
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     }
 }

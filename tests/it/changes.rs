@@ -573,3 +573,57 @@ async fn after_each_batch_of_random_changes_the_tables_are_true() {
         org.settle().await;
     }
 }
+
+/// The identifier of a root is given to somebody else, with a bigger family.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_becomes_somebody_else_retires_nobody_until_a_person_accepts() {
+    let mut world = CapillaryWorld::new(71, Flavour::PLAIN);
+    let (old, new) = (world.plant(&Shape::even(3, 2)), world.plant(&Shape::even(5, 2)));
+    let vendor = CapillarySim::start(world, CapillarySettings::default()).await.unwrap();
+    let (_, value) = vendor.world().identifier(old, &["mobile"]).unwrap();
+    // Whatever the share.
+    let case = Case::new().await.customers_below(&vendor, "mobile", &value, "retire_guard = 1.0");
+    let pool = case.pool().await;
+    assert_eq!(case.complete().await.inserted, 13);
+    let give = |to: i64, value: &str| {
+        vendor.world().edit(to, Stamp::Bump, |customer| {
+            let identifiers = &mut customer.profiles[0].identifiers;
+            identifiers.retain(|(kind, _)| kind != "mobile");
+            identifiers.push(("mobile".into(), value.to_owned()));
+        });
+    };
+    give(old, "919999999999");
+    give(new, &value);
+    for _ in 0..3 {
+        let report = case.sync_with(WANTED).await;
+        assert_eq!((report.outcome, report.row.unwrap().retired), (Outcome::Partial, 0));
+        let told = findings(&pool).await;
+        assert_eq!(told, [("retire_guard".into(), "customers".into()), ("root_changed".into(), new.to_string())]);
+        assert_eq!(count(&pool, "select count(*) from hiersync.customer where retired_at is null").await, 13 + 31);
+    }
+    let report = case.sync_with(Wanted { accept_retire: true, ..WANTED }).await;
+    assert_eq!((report.outcome, report.row.unwrap().retired), (Outcome::Complete, 13));
+    assert_eq!(findings(&pool).await, []);
+    case.quiet(&pool).await;
+}
+
+/// Whoever has come since the last complete walk is none of those of whom a share may go.
+#[tokio::test(flavor = "multi_thread")]
+async fn newcomers_do_not_dilute_the_guard() {
+    let org = Org::mirrored().await;
+    // 13 of 40 go, and 60 come: a fifth of all hundred would be 20.
+    let head = org.child(org.root, 0);
+    assert_eq!(org.vendor.world().delete(head), 13);
+    let parent = org.child(org.root, 0);
+    for _ in 0..60 {
+        org.vendor.world().insert(parent, Place::Last);
+    }
+    for _ in 0..2 {
+        let report = org.case.sync_with(WANTED).await;
+        assert_eq!((report.outcome, report.row.unwrap().retired), (Outcome::Partial, 0));
+        let detail = row(&org.pool, "select detail from hiersync.finding where kind = 'retire_guard'").await;
+        assert!(detail["say"].as_str().unwrap().contains("13 of 40 live nodes (32 %"), "{detail}");
+    }
+    let report = org.case.sync_with(Wanted { accept_retire: true, ..WANTED }).await;
+    assert_eq!((report.outcome, report.row.unwrap().retired), (Outcome::Complete, 13));
+}

@@ -124,6 +124,43 @@ async fn a_firing_that_was_missed_is_made_up_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_new_waits_for_its_schedule_and_says_when_it_is_due() {
+    let vendor = capillary(10).await;
+    let (case, _, pool) = customers(&vendor, RARELY).await;
+    sqlx::raw_sql("alter table hiersync_internal.source_state alter first_seen_at set default clock_timestamp()")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let program = with_page(&case, port);
+    let daemon = Running::start(&program, &["daemon"]);
+    daemon.says("INFO ready", seconds(15)).await;
+    let year = chrono::Datelike::year(&hiersync::clock::now()) + 1;
+    let due = format!("{year}-01-01 00:00:00Z");
+    let page = get(port, "/").await.unwrap().1;
+    assert!(page.contains(&due), "{page}");
+    for args in [&["status"][..], &["check"]] {
+        let ended = program.run(args).await;
+        assert!(ended.code == 0 && ended.out.contains(&due), "{ended:?}");
+    }
+    let status: serde_json::Value = serde_json::from_str(&program.run(&["status", "--json"]).await.out).unwrap();
+    assert_eq!(status["sources"][0]["next_due"], serde_json::json!(format!("{year}-01-01T00:00:00Z")));
+    // Once more: it is known now, and has still missed nothing.
+    stopped(daemon, "-TERM").await;
+    let daemon = Running::start(&program, &["daemon"]);
+    daemon.says("INFO ready", seconds(15)).await;
+    tokio::time::sleep(seconds(2)).await;
+    assert_eq!(count(&pool, "select count(*) from hiersync.sync_run").await, 0);
+    stopped(daemon, "-TERM").await;
+
+    // What it misses from now on is made up.
+    sqlx::raw_sql("update hiersync_internal.source_state set first_seen_at = '2000-01-01'").execute(&pool).await.unwrap();
+    let daemon = Running::start(&program, &["daemon"]);
+    until("the run that was missed", seconds(15), async || ended_runs(&pool).await == 1).await;
+    stopped(daemon, "-TERM").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_throttled_walk_goes_on_by_itself() {
     let vendor = capillary(40).await;
     let (_case, program, pool) = customers(&vendor, &format!("{RARELY}\npage_size = 5\nlimits = [\"1000/1s\"]")).await;

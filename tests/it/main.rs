@@ -29,6 +29,7 @@ mod pooling;
 mod quota;
 mod readings;
 mod refusals;
+mod rights;
 mod runs;
 mod scripts;
 mod sharing;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -212,5 +213,23 @@ async fn the_variables_of_libpq_lead_nobody_astray() {
     let psql = psql.output().unwrap();
     assert_eq!(String::from_utf8_lossy(&psql.stdout), "21\n", "{psql:?}");
     daemon.stop("-TERM", seconds(15)).await;
+    home.is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_that_somebody_has_opened_are_closed_again_and_that_is_said() {
+    let (home, vendor) = (Home::new(), capillary(20).await);
+    let program = Program::of(&Case::own(&home.0).customers(&vendor, ""));
+    assert_eq!(program.run(&["sync"]).await.code, 0);
+    home.is_left().await;
+    let pgdata = home.0.join("pgdata");
+    for folder in [&home.0, &pgdata] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o2770)).unwrap();
+    }
+    let ended = program.run(&["sync"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.err.matches("the folder was open to others: it is closed again").count(), 2, "{ended:?}");
+    assert_eq!(fs::metadata(&pgdata).unwrap().mode() & 0o7777, 0o700);
+    assert_eq!(fs::metadata(&home.0).unwrap().mode() & 0o7066, 0);
     home.is_left().await;
 }

@@ -70,10 +70,12 @@ impl CapillaryWorld {
         self.add(customer);
     }
 
-    /// Another first name in the first profile.
+    /// Another first name, in the profile that tells it then: a new stamp is that of all profiles.
     pub fn rename(&mut self, id: i64, first_name: &str, stamp: Stamp) {
         self.edit(id, stamp, |customer| {
-            if let Some(profile) = customer.profiles.first_mut() {
+            let latest = customer.profiles.iter().map(|profile| profile.auto_update_time).max();
+            let telling = customer.profiles.iter_mut().filter(|profile| stamp == Stamp::Bump || Some(profile.auto_update_time) == latest);
+            if let Some(profile) = telling.min_by(|a, b| (&a.source, &a.account_id).cmp(&(&b.source, &b.account_id))) {
                 profile.first_name = Some(first_name.to_owned());
             }
         });

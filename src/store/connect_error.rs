@@ -1,0 +1,76 @@
+//! Why there is no database to work with, for who has to mend it.
+
+use sqlx::migrate::MigrateError;
+
+/// Why there is no database.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL is not one.
+    #[error("the database URL is malformed")]
+    Url(#[source] sqlx::Error),
+    /// Nobody answers, or with a refusal.
+    #[error("cannot connect to the database at {place}")]
+    Unreachable {
+        /// Host and database, without credentials.
+        place: String,
+        /// What the server or the network said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// It can only be read.
+    #[error(
+        "the database at {place} can only be read: it is a hot standby, or this role's sessions are read-only; name the primary in \
+         [database].url, or promote this server"
+    )]
+    ReadOnly {
+        /// Host and database, without credentials.
+        place: String,
+    },
+    /// A standby holds another schema.
+    #[error("the standby at {place} does not hold the schema of this version: let this version reach the primary first")]
+    OtherSchema {
+        /// Host and database, without credentials.
+        place: String,
+    },
+    /// The role may not do what must be done.
+    #[error("the role {user} lacks rights in the database at {place}: let an administrator run `{missing}`")]
+    Rights {
+        /// Host and database, without credentials.
+        place: String,
+        /// The role.
+        user: String,
+        /// What to run.
+        missing: String,
+    },
+    /// It cannot hold what vendors send.
+    #[error(
+        "the database at {place} has the encoding {encoding}, and cannot hold what the vendors send: run `create database hiersync \
+         encoding 'UTF8' template template0`, and name it in [database].url"
+    )]
+    Encoding {
+        /// Host and database, without credentials.
+        place: String,
+        /// Its encoding.
+        encoding: String,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot bring the schema `hiersync` up to date in the database at {place}")]
+    Migrate {
+        /// Host and database, without credentials.
+        place: String,
+        /// What failed.
+        #[source]
+        source: MigrateError,
+    },
+}
+
+impl ConnectError {
+    /// The server refuses the role or its password, or the role lacks rights: waiting does not help. SQLSTATE class 28.
+    pub fn is_refused(&self) -> bool {
+        if matches!(self, Self::Rights { .. }) {
+            return true;
+        }
+        let (Self::Unreachable { source, .. } | Self::Migrate { source: MigrateError::Execute(source), .. }) = self else { return false };
+        source.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("28"))
+    }
+}

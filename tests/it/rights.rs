@@ -1,0 +1,96 @@
+//! What the database lets the program's role do, and what it can hold.
+
+use sqlx::{AssertSqlSafe, PgPool};
+use url::Url;
+
+use crate::harness::{
+    case::Case,
+    postgres::fresh_database,
+    program::{Ended, Program},
+    tables::count,
+    vendors::capillary,
+};
+
+/// A database without our schemas, for who may do anything in it, with its name.
+async fn empty() -> (String, PgPool, String) {
+    let url = fresh_database().await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    sqlx::raw_sql("drop schema hiersync cascade; drop schema hiersync_internal cascade").execute(&pool).await.unwrap();
+    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&pool).await.unwrap();
+    (url, pool, name)
+}
+
+/// Runs this, with `NAME` for the database's name.
+async fn administer(pool: &PgPool, name: &str, script: &str) {
+    sqlx::raw_sql(AssertSqlSafe(script.replace("NAME", name))).execute(pool).await.unwrap();
+}
+
+/// The same database for another role.
+fn url_for(direct: &str, role: &str) -> String {
+    let mut url: Url = direct.parse().unwrap();
+    let others: Vec<(String, String)> =
+        url.query_pairs().filter(|(name, _)| name != "user").map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    url.query_pairs_mut().clear().extend_pairs(others);
+    if url.set_username(role).is_err() {
+        url.query_pairs_mut().append_pair("user", role);
+    }
+    url.into()
+}
+
+/// One sentence with this in it, and nothing of Postgres' own.
+fn says(ended: &Ended, code: i32, words: &str) {
+    assert_eq!((ended.code, ended.err.trim().lines().count()), (code, 1), "{ended:?}");
+    assert!(ended.err.contains(words) && !ended.err.contains(" at line "), "{words} is not in: {}", ended.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_works_in_the_schemas_that_an_administrator_has_made_for_it() {
+    let vendor = capillary(10).await;
+    let (url, pool, name) = empty().await;
+    administer(&pool, &name, "create role alone_NAME login; revoke create on database NAME from public").await;
+    let case = Case::at(&url_for(&url, &format!("alone_{name}"))).customers(&vendor, "");
+    let program = Program::of(&case);
+    let missing =
+        format!("`create schema hiersync authorization alone_{name}; create schema hiersync_internal authorization alone_{name}`");
+    says(&program.run(&["sync"]).await, 77, &missing);
+    administer(&pool, &name, "create schema hiersync authorization alone_NAME").await;
+    says(&program.run(&["status"]).await, 77, &format!("`create schema hiersync_internal authorization alone_{name}`"));
+    assert_eq!(count(&pool, "select count(*) from pg_tables where schemaname = 'hiersync'").await, 0, "nothing was made");
+    administer(&pool, &name, "create schema hiersync_internal authorization alone_NAME").await;
+    let ended = program.run(&["sync"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(count(&pool, "select count(*) from hiersync.customer").await, 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_roles_of_the_owning_group_take_turns() {
+    let vendor = capillary(10).await;
+    let (url, pool, name) = empty().await;
+    let script =
+        "create role owners_NAME; create role first_NAME login in role owners_NAME; create role second_NAME login in role owners_NAME;
+                  create role stranger_NAME login; create schema hiersync authorization owners_NAME;
+                  create schema hiersync_internal authorization owners_NAME; revoke create on database NAME from public";
+    administer(&pool, &name, script).await;
+    let program = |role: &str| Program::of(&Case::at(&url_for(&url, &format!("{role}_{name}"))).customers(&vendor, ""));
+    for role in ["first", "second", "first"] {
+        let ended = program(role).run(&["sync"]).await;
+        assert_eq!(ended.code, 0, "{role}: {ended:?}");
+    }
+    let owners = "select count(distinct tableowner) from pg_tables where schemaname in ('hiersync', 'hiersync_internal')";
+    assert_eq!(count(&pool, owners).await, 1);
+    says(&program("stranger").run(&["sync"]).await, 77, &format!("`grant owners_{name} to stranger_{name}`"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_utf8_is_told_before_anything_is_made() {
+    let vendor = capillary(10).await;
+    let (url, pool, name) = empty().await;
+    let latin = format!("latin_{name}");
+    administer(&pool, &latin, "create database NAME encoding 'LATIN1' locale 'C' template template0").await;
+    let url = url.replace(&name, &latin);
+    let ended = Program::of(&Case::at(&url).customers(&vendor, "")).run(&["sync"]).await;
+    says(&ended, 78, "has the encoding LATIN1");
+    assert!(ended.err.contains("`create database hiersync encoding 'UTF8' template template0`"), "{ended:?}");
+    let there = PgPool::connect(&url).await.unwrap();
+    assert_eq!(count(&there, "select count(*) from pg_namespace where nspname like 'hiersync%'").await, 0);
+}
