@@ -180,6 +180,26 @@ comment on column hiersync.sync_run.write_ms is 'Milliseconds of write transacti
 create unique index sync_run_open on hiersync.sync_run (source_id) where outcome is null;
 comment on index hiersync.sync_run_open is 'At most one open run per source.';
 
+-- What removed runs have counted, so that sums over all runs never fall.
+create table hiersync_internal.removed_run (
+    source_id int not null,
+    outcome text not null,
+    runs bigint not null,
+    requests bigint not null,
+    throttled bigint not null,
+    rows_seen bigint not null,
+    changed bigint not null,
+    primary key (source_id, outcome)
+);
+comment on table hiersync_internal.removed_run is 'What runs have counted that were removed, as keep_runs says.';
+comment on column hiersync_internal.removed_run.source_id is 'The source.';
+comment on column hiersync_internal.removed_run.outcome is 'How they ended.';
+comment on column hiersync_internal.removed_run.runs is 'How many they were.';
+comment on column hiersync_internal.removed_run.requests is 'Calls made.';
+comment on column hiersync_internal.removed_run.throttled is 'Calls that the vendor refused for the budget''s sake.';
+comment on column hiersync_internal.removed_run.rows_seen is 'Rows as received.';
+comment on column hiersync_internal.removed_run.changed is 'Nodes inserted, updated, retired or restored.';
+
 -- The customers or users below whom a source is mirrored, as last resolved.
 create table hiersync_internal.root (
     source_id int not null,

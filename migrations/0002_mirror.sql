@@ -372,6 +372,22 @@ comment on column hiersync.reporting_line_history.valid_to is 'When it was repla
 create index reporting_line_history_user on hiersync.reporting_line_history (source_id, user_id);
 comment on index hiersync.reporting_line_history_user is 'Finds a user''s former managers.';
 
+-- Find what is older than it is kept.
+create index customer_history_end on hiersync.customer_history (source_id, valid_to);
+create index customer_profile_history_end on hiersync.customer_profile_history (source_id, valid_to);
+create index customer_identifier_history_end on hiersync.customer_identifier_history (source_id, valid_to);
+create index customer_channel_history_end on hiersync.customer_channel_history (source_id, valid_to);
+create index customer_link_history_end on hiersync.customer_link_history (source_id, valid_to);
+create index reporting_user_history_end on hiersync.reporting_user_history (source_id, valid_to);
+create index reporting_line_history_end on hiersync.reporting_line_history (source_id, valid_to);
+comment on index hiersync.customer_history_end is 'Finds old versions.';
+comment on index hiersync.customer_profile_history_end is 'Finds old versions.';
+comment on index hiersync.customer_identifier_history_end is 'Finds old versions.';
+comment on index hiersync.customer_channel_history_end is 'Finds old versions.';
+comment on index hiersync.customer_link_history_end is 'Finds old versions.';
+comment on index hiersync.reporting_user_history_end is 'Finds old versions.';
+comment on index hiersync.reporting_line_history_end is 'Finds old versions.';
+
 -- Both vendors' nodes and links under one set of names, so that what holds for both is written once.
 create view hiersync_internal.customer_node as
 select source_id, customer_id as id, node_no, digest, auto_update_time, extra, is_placeholder, first_seen_at, changed_at, retired_at,

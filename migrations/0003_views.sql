@@ -176,18 +176,25 @@ declare
     removed bigint := 0;
 begin
     for aged in select * from (values
-        ('customer_history', 'valid_to'), ('customer_profile_history', 'valid_to'), ('customer_identifier_history', 'valid_to'),
-        ('customer_channel_history', 'valid_to'), ('customer_link_history', 'valid_to'), ('reporting_user_history', 'valid_to'),
-        ('reporting_line_history', 'valid_to'), ('change', 'seen_at')
-    ) as v (name, moment) loop
+        ('customer_history'), ('customer_profile_history'), ('customer_identifier_history'), ('customer_channel_history'),
+        ('customer_link_history'), ('reporting_user_history'), ('reporting_line_history')
+    ) as v (name) loop
         execute format(
             'delete from hiersync.%1$I where source_id = $1 and ctid = any (array(
-                 select ctid from hiersync.%1$I where source_id = $1 and %2$I < $2 limit $3
-             ))', aged.name, aged.moment
+                 select ctid from hiersync.%1$I where source_id = $1 and valid_to < $2 limit $3
+             ))', aged.name
         ) using the_source, before, many;
         get diagnostics gone = row_count;
         removed := removed + gone;
     end loop;
+    -- Their numbers grow with their time.
+    delete from hiersync.change where source_id = the_source and change_id in (
+        select o.change_id from (
+            select c.change_id, c.seen_at from hiersync.change c where c.source_id = the_source order by c.change_id limit many
+        ) o where o.seen_at < before
+    );
+    get diagnostics gone = row_count;
+    removed := removed + gone;
     if removed > 0 then
         update hiersync_internal.source_state set history_since = greatest(history_since, before) where source_id = the_source;
     end if;
@@ -196,19 +203,28 @@ end
 $$;
 comment on function hiersync_internal.remove_history(int, timestamptz, int) is 'Removes replaced versions and changes from before a time.';
 
--- The same of a source's closed runs, ended walks and resolved findings. What still says something stays: the latest run, the walk that
--- ended last, and the last complete one with its runs.
+-- The same of a source's closed runs, ended walks and resolved findings. What still says something stays: the latest run, and the walk that
+-- is open, the one that ended last and the last complete one, with their runs. What the others add to sums stays, too.
 create function hiersync_internal.remove_runs(the_source int, before timestamptz, many int) returns bigint language sql as $$
     with last as (
-        select max(walk_id) as ended, max(walk_id) filter (where verdict = 'complete') as complete,
+        select max(walk_id) filter (where verdict is not null) as ended, max(walk_id) filter (where verdict = 'complete') as complete,
+            max(walk_id) filter (where verdict is null) as open,
             (select max(run_id) from hiersync.sync_run where source_id = the_source) as run
-        from hiersync_internal.walk where source_id = the_source and verdict in ('complete', 'partial')
+        from hiersync_internal.walk where source_id = the_source and verdict is distinct from 'superseded'
     ), run as (
         delete from hiersync.sync_run where source_id = the_source and run_id in (
             select r.run_id from hiersync.sync_run r, last
             where r.source_id = the_source and r.finished_at < before and r.run_id <> last.run and r.walk_id is distinct from last.complete
+                and r.walk_id is distinct from last.ended and r.walk_id is distinct from last.open
             order by r.run_id limit many
-        ) returning 1
+        ) returning *
+    ), sums as (
+        insert into hiersync_internal.removed_run as s (source_id, outcome, runs, requests, throttled, rows_seen, changed)
+        select source_id, outcome, count(*), sum(requests), sum(throttled), sum(rows_seen), sum(inserted + updated + retired + restored)
+        from run group by source_id, outcome
+        on conflict (source_id, outcome) do update set
+            runs = s.runs + excluded.runs, requests = s.requests + excluded.requests, throttled = s.throttled + excluded.throttled,
+            rows_seen = s.rows_seen + excluded.rows_seen, changed = s.changed + excluded.changed
     ), walk as (
         delete from hiersync_internal.walk where source_id = the_source and walk_id in (
             select w.walk_id from hiersync_internal.walk w, last

@@ -52,7 +52,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'stat
             Level::INFO => 6,
             Level::DEBUG | Level::TRACE => 7,
         };
-        write!(writer, "<{priority}>")?;
-        self.0.format_event(context, writer, event)
+        let mut told = String::new();
+        self.0.format_event(context, Writer::new(&mut told), event)?;
+        told.lines().try_for_each(|line| writeln!(writer, "<{priority}>{line}"))
     }
 }

@@ -1,19 +1,19 @@
 //! `hiersync daemon`: runs the schedules, for systemd.
 
 use std::{
-    collections::HashMap,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
     exit::{Exit, Failure},
     load, open_unless_stopped,
+    timetable::timetable,
 };
 use crate::{
     app::App,
@@ -25,12 +25,8 @@ use crate::{
     failpoint,
     lifecycle::{self, Crew, Hangups, Systemd},
     model::run::{Daemon, Live, Trigger},
-    runner::Runner,
+    runner::{Runner, Why},
     schedule::{self, Timetable},
-    store::{
-        report::{self, RunRow},
-        source,
-    },
     text::chain,
     web,
 };
@@ -164,7 +160,8 @@ async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Res
     }
     let runner = &watch.runner;
     *watch.timetable() = timetable(app, &sources, runner).await?;
-    let ticks = schedule::run(&watch.timetable, stop.clone(), |source| runner.trigger(source, Trigger::Schedule, Some(Duration::ZERO)));
+    let ticks =
+        schedule::run(&watch.timetable, stop.clone(), |source| runner.trigger(source, Trigger::Schedule, Why::Firing(Duration::ZERO)));
     Systemd::ready();
     info!(sources = sources.len(), "ready");
     let (ticked, ()) = tokio::join!(async { ticks.await.inspect_err(|_| stop.cancel()) }, live(stop, &watch));
@@ -221,50 +218,6 @@ async fn live(stop: &CancellationToken, watch: &Watch) {
     }
 }
 
-/// The schedules. A source whose last firing has no run after it is triggered once: it was missed. So is one whose last
-/// run was cut short: its walk goes on.
-async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Timetable, Failure> {
-    let starts = last_starts(app, sources).await?;
-    let mut timetable = Timetable::default();
-    for source in sources {
-        let Some(schedule) = &source.schedule else { continue };
-        let last_firing = timetable.add(&source.name, schedule, clock::now());
-        let last_start = starts.get(&source.name).copied().flatten();
-        info!(source = source.name, next = ?timetable.next_of(&source.name), "scheduled");
-        if is_missed(last_firing, last_start) {
-            info!(source = source.name, "a firing was missed while nobody was up: made up now");
-            let late = last_firing.and_then(|firing| (clock::now() - firing).to_std().ok());
-            runner.trigger(&source.name, Trigger::Startup, late);
-        } else if was_cut_short(&report::runs(&mut app.begin().await?.conn(), Some(&source.name), None, 1).await?) {
-            info!(source = source.name, "the last run was cut short: its walk goes on now");
-            runner.trigger(&source.name, Trigger::Startup, None);
-        }
-    }
-    Ok(timetable)
-}
-
-/// When the last run of each source began. One that was never met before is met now: what it would have missed before is nothing.
-async fn last_starts(app: &App, sources: &[Source]) -> sqlx::Result<HashMap<String, Option<DateTime<Utc>>>> {
-    let mut step = app.begin().await?;
-    for source in sources {
-        source::id_of(&mut step.conn(), &source.name, source.vendor.word()).await?;
-    }
-    let starts = report::last_starts(&mut step.conn()).await?;
-    step.commit().await?;
-    Ok(starts.into_iter().collect())
-}
-
-/// Whether the last firing has no run after it.
-fn is_missed(last_firing: Option<DateTime<Utc>>, last_start: Option<DateTime<Utc>>) -> bool {
-    last_firing.is_some() && last_start < last_firing
-}
-
-/// Whether the last run left its walk to the next one: it was interrupted, or failed. One that is still open is its process's, or a dead
-/// one's.
-fn was_cut_short(last: &[RunRow]) -> bool {
-    last.first().is_some_and(|run| !matches!(run.outcome.as_deref(), Some("complete" | "partial")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,14 +238,5 @@ mod tests {
         assert_eq!(gauges.standstill(), Duration::ZERO);
         drop(waiting);
         assert!(!gauges.is_waiting());
-    }
-
-    #[test]
-    fn a_firing_without_a_run_after_it_was_missed() {
-        let at = |second| DateTime::from_timestamp(second, 0);
-        assert!(is_missed(at(100), None));
-        assert!(is_missed(at(100), at(99)));
-        assert!(!is_missed(at(100), at(101)));
-        assert!(!is_missed(None, at(1)));
     }
 }

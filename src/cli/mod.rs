@@ -11,6 +11,7 @@ pub mod plan;
 pub mod show;
 pub mod sync;
 pub mod table;
+mod timetable;
 pub mod tree;
 
 use std::{io::Write, path::PathBuf};

@@ -207,7 +207,7 @@ pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
 
 /// libpq's variables that would lead psql elsewhere than to the private server, and the keys that keep them out. Not every driver knows
 /// the keys: they stand where they are needed only.
-const AGAINST: [(&str, &str); 8] = [
+const AGAINST: [(&str, &str); 11] = [
     ("PGHOSTADDR", "&hostaddr="),
     ("PGOPTIONS", "&options="),
     ("PGTARGETSESSIONATTRS", "&target_session_attrs=any"),
@@ -216,6 +216,9 @@ const AGAINST: [(&str, &str); 8] = [
     ("PGREQUIREPEER", "&requirepeer="),
     ("PGREQUIREAUTH", "&require_auth="),
     ("PGLOADBALANCEHOSTS", "&load_balance_hosts=disable"),
+    ("PGSSLROOTCERT", "&sslrootcert="),
+    ("PGSSLCERTMODE", "&sslcertmode=disable"),
+    ("PGSSLNEGOTIATION", "&sslnegotiation=postgres"),
 ];
 
 /// Prints the database URL that BI tools should use. `libpq`: its variables that are set.
@@ -225,6 +228,9 @@ pub fn url(config: &Config, libpq: &[String]) -> Result<Exit, Failure> {
         None => {
             let kept_out = AGAINST.iter().filter(|(variable, _)| libpq.iter().any(|set| set == variable)).map(|(_, key)| *key);
             say!("{}{}", embedded::url(&config.database.dir), kept_out.collect::<String>());
+            if libpq.iter().any(|set| set == "PGSERVICE") {
+                note!("PGSERVICE is set, and no URL keeps it out: psql needs it unset for this one");
+            }
             note!("the embedded Postgres runs while a hiersync process uses it, such as `hiersync daemon`");
         }
     }

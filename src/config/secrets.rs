@@ -152,7 +152,7 @@ fn secret(name: &str, place: String, text: &str) -> Result<SecretString, SecretE
         return Err(SecretError::Empty { name: name.to_owned(), place });
     }
     let is_for_header = IN_HEADERS.iter().any(|word| name.ends_with(word));
-    if text.contains(|sign: char| sign.is_control() || (is_for_header && !sign.is_ascii())) {
+    if text.contains(['\n', '\r', '\0']) || (is_for_header && text.contains(|sign: char| sign.is_control() || !sign.is_ascii())) {
         return Err(SecretError::Unfit { name: name.to_owned(), place });
     }
     Ok(SecretString::from(text))

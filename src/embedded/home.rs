@@ -100,7 +100,9 @@ impl Home {
 
     /// Opens the log to be written at its end.
     pub(super) fn open_log(&self) -> Result<File, EmbeddedError> {
-        self.rotate_log()?;
+        if let Err(error) = self.rotate_log() {
+            warn!(error = %error, "the server's log could not be begun anew");
+        }
         open_for(&self.account, &self.log())
     }
 
@@ -111,11 +113,13 @@ impl Home {
         if log.metadata().is_ok_and(|meta| meta.len() <= LONGEST_LOG) {
             return Ok(());
         }
-        let mut kept = open_for(&self.account, &earlier)?;
-        let copied = kept.set_len(0).and_then(|()| io::copy(&mut log, &mut kept));
+        let copied = open_for(&self.account, &earlier).and_then(|mut kept| {
+            let copied = kept.set_len(0).and_then(|()| io::copy(&mut log, &mut kept));
+            copied.map(drop).map_err(EmbeddedError::io("write", &earlier))
+        });
         // A full disk is the last reason not to.
         log.set_len(0).map_err(EmbeddedError::io("shorten", &path))?;
-        copied.map(drop).map_err(EmbeddedError::io("write", &earlier))
+        copied
     }
 }
 

@@ -25,13 +25,23 @@ use crate::{
     model::run::{Live, Trigger},
 };
 
+/// Why a run is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// A firing, that was due so long ago.
+    Firing(Duration),
+    /// An earlier run was cut short, as the start of this daemon has found.
+    CutShort,
+    /// This daemon's own run goes on.
+    Again,
+}
+
 /// A run that is asked for.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     trigger: Trigger,
     at: Instant,
-    /// How long before it was due, for a firing; nothing else is served by another daemon's run.
-    late: Option<Duration>,
+    why: Why,
 }
 
 /// Takes triggers for all sources.
@@ -66,10 +76,10 @@ impl Runner {
         runner
     }
 
-    /// Asks for a run; coalesced with one that is asked for already. `late`: for a firing, how long ago it was due.
-    pub fn trigger(&self, source: &str, trigger: Trigger, late: Option<Duration>) {
+    /// Asks for a run; coalesced with one that is asked for already.
+    pub fn trigger(&self, source: &str, trigger: Trigger, why: Why) {
         let Some(door) = self.doors.get(source) else { return };
-        if door.try_send(Asked { trigger, at: clock::instant(), late }).is_err() {
+        if door.try_send(Asked { trigger, at: clock::instant(), why }).is_err() {
             info!(source, "a run is already asked for: coalesced");
         }
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Asked,
+    Asked, Why,
     after::{After, Missing, after, back_off, sleep_until},
     doing::Doing,
     turns::Turns,
@@ -27,7 +27,11 @@ use crate::{
         process::Identity,
         report,
     },
-    sync::{gauges::Gauges, report::NoRun, wanted::Wanted},
+    sync::{
+        gauges::Gauges,
+        report::NoRun,
+        wanted::{Unless, Wanted},
+    },
     text::chain,
 };
 
@@ -81,7 +85,7 @@ impl One {
                 biased;
                 () = self.stop.cancelled() => return,
                 asked = asked.recv() => asked,
-                () = self.time_for(past.again) => Some(Asked { trigger: Trigger::Schedule, at: clock::instant(), late: None }),
+                () = self.time_for(past.again) => Some(Asked { trigger: Trigger::Schedule, at: clock::instant(), why: Why::Again }),
             };
             let Some(asked) = asked else { return };
             let secrets = self.app.secrets.digest_of(&self.source);
@@ -162,15 +166,20 @@ impl One {
 
     /// Runs the source; while somebody else does, looks after them. What was to be tried again still is then.
     async fn run(&self, asked: Asked, is_again: bool, is_retry: bool) -> After {
-        let mut late = asked.late.filter(|_| !is_again);
+        let mut why = if is_again { Why::Again } else { asked.why };
         loop {
             let progress = Arc::new(Gauges::default());
             self.tell(Doing::Running(Arc::clone(&progress)));
             // Another daemon may have served this firing, and be done with it. One that starts with others may not know of them yet.
             let is_alone = self.turns.of_source(&self.source.name, 0.0).is_alone;
-            let unless_begun_within =
-                late.filter(|late| !is_alone || !late.is_zero()).map(|late| late + asked.at.elapsed() + CLOCKS_DIFFER);
-            let wanted = Wanted { unless_begun_within, ..Wanted::by(asked.trigger) };
+            let since = asked.at.elapsed() + CLOCKS_DIFFER;
+            let unless = match why {
+                Why::Firing(late) if is_alone && late.is_zero() => None,
+                Why::Firing(late) => Some(Unless::Begun(late + since)),
+                Why::CutShort => Some(Unless::Ended(since)),
+                Why::Again => None,
+            };
+            let wanted = Wanted { unless, ..Wanted::by(asked.trigger) };
             match self.app.run(&self.source, wanted, &self.stop, progress).await {
                 Ok(report) => return after(&report),
                 Err(SourceError::NoRun(NoRun::Begun { .. })) => return After::Nothing,
@@ -181,7 +190,7 @@ impl One {
                 }
             }
             // Whose run is orphaned is gone on with, though it began within this firing.
-            late = None;
+            why = Why::Again;
             if !self.is_orphaned().await {
                 return if is_retry { After::Retry(Missing::Database) } else { After::Nothing };
             }

@@ -163,16 +163,30 @@ pub async fn changes(
     .await
 }
 
-/// When the last run of each source began, or when the source was first met, if that is later: for the timetable.
-pub async fn last_starts(conn: &mut Conn<'_>) -> sqlx::Result<Vec<(String, Option<DateTime<Utc>>)>> {
-    let rows = sqlx::query!(
-        "select s.name,
-             greatest((select max(r.started_at) from hiersync.sync_run r where r.source_id = s.source_id), t.first_seen_at) as started_at
-         from hiersync.source s join hiersync_internal.source_state t using (source_id)"
+/// What a timetable must know of a source.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// The source.
+    pub name: String,
+    /// When its last run began, or when it was first met, if that is later.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Its last run left its walk to the next one: it was interrupted, or failed. One that is still open is its process's, or a dead one's.
+    pub was_cut_short: bool,
+}
+
+/// What a timetable must know of each source. A run that could not be begun is none.
+pub async fn before(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Before>> {
+    sqlx::query_as!(
+        Before,
+        r#"select s.name, greatest(r.started_at, t.first_seen_at) as started_at,
+               r.run_id is not null and r.outcome is distinct from 'complete' and r.outcome is distinct from 'partial' as "was_cut_short!"
+           from hiersync.source s join hiersync_internal.source_state t using (source_id)
+           left join lateral (
+               select * from hiersync.sync_run r where r.source_id = s.source_id and r.epoch > 0 order by r.run_id desc limit 1
+           ) r on true"#
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.name, row.started_at)).collect())
+    .await
 }
 
 /// One row of `finding`.

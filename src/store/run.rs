@@ -50,12 +50,14 @@ pub async fn close_left(conn: &mut Conn<'_>, source_id: i32, ours: Option<&Unclo
     .await
 }
 
-/// Writes down that there was no run of a source, by its name and vendor: it brings no walk forward and holds no lease.
+/// Writes down that there was no run of a source, by its name and vendor: it brings no walk forward and holds no lease. Not while somebody
+/// else runs it: that run is the latest.
 pub async fn refuse(conn: &mut Conn<'_>, (name, vendor): (&str, &str), process_id: i64, trigger: Trigger, why: &str) -> sqlx::Result<()> {
     source::id_of(conn, name, vendor).await?;
     sqlx::query!(
         "insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger, finished_at, outcome, error)
-         select source_id, 0, $2, 0, $3, clock_timestamp(), 'failed', $4 from hiersync.source where name = $1",
+         select source_id, 0, $2, 0, $3, clock_timestamp(), 'failed', $4 from hiersync.source s
+         where name = $1 and not exists (select from hiersync.sync_run o where o.source_id = s.source_id and o.outcome is null)",
         name,
         process_id,
         trigger.as_ref(),
@@ -66,13 +68,28 @@ pub async fn refuse(conn: &mut Conn<'_>, (name, vendor): (&str, &str), process_i
     Ok(())
 }
 
-/// Whether a run of the source has begun within this time; one that was refused its beginning has not.
+/// Whether a run of the source has begun within this time that leaves nothing to us. Asked by who holds the lease: one that is still open is
+/// a dead process's.
 pub async fn has_begun(conn: &mut Conn<'_>, source_id: i32, within: Duration) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (
                select 1 from hiersync.sync_run
-               where source_id = $1 and epoch > 0 and trigger <> 'manual' and started_at > clock_timestamp() - make_interval(secs => $2)
+               where source_id = $1 and epoch > 0 and trigger <> 'manual' and outcome not in ('stopped', 'abandoned') and started_at > clock_timestamp() - make_interval(secs => $2)
            ) as "has_begun!""#,
+        source_id,
+        within.as_secs_f64()
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Whether a run of the source has come to its walk's end within this time.
+pub async fn has_ended(conn: &mut Conn<'_>, source_id: i32, within: Duration) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select 1 from hiersync.sync_run
+               where source_id = $1 and outcome in ('complete', 'partial') and finished_at > clock_timestamp() - make_interval(secs => $2)
+           ) as "has_ended!""#,
         source_id,
         within.as_secs_f64()
     )

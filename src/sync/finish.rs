@@ -128,7 +128,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     }
     tell_stated_limits(&mut w).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
-    let left = is_complete.then(|| before - counters.retired);
+    let left = if is_complete { Some(Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?) } else { None };
     close(w, outcome, counters, left).await?;
     Ok(Ended::As(outcome))
 }

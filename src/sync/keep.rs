@@ -1,5 +1,7 @@
 //! What is older than it is kept is removed before a run reads anything, a part at a time: who reads or writes waits for none of it.
 
+use tracing::warn;
+
 use super::{
     Interrupted,
     context::{Context, Synced},
@@ -8,27 +10,39 @@ use crate::{
     config::Keep,
     model::run::Counters,
     store::{keep, session::Session},
+    text::chain,
 };
 
 /// Rows of each table that one transaction removes at most.
 const AT_ONCE: i32 = 10_000;
 
-/// Removes it. A dry run removes nothing.
+/// Removes it. A dry run removes nothing. That it fails is no reason not to walk.
 ///
 /// # Errors
-/// When the database fails or the lease is lost.
+/// When the lease is lost, or a stop is asked for.
 pub async fn remove_old<V: Synced>(context: &Context<V>, kept: Keep) -> Result<(), Interrupted> {
-    let is_for_ever = kept == Keep::default();
-    if is_for_ever || matches!(context.session, Session::Dry(_)) {
+    if kept == Keep::default() || matches!(context.session, Session::Dry(_)) {
         return Ok(());
     }
-    loop {
-        let mut w = context.write().await?;
-        let source_id = w.at.source_id;
-        let is_more_left = keep::remove(&mut w.step.conn(), source_id, kept.runs, kept.history, AT_ONCE).await?;
-        w.commit(Counters::default()).await?;
-        if !is_more_left {
-            return Ok(());
+    while !context.caller.halt.is_final() {
+        match remove_some(context, kept).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(why @ Interrupted::LeaseLost) => return Err(why),
+            Err(why) => {
+                warn!(error = chain(&why), "what is older than it is kept could not be removed; the next run will");
+                return Ok(());
+            }
         }
     }
+    Err(Interrupted::Stopped)
+}
+
+/// `true`: more may be left.
+async fn remove_some<V: Synced>(context: &Context<V>, kept: Keep) -> Result<bool, Interrupted> {
+    let mut w = context.write().await?;
+    w.step.is_about_all();
+    let is_more_left = keep::remove(&mut w.step.conn(), w.at.source_id, kept.runs, kept.history, AT_ONCE).await?;
+    w.commit(Counters::default()).await?;
+    Ok(is_more_left)
 }

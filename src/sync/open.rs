@@ -10,7 +10,10 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{report::NoRun, wanted::Wanted};
+use super::{
+    report::NoRun,
+    wanted::{Unless, Wanted},
+};
 use crate::{
     config::{Keep, Source},
     failpoint::{self, Moment},
@@ -97,9 +100,12 @@ async fn try_open(
         Ok(lease) => lease,
         Err(holder) => return Ok(Err(Some(holder))),
     };
-    if let Some(within) = wanted.unless_begun_within
-        && run::has_begun(&mut step.conn(), source_id, within).await?
-    {
+    let is_served = match wanted.unless {
+        None => false,
+        Some(Unless::Begun(within)) => run::has_begun(&mut step.conn(), source_id, within).await?,
+        Some(Unless::Ended(within)) => run::has_ended(&mut step.conn(), source_id, within).await?,
+    };
+    if is_served {
         return Err(NoRun::Begun { name: source.name.clone() });
     }
     let ours = shared.unclosed_of(source);

@@ -15,13 +15,22 @@ pub struct Wanted {
     pub dry_run: bool,
     /// `--accept-retire`.
     pub accept_retire: bool,
-    /// No run is wanted if another one has begun within this time.
-    pub unless_begun_within: Option<Duration>,
+    /// No run is wanted if another one has served it.
+    pub unless: Option<Unless>,
+}
+
+/// What leaves nothing to a run.
+#[derive(Debug, Clone, Copy)]
+pub enum Unless {
+    /// One that has begun within this time.
+    Begun(Duration),
+    /// One that has come to its walk's end within this time.
+    Ended(Duration),
 }
 
 impl Wanted {
     /// A whole run, without conditions.
     pub const fn by(trigger: Trigger) -> Self {
-        Self { trigger, max_calls: None, dry_run: false, accept_retire: false, unless_begun_within: None }
+        Self { trigger, max_calls: None, dry_run: false, accept_retire: false, unless: None }
     }
 }

@@ -16,6 +16,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// Whether the content type is HTML.
     pub is_html: bool,
+    /// Its end was told before: by a length, by chunks, or by a status that has no body.
+    pub is_ended: bool,
     /// The charset that the content type names.
     pub charset: Option<String>,
     /// Whether the body is packed in a way that was not asked for, or said to be.
@@ -30,9 +32,13 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Whether it says that all is well, and nothing else: by that some servers say that there is none of what was asked for.
+    /// Whether it says that all is well, and nothing else: by that some servers say that there is none of what was asked for. Not where the
+    /// connection's end alone has ended it: that may have been a fault.
     pub fn is_nothing(&self) -> bool {
-        self.is_success() && self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body).trim_ascii().is_empty()
+        self.is_success()
+            && self.is_ended
+            && !self.is_html
+            && self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body).trim_ascii().is_empty()
     }
 
     /// Whether the body is a page for people.
@@ -75,7 +81,16 @@ mod tests {
     use super::*;
 
     fn answer(is_html: bool, body: &[u8]) -> Answer {
-        Answer { endpoint: "things", status: 200, retry_after: None, is_html, charset: None, is_packed: false, body: body.to_vec() }
+        Answer {
+            endpoint: "things",
+            status: 200,
+            retry_after: None,
+            is_html,
+            is_ended: true,
+            charset: None,
+            is_packed: false,
+            body: body.to_vec(),
+        }
     }
 
     #[test]

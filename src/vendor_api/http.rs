@@ -64,9 +64,12 @@ impl Client {
         let (retry_after, is_html, charset) = (retry_after(response.headers()), is_html(response.headers()), charset(response.headers()));
         // What the library unpacks, it also takes from the headers.
         let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
+        let is_ended = matches!(status, 204 | 205)
+            || response.content_length().is_some()
+            || response.headers().contains_key(header::TRANSFER_ENCODING);
         let body = read_body(&mut response, endpoint, max_response).await?;
         tracing::debug!(endpoint, status, bytes = body.len(), request_id = request_id(response.headers()), "the vendor answered");
-        Ok(Answer { endpoint, status, retry_after, body, is_html, charset, is_packed })
+        Ok(Answer { endpoint, status, retry_after, body, is_html, is_ended, charset, is_packed })
     }
 
     fn build(&self, request: Request) -> Result<reqwest::RequestBuilder, VendorError> {

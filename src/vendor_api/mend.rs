@@ -18,18 +18,33 @@ pub(super) fn decode<'a>(body: &'a [u8], charset: Option<&str>) -> Cow<'a, str> 
         [0xFE, 0xFF, wide @ ..] => return Cow::Owned(decode_wide(wide, u16::from_be_bytes)),
         _ => {}
     }
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let (body, has_mark) = body.strip_prefix(b"\xEF\xBB\xBF").map_or((body, false), |body| (body, true));
+    let charset = charset.filter(|_| !has_mark && !is_mostly_utf8(body));
     let named = charset.and_then(|name| Encoding::for_label(name.as_bytes())).filter(|named| *named != UTF_8);
     // UTF-16 without its first bytes is valid UTF-8 as often as not, full of U+0000.
     let is_utf8 = str::from_utf8(body).ok().filter(|_| named.is_none_or(Encoding::is_ascii_compatible));
-    match (is_utf8, named.and_then(|named| named.decode_without_bom_handling_and_without_replacement(body))) {
+    match (is_utf8, named) {
         (Some(text), _) => Cow::Borrowed(text),
-        (None, Some(text)) => text,
+        (None, Some(named)) => match named.decode_without_bom_handling(body) {
+            (text, false) => text,
+            (text, true) => Cow::Owned(text.replace('\u{FFFD}', NUL_ESCAPE)),
+        },
         (None, None) => {
             let chunks = body.utf8_chunks();
             chunks.flat_map(|chunk| [chunk.valid(), if chunk.invalid().is_empty() { "" } else { NUL_ESCAPE }]).collect()
         }
     }
+}
+
+/// Whether its characters beyond ASCII are more often whole in UTF-8 than not: then a header that names another charset is a default that
+/// nobody has set, and a byte that is none was cut off.
+fn is_mostly_utf8(body: &[u8]) -> bool {
+    let (mut whole, mut broken) = (0_usize, 0_usize);
+    for chunk in body.utf8_chunks() {
+        whole += chunk.valid().chars().filter(|sign| !sign.is_ascii()).count();
+        broken += usize::from(!chunk.invalid().is_empty());
+    }
+    whole > broken
 }
 
 fn decode_wide(body: &[u8], unit: fn([u8; 2]) -> u16) -> String {
@@ -50,6 +65,9 @@ fn decode_wide(body: &[u8], unit: fn([u8; 2]) -> u16) -> String {
 /// Begins a text that stood where JSON has none: a number that is none, such as `NaN`, or `007`.
 pub(super) const AS_SENT: &str = "\\u0000as sent:";
 
+/// What stands between values.
+const MARKS: [char; 6] = [',', ':', ' ', '\t', '\r', '\n'];
+
 /// Quotes what stands inside of brackets where a value should and is none in JSON. A row that holds it can be read then, and says so.
 pub(super) fn quote_foreign(text: &str) -> String {
     let mut mended = String::with_capacity(text.len() + 64);
@@ -66,12 +84,14 @@ pub(super) fn quote_foreign(text: &str) -> String {
                 open = open.saturating_sub(1);
                 1
             }
-            _ => rest.find([',', ':', '{', '}', '[', ']', '"', ' ', '\t', '\r', '\n']).unwrap_or(rest.len()).max(1),
+            // A run of blanks at once: to look behind each of them would take for ever.
+            b',' | b':' | b' ' | b'\t' | b'\r' | b'\n' => rest.find(|sign| !MARKS.contains(&sign)).unwrap_or(rest.len()),
+            _ => rest.find(|sign| MARKS.contains(&sign) || "{}[]\"".contains(sign)).unwrap_or(rest.len()),
         };
         let (token, after) = rest.split_at(length);
-        let is_key = after.trim_start().starts_with(':');
-        let stands_for_itself = token.len() == 1 && !token.starts_with(|sign: char| sign.is_alphanumeric());
-        if open > 0 && !stands_for_itself && !is_key && serde_json::from_str::<IgnoredAny>(token).is_err() {
+        let is_mark = token.starts_with(|sign| MARKS.contains(&sign) || "{}[]\"".contains(sign));
+        let is_foreign = open > 0 && !is_mark && serde_json::from_str::<IgnoredAny>(token).is_err();
+        if is_foreign && !after.trim_start().starts_with(':') {
             let quoted = Value::from(token).to_string();
             mended.extend(["\"", AS_SENT, &quoted[1..]]);
         } else {
@@ -242,7 +262,9 @@ mod tests {
             (b"\"\0\xFC\0\"\0", "utf-16le", "\"ü\""),
             (b"\"J\xFCrgen\"", "utf-8", "\"J\\u0000rgen\""),
             (b"\"J\xFCrgen\"", "klingon", "\"J\\u0000rgen\""),
-            (b"\"\x83\"", "Shift_JIS", "\"\\u0000\""),
+            (b"\"\x83\x65\xFF\"", "Shift_JIS", "\"テ\\u0000\""),
+            (b"\"J\xC3\xBCrgen, Zo\xC3\xAB, J\xC3\"", "iso-8859-1", "\"Jürgen, Zoë, J\\u0000\""),
+            (b"\xEF\xBB\xBF\"J\xC3\"", "iso-8859-1", "\"J\\u0000\""),
         ] {
             assert_eq!(decode(body, Some(charset)), text, "{charset}");
         }
@@ -254,6 +276,8 @@ mod tests {
             (r#"{"a": NaN, "b": [-Infinity,007 ], "c": .5}"#, r#"{"a": "<NaN", "b": ["<-Infinity","<007" ], "c": "<.5"}"#),
             (r#"{"a": [True, x'y, +1, 1e5]}"#, r#"{"a": ["<True", "<x'y", "<+1", 1e5]}"#),
             (r#"{"NaN": "NaN, \"NaN", "b": null}"#, r#"{"NaN": "NaN, \"NaN", "b": null}"#),
+            (r#"[?, -, *, .]"#, r#"["<?", "<-", "<*", "<."]"#),
+            ("[ü, {}]", "[\"<ü\", {}]"),
             ("ok", "ok"),
             ("{a: 1}", "{a: 1}"),
         ] {

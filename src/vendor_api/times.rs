@@ -12,22 +12,29 @@ pub fn iso(text: &str) -> Option<DateTime<Utc>> {
     storable(time.ok().map(|time| time.to_utc()).or_else(|| since_1970(text))?)
 }
 
-/// Seconds or milliseconds since 1970, told apart by their digits, bare or as .NET's JSON writes them: `/Date(1653998421000)/`.
+/// Milliseconds since 1970 as .NET's JSON writes them, `/Date(1653998421000)/`, or bare, or seconds: of 2001 to 2033 by their digits. Other
+/// bare numbers read as a date as well, such as `2023072105`.
 fn since_1970(text: &str) -> Option<DateTime<Utc>> {
     let inner = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/"));
     let digits = inner.map_or(text, |inner| inner.get(1..).and_then(|rest| rest.find(['+', '-'])).map_or(inner, |at| &inner[..=at]));
     let number: i64 = digits.parse().ok()?;
     match digits.len() {
-        9 | 10 if inner.is_none() => DateTime::from_timestamp(number, 0),
-        12 | 13 => DateTime::from_timestamp_millis(number),
         _ if inner.is_some() => DateTime::from_timestamp_millis(number),
+        10 if digits.starts_with('1') => DateTime::from_timestamp(number, 0),
+        13 if digits.starts_with('1') => DateTime::from_timestamp_millis(number),
         _ => None,
     }
 }
 
+/// `0001-01-01T00:00:00Z` in seconds since 1970.
+const MIN_VALUE: i64 = -62_135_596_800;
+
 /// Whether a text is the time by which .NET says that there is none, `0001-01-01T00:00:00`, in whatever zone.
 pub fn is_none(text: &str) -> bool {
     let text = text.trim();
+    if since_1970(text).is_some_and(|time| time.timestamp() == MIN_VALUE) {
+        return true;
+    }
     let is_zero = |rest: &str| rest.trim_end_matches(['Z', 'z']).chars().all(|sign| "0:.".contains(sign));
     let Some(rest) = text.strip_prefix("0001-01-01") else { return false };
     let rest = rest.trim_start_matches(['T', ' ']);
@@ -109,6 +116,10 @@ mod tests {
             "yesterday",
             "2023-07-21",
             "16899188",
+            "202307210554",
+            "2023072105",
+            "-62135596800",
+            "-1234567890",
             "/Date()/",
             "/Date(x)/",
             "2023-02-30T00:00:00Z",
@@ -130,9 +141,14 @@ mod tests {
 
     #[test]
     fn no_time_is_told_from_a_bad_one() {
-        for text in
-            ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00", "0001-01-01 00:00:00.0000000", "0001-01-01T00:00:00+05:30", "0001-01-01"]
-        {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "0001-01-01T00:00:00",
+            "0001-01-01 00:00:00.0000000",
+            "0001-01-01T00:00:00+05:30",
+            "/Date(-62135596800000)/",
+            "0001-01-01",
+        ] {
             assert!(is_none(text), "{text}");
         }
         for text in ["0001-01-01T00:00:01Z", "0001-01-02T00:00:00Z", "", "1753-01-01T00:00:00Z"] {

@@ -576,8 +576,8 @@ async fn the_tables_are_told_to_people() {
         steady(&ended.out)
     };
     insta::assert_snapshot!(told(&["status"]).await, @r#"
-    source     vendor     live nodes  complete  last run              outcome   findings  note
-    customers  capillary  9           0 s ago   2026-01-02 03:04:05Z  complete  0
+    source     vendor     live nodes  complete  last run              outcome   next due  findings  note
+    customers  capillary  9           0 s ago   2026-01-02 03:04:05Z  complete  by hand   0
 
     budget     window  used  free  note
     customers  100/1m  10    90

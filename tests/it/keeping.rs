@@ -85,11 +85,12 @@ async fn old_runs_go_and_those_that_still_say_something_stay() {
     sqlx::raw_sql("update hiersync_internal.walk set verdict = 'partial' where walk_id = 3").execute(&pool).await.unwrap();
     ten_days_later(&pool).await;
     let (changes, versions) = (count(&pool, CHANGES).await, count(&pool, VERSIONS).await);
-    // The run itself, and the last complete walk's; walk 3 has ended last.
+    // The run itself, the last complete walk's, and that of walk 3, which has ended last. What the other has counted is not forgotten.
     synced(&keeping(&case, "keep_runs = \"5d\"")).await;
     let left = "select string_agg(run_id || ':' || walk_id, ' ' order by run_id) from hiersync.sync_run";
     let left: String = sqlx::query_scalar(left).fetch_one(&pool).await.unwrap();
-    assert_eq!(left, "2:2 4:4");
+    assert_eq!(left, "2:2 3:3 4:4");
+    assert_eq!(count(&pool, "select sum(runs)::bigint from hiersync_internal.removed_run where requests > 0").await, 1);
     let left = "select string_agg(walk_id::text, ' ' order by walk_id) from hiersync_internal.walk";
     let left: String = sqlx::query_scalar(left).fetch_one(&pool).await.unwrap();
     assert_eq!(left, "2 3 4");

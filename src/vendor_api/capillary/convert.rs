@@ -53,8 +53,12 @@ fn customer(row: wire::Customer, notes: &mut Notes) -> Result<Customer, &'static
 
 /// The id that most profiles name, of equals the least: in which order they come says nothing.
 fn id_of(profiles: &[wire::Profile]) -> Option<i64> {
+    most_named(profiles.iter().filter_map(|profile| valid_id(&profile.user_id)))
+}
+
+fn most_named(ids: impl Iterator<Item = i64>) -> Option<i64> {
     let mut named: BTreeMap<i64, usize> = BTreeMap::new();
-    for id in profiles.iter().filter_map(|profile| valid_id(&profile.user_id)) {
+    for id in ids {
         *named.entry(id).or_default() += 1;
     }
     // The last of equals is taken, hence the reversed order.
@@ -63,9 +67,13 @@ fn id_of(profiles: &[wire::Profile]) -> Option<i64> {
 
 /// The id in `parentCustomer`: of the same shape as a customer in the association API (vendor documentation); elsewhere not shown.
 fn parent_id(parent: &Value) -> Option<i64> {
-    let profiles = parent.get("profiles").and_then(Value::as_array);
-    let ids = profiles.into_iter().flatten().chain([parent]).filter_map(|part| part.get("userId").or_else(|| part.get("id")));
-    ids.filter_map(|id| id.as_i64().or_else(|| id.as_str()?.parse().ok())).find(|id| *id > 0)
+    let id = |part: &Value| {
+        let id = part.get("userId").or_else(|| part.get("id"))?;
+        id.as_i64().or_else(|| id.as_str()?.parse().ok()).filter(|id| *id > 0)
+    };
+    let profiles = parent.get("profiles").and_then(Value::as_array).into_iter().flatten();
+    // By the rule that gives its own row its id: the two are compared.
+    most_named(profiles.filter_map(id)).or_else(|| id(parent))
 }
 
 /// The profiles, and by number what of them has no column.
@@ -80,7 +88,9 @@ fn profiles(listed: Listed<wire::Profile>, id: i64, notes: &mut Notes) -> (Vec<P
 /// The entries of a list that is a set, in an order of ours, whatever the vendor's: by source and account, by type and value. What has no
 /// column goes to `odd` by number from 1.
 fn in_order<M: Serialize>(mut entries: Vec<(M, Map<String, Value>)>, odd: &mut Map<String, Value>) -> Vec<M> {
-    entries.sort_by_cached_key(|(entry, extra)| (json!(entry).to_string(), json!(extra).to_string()));
+    // In the order of the fields: a value of ours would sort them by name.
+    let text = |entry: &M| serde_json::to_string(entry).unwrap_or_default();
+    entries.sort_by_cached_key(|(entry, extra)| (text(entry), json!(extra).to_string()));
     if let Some(Value::Array(unread)) = odd.get_mut("odd") {
         unread.sort_by_cached_key(Value::to_string);
     }
@@ -307,12 +317,30 @@ mod tests {
     }
 
     #[test]
+    fn of_equally_late_profiles_the_first_by_source_leads_whatever_else_they_hold() {
+        let channel = json!({"type": "mobile", "value": "1"});
+        for channels in [json!([channel]), json!([])] {
+            let rich = json!({"userId": 5, "source": "INSTORE", "commChannels": channels});
+            let row = json!({"profiles": [{"userId": 5, "source": "WECHAT"}, rich]});
+            assert_eq!(read(&[row]).0[0].lead().and_then(|lead| lead.profile_source.as_deref()), Some("INSTORE"));
+        }
+        let channels = json!([{"type": "b", "value": "1", "primary": true}, {"type": "a", "value": "2", "primary": false}]);
+        let (customers, _) = read(&[json!({"profiles": [{"userId": 5, "commChannels": channels}]})]);
+        assert_eq!(customers[0].profiles[0].channels[0].kind.as_deref(), Some("a"), "by type");
+    }
+
+    #[test]
     fn whom_most_profiles_name_is_the_customer_whatever_their_order() {
         for profiles in [json!([{"userId": 78}, {"userId": 77}, {"userId": 77}]), json!([{"userId": 77}, {"userId": 77}, {"userId": 78}])] {
             assert_eq!(read(&[json!({"profiles": profiles})]).0[0].id, 77);
         }
         for profiles in [json!([{"userId": 78}, {"userId": 77}]), json!([{"userId": 77}, {"userId": 78}])] {
             assert_eq!(read(&[json!({"profiles": profiles})]).0[0].id, 77);
+        }
+        // A parent is who its own row is.
+        for profiles in [json!([{"userId": 78}, {"userId": 77}, {"userId": 77}]), json!([{"userId": 78}, {"userId": "77"}])] {
+            let child = json!({"profiles": [{"userId": 5}], "parentCustomer": {"profiles": profiles}});
+            assert_eq!(read(&[child]).0[0].parent, Some(77));
         }
     }
 

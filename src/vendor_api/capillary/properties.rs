@@ -53,6 +53,7 @@ fn read(body: &[u8]) -> Result<Page<Customer>, VendorError> {
         status: 200,
         retry_after: None,
         is_html: false,
+        is_ended: true,
         charset: None,
         is_packed: false,
         body: body.to_vec(),

@@ -156,6 +156,7 @@ mod tests {
             status,
             retry_after: Some(Duration::from_secs(9)),
             is_html,
+            is_ended: true,
             charset: None,
             is_packed: false,
             body: body.into(),

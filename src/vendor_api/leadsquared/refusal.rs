@@ -136,6 +136,7 @@ mod tests {
             status,
             retry_after: None,
             is_html: body.starts_with('<'),
+            is_ended: true,
             charset: None,
             is_packed: false,
             body: body.into(),
