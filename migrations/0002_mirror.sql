@@ -373,13 +373,13 @@ create index reporting_line_history_user on hiersync.reporting_line_history (sou
 comment on index hiersync.reporting_line_history_user is 'Finds a user''s former managers.';
 
 -- Find what is older than it is kept.
-create index customer_history_end on hiersync.customer_history (source_id, valid_to);
-create index customer_profile_history_end on hiersync.customer_profile_history (source_id, valid_to);
-create index customer_identifier_history_end on hiersync.customer_identifier_history (source_id, valid_to);
-create index customer_channel_history_end on hiersync.customer_channel_history (source_id, valid_to);
-create index customer_link_history_end on hiersync.customer_link_history (source_id, valid_to);
-create index reporting_user_history_end on hiersync.reporting_user_history (source_id, valid_to);
-create index reporting_line_history_end on hiersync.reporting_line_history (source_id, valid_to);
+create index customer_history_end on hiersync.customer_history (valid_to);
+create index customer_profile_history_end on hiersync.customer_profile_history (valid_to);
+create index customer_identifier_history_end on hiersync.customer_identifier_history (valid_to);
+create index customer_channel_history_end on hiersync.customer_channel_history (valid_to);
+create index customer_link_history_end on hiersync.customer_link_history (valid_to);
+create index reporting_user_history_end on hiersync.reporting_user_history (valid_to);
+create index reporting_line_history_end on hiersync.reporting_line_history (valid_to);
 comment on index hiersync.customer_history_end is 'Finds old versions.';
 comment on index hiersync.customer_profile_history_end is 'Finds old versions.';
 comment on index hiersync.customer_identifier_history_end is 'Finds old versions.';
