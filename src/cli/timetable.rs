@@ -22,6 +22,7 @@ use crate::{
 /// The schedules. A source whose last firing has no run after it is triggered once: it was missed. So is one whose last
 /// run was cut short: its walk goes on.
 pub(super) async fn timetable(app: &App, sources: &[Source], runner: &Runner) -> Result<Timetable, Failure> {
+    let looked_at = clock::instant();
     let before = before(app, sources).await?;
     let mut timetable = Timetable::default();
     for source in sources {
@@ -36,7 +37,7 @@ pub(super) async fn timetable(app: &App, sources: &[Source], runner: &Runner) ->
             runner.trigger(&source.name, Trigger::Startup, Why::Firing(late));
         } else if known.is_some_and(|known| known.was_cut_short) {
             info!(source = source.name, "the last run was cut short: its walk goes on now");
-            runner.trigger(&source.name, Trigger::Startup, Why::CutShort);
+            runner.trigger(&source.name, Trigger::Startup, Why::CutShort(looked_at));
         }
     }
     Ok(timetable)

@@ -30,8 +30,8 @@ use crate::{
 pub enum Why {
     /// A firing, that was due so long ago.
     Firing(Duration),
-    /// An earlier run was cut short, as the start of this daemon has found.
-    CutShort,
+    /// An earlier run was cut short, as the start of this daemon has found at this time.
+    CutShort(Instant),
     /// This daemon's own run goes on.
     Again,
 }

@@ -176,7 +176,7 @@ impl One {
             let unless = match why {
                 Why::Firing(late) if is_alone && late.is_zero() => None,
                 Why::Firing(late) => Some(Unless::Begun(late + since)),
-                Why::CutShort => Some(Unless::Ended(since)),
+                Why::CutShort(looked_at) => Some(Unless::Ended(looked_at.elapsed() + CLOCKS_DIFFER)),
                 Why::Again => None,
             };
             let wanted = Wanted { unless, ..Wanted::by(asked.trigger) };

@@ -18,6 +18,8 @@ use hiersync::{
 use regex_lite::Regex;
 use serde_json::Value;
 use sqlx::{PgPool, Row};
+use tokio::net::TcpSocket;
+use url::Url;
 
 use crate::harness::{
     case::Case,
@@ -349,7 +351,12 @@ async fn a_vendor_that_is_down_is_told_in_one_line_without_its_url() {
     let users = leadsquared(5).await;
     let case = Case::new().await.users(&users, "timeout = \"1s\"\nkeys_in = \"query\"");
     let root = users.world().roots()[0].to_string();
+    let place: Url = users.base_url().parse().unwrap();
     users.stop().await;
+    // Held, and nobody listens: else another test's vendor may get it.
+    let held = TcpSocket::new_v4().unwrap();
+    held.set_reuseaddr(true).unwrap();
+    held.bind((std::net::Ipv4Addr::LOCALHOST, place.port().unwrap()).into()).unwrap();
     let ended = Program::of(&case).run(&["sync"]).await;
     ends(&ended, 69);
     assert_eq!((ended.out.lines().count(), ended.err.lines().count()), (1, 1), "{ended:?}");
