@@ -32,6 +32,8 @@ pub enum Why {
     Firing(Duration),
     /// An earlier run was cut short, as the start of this daemon has found at this time.
     CutShort(Instant),
+    /// Somebody else's run was orphaned.
+    Orphaned,
     /// This daemon's own run goes on.
     Again,
 }

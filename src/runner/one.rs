@@ -177,6 +177,7 @@ impl One {
                 Why::Firing(late) if is_alone && late.is_zero() => None,
                 Why::Firing(late) => Some(Unless::Begun(late + since)),
                 Why::CutShort(looked_at) => Some(Unless::Ended(looked_at.elapsed() + CLOCKS_DIFFER)),
+                Why::Orphaned => Some(Unless::Closed),
                 Why::Again => None,
             };
             let wanted = Wanted { unless, ..Wanted::by(asked.trigger) };
@@ -190,7 +191,7 @@ impl One {
                 }
             }
             // Whose run is orphaned is gone on with, though it began within this firing.
-            why = Why::Again;
+            why = Why::Orphaned;
             if !self.is_orphaned().await {
                 return if is_retry { After::Retry(Missing::Database) } else { After::Nothing };
             }

@@ -97,6 +97,16 @@ pub async fn has_ended(conn: &mut Conn<'_>, source_id: i32, within: Duration) ->
     .await
 }
 
+/// Whether a run of the source is open.
+pub async fn is_open(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select 1 from hiersync.sync_run where source_id = $1 and outcome is null) as "is_open!""#,
+        source_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Opens a run.
 pub async fn open(conn: &mut Conn<'_>, lease: Lease, walk_id: i64, trigger: Trigger) -> sqlx::Result<OpenRun> {
     let run_id = sqlx::query_scalar!(

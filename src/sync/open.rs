@@ -104,6 +104,7 @@ async fn try_open(
         None => false,
         Some(Unless::Begun(within)) => run::has_begun(&mut step.conn(), source_id, within).await?,
         Some(Unless::Ended(within)) => run::has_ended(&mut step.conn(), source_id, within).await?,
+        Some(Unless::Closed) => !run::is_open(&mut step.conn(), source_id).await?,
     };
     if is_served {
         return Err(NoRun::Begun { name: source.name.clone() });

@@ -26,6 +26,8 @@ pub enum Unless {
     Begun(Duration),
     /// One that has come to its walk's end within this time.
     Ended(Duration),
+    /// One that was orphaned, and is closed by now: somebody else has gone on with it, or its process lived after all.
+    Closed,
 }
 
 impl Wanted {
