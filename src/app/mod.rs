@@ -106,8 +106,20 @@ impl App {
         stop: &CancellationToken,
         progress: Arc<Gauges>,
     ) -> Result<Report, SourceError> {
-        // A run's future is large, and who runs several holds all of them.
-        let ended = Box::pin(self.begin_run(source, wanted, stop, progress)).await;
+        let run = async {
+            if let Some(embedded) = &self.embedded {
+                embedded.ensure().await?;
+            }
+            let client = self.client(source)?;
+            let purse = self.purse(source).await?;
+            let shared = self.shared().await?;
+            Ok(match client {
+                Client::Capillary(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
+                Client::LeadSquared(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
+            })
+        };
+        // Its future is large, and who runs several holds all of them.
+        let ended: Result<Report, SourceError> = Box::pin(run).await;
         if let Err(refused) = &ended
             && refused.is_lasting()
             && !wanted.dry_run
@@ -116,26 +128,6 @@ impl App {
             warn!(source = source.name, error = %error, "that there was no run could not be written down");
         }
         ended
-    }
-
-    async fn begin_run(
-        &self,
-        source: &Source,
-        wanted: Wanted,
-        stop: &CancellationToken,
-        progress: Arc<Gauges>,
-    ) -> Result<Report, SourceError> {
-        if let Some(embedded) = &self.embedded {
-            embedded.ensure().await?;
-        }
-        let client = self.client(source)?;
-        let purse = self.purse(source).await?;
-        let shared = self.shared().await?;
-        let report = match client {
-            Client::Capillary(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
-            Client::LeadSquared(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
-        };
-        Ok(report)
     }
 
     async fn write_refused(&self, source: &Source, wanted: Wanted, refused: &SourceError) -> sqlx::Result<()> {

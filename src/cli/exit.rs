@@ -2,15 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::out::note;
-
+use super::out::fail;
 use crate::{
     app::error::{OpenError, SourceError},
     embedded::error::EmbeddedError,
     model::run::Outcome,
     store::connect_error::ConnectError,
     sync::report::{Cause, NoRun, Report},
-    telemetry,
     text::chain,
 };
 
@@ -122,7 +120,7 @@ impl From<sqlx::Error> for Failure {
 
 /// Tells an error, with what lies below it, and gives its code.
 pub fn tell(failure: &Failure) -> ExitCode {
-    note!("{}", telemetry::as_error(&format!("hiersync: {}", chain(failure.error.as_ref()))));
+    fail!("hiersync: {}", chain(failure.error.as_ref()));
     failure.exit.into()
 }
 

@@ -13,14 +13,17 @@ pub mod sync;
 pub mod table;
 mod timetable;
 pub mod tree;
+pub mod url;
 
 use std::{io::Write, path::PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use self::exit::{Exit, Failure};
-use self::out::say;
+use self::{
+    exit::{Exit, Failure},
+    out::say,
+};
 use crate::{
     app::App,
     config::{Config, locate, read, secrets::Secrets},
@@ -160,7 +163,7 @@ async fn run(args: Args, libpq: Vec<String>) -> Result<Exit, Failure> {
         Verb::Changes(args) => show::changes(&args, open_to_read(file).await?).await,
         Verb::Findings(args) => show::findings(&args, open_to_read(file).await?).await,
         Verb::Tree(args) => tree::run(&args, open_to_read(file).await?).await,
-        Verb::Url => show::url(&load(file)?, &libpq),
+        Verb::Url => url::run(&load(file)?, &libpq),
         Verb::Completions { shell } => Ok(completions(shell)),
         Verb::EmbeddedSupervisor { .. } => Ok(Exit::Usage),
     }

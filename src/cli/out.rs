@@ -24,7 +24,12 @@ macro_rules! note {
     ($($words:tt)*) => { $crate::cli::out::complain(format_args!($($words)*)) };
 }
 
-pub(crate) use {note, say};
+/// The same for what has gone wrong: the journal takes it for an error.
+macro_rules! fail {
+    ($($words:tt)*) => { $crate::cli::out::complain(format_args!("{}", $crate::telemetry::as_error(&format!($($words)*)))) };
+}
+
+pub(crate) use {fail, note, say};
 
 /// Behind `say!`.
 pub fn line(words: fmt::Arguments<'_>) {
@@ -38,7 +43,12 @@ pub fn complain(words: fmt::Arguments<'_>) {
 
 /// Prints a value as JSON, in one line.
 pub fn json(value: &impl Serialize) {
-    print(&shown_in_json(&serde_json::json!(value).to_string()));
+    print(&in_json(value));
+}
+
+/// A value as JSON, as it may be shown.
+pub fn in_json(value: &impl Serialize) -> String {
+    shown_in_json(&serde_json::json!(value).to_string()).into_owned()
 }
 
 fn print(line: &str) {

@@ -1,4 +1,4 @@
-//! `status`, `runs`, `changes`, `findings` and `url`: what the tables say.
+//! `status`, `runs`, `changes` and `findings`: what the tables say.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,9 +13,12 @@ use super::{
 use crate::{
     app::App,
     clock,
-    config::{Config, Source},
-    embedded, schedule,
-    store::{figures, report},
+    config::Source,
+    schedule,
+    store::{
+        figures::{self, BudgetRow},
+        report::{self, Health},
+    },
     text::{ago, seconds, time, window_note},
 };
 
@@ -94,6 +97,12 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     if is_read_only {
         say!("the database is a hot standby, or this role's sessions are read-only: it can be read here; syncs need the primary\n");
     }
+    tell_sources(&health, &due);
+    tell_budgets(&budgets);
+    Ok(Exit::Complete)
+}
+
+fn tell_sources(health: &[Health], due: &[Option<DateTime<Utc>>]) {
     let mut sources = table(&["source", "vendor", "live nodes", "complete", "last run", "outcome", "next due", "findings", "note"]);
     for (row, due) in health.iter().zip(due) {
         let running = if row.last_started_at.is_some() { "running" } else { "-" };
@@ -118,15 +127,17 @@ pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     if health.is_empty() {
         say!("nothing was synced yet: run `hiersync sync`");
     }
+}
+
+fn tell_budgets(budgets: &[BudgetRow]) {
     let mut table = table(&["budget", "window", "used", "free", "note"]);
-    for row in &budgets {
+    for row in budgets {
         for (place, window) in row.windows.iter().enumerate() {
             let note = window_note(place, row.pause(), row.pace, window.is_learned);
             table.add_row(vec![row.name.clone(), window.limit.clone(), window.used.to_string(), window.free.to_string(), note]);
         }
     }
     say!("\n{table}");
-    Ok(Exit::Complete)
 }
 
 /// Lists the latest runs.
@@ -205,38 +216,6 @@ pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
     Ok(Exit::Complete)
 }
 
-/// libpq's variables that would lead psql elsewhere than to the private server, and the keys that keep them out. Not every driver knows
-/// the keys: they stand where they are needed only.
-const AGAINST: [(&str, &str); 11] = [
-    ("PGHOSTADDR", "&hostaddr="),
-    ("PGOPTIONS", "&options="),
-    ("PGTARGETSESSIONATTRS", "&target_session_attrs=any"),
-    ("PGCHANNELBINDING", "&channel_binding=disable"),
-    ("PGGSSENCMODE", "&gssencmode=disable"),
-    ("PGREQUIREPEER", "&requirepeer="),
-    ("PGREQUIREAUTH", "&require_auth="),
-    ("PGLOADBALANCEHOSTS", "&load_balance_hosts=disable"),
-    ("PGSSLROOTCERT", "&sslrootcert="),
-    ("PGSSLCERTMODE", "&sslcertmode=disable"),
-    ("PGSSLNEGOTIATION", "&sslnegotiation=postgres"),
-];
-
-/// Prints the database URL that BI tools should use. `libpq`: its variables that are set.
-pub fn url(config: &Config, libpq: &[String]) -> Result<Exit, Failure> {
-    match &config.database.url {
-        Some(url) => say!("{url}"),
-        None => {
-            let kept_out = AGAINST.iter().filter(|(variable, _)| libpq.iter().any(|set| set == variable)).map(|(_, key)| *key);
-            say!("{}{}", embedded::url(&config.database.dir), kept_out.collect::<String>());
-            if libpq.iter().any(|set| set == "PGSERVICE") {
-                note!("PGSERVICE is set, and no URL keeps it out: psql needs it unset for this one");
-            }
-            note!("the embedded Postgres runs while a hiersync process uses it, such as `hiersync daemon`");
-        }
-    }
-    Ok(Exit::Complete)
-}
-
 /// When the daemon reads it next; `None`: by hand only.
 pub fn next_due(source: &Source) -> Option<DateTime<Utc>> {
     let schedule = source.schedule.as_ref().filter(|_| source.enabled)?;
@@ -253,7 +232,7 @@ fn is_known(source: Option<&String>, is_empty: bool, app: &App) -> Result<(), Fa
 
 fn lines<R: Serialize>(rows: &[R]) -> Exit {
     for row in rows {
-        out::json(&json!(row));
+        out::json(row);
     }
     Exit::Complete
 }

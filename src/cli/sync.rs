@@ -9,7 +9,7 @@ use super::{
     bars::Bars,
     exit::{Exit, Failure},
     open_unless_stopped,
-    out::{self, note, say},
+    out::{self, fail, note, say},
 };
 use crate::{
     app::{App, error::SourceError},
@@ -18,7 +18,7 @@ use crate::{
     model::run::{Outcome, Trigger},
     store::report::{ChangeRow, RunRow},
     sync::{report::Report, wanted::Wanted},
-    telemetry, text,
+    text,
     text::chain,
 };
 
@@ -106,7 +106,7 @@ fn tell(args: &Args, source: &Source, ended: Result<Report, SourceError>) -> Exi
         Ok(report) => report,
         Err(error) => {
             let exit = Exit::of_source(&error);
-            note!("{}", telemetry::as_error(&format!("{}: {}", source.name, chain(&error))));
+            fail!("{}: {}", source.name, chain(&error));
             return exit;
         }
     };
@@ -124,7 +124,7 @@ fn tell(args: &Args, source: &Source, ended: Result<Report, SourceError>) -> Exi
     if report.outcome == Outcome::Failed
         && let Some(why) = report.row.as_ref().and_then(|row| row.error.as_ref())
     {
-        note!("{}", telemetry::as_error(&format!("{}: failed: {why}", source.name)));
+        fail!("{}: failed: {why}", source.name);
     }
     Exit::of_report(&report)
 }

@@ -4,17 +4,17 @@ use std::io::{self, BufWriter, Write};
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use serde_json::json;
 
 use super::{
     exit::{Exit, Failure},
     moment,
+    out::in_json,
     sync::chosen,
 };
 use crate::{
     app::App,
     store::tree::{TreeLine, Trees},
-    text::{shown, shown_in_json, time},
+    text::{shown, time},
 };
 
 /// `tree`.
@@ -115,7 +115,7 @@ impl<W: Write> Page<W> {
 
     fn json(&mut self, line: &TreeLine) -> io::Result<()> {
         self.nodes += 1;
-        writeln!(self.out, "{}", shown_in_json(&json!(line).to_string()))
+        writeln!(self.out, "{}", in_json(line))
     }
 
     fn draw(&mut self, line: &TreeLine) -> io::Result<()> {

@@ -74,7 +74,8 @@ pub async fn has_begun(conn: &mut Conn<'_>, source_id: i32, within: Duration) ->
     sqlx::query_scalar!(
         r#"select exists (
                select 1 from hiersync.sync_run
-               where source_id = $1 and epoch > 0 and trigger <> 'manual' and outcome not in ('stopped', 'abandoned') and started_at > clock_timestamp() - make_interval(secs => $2)
+               where source_id = $1 and epoch > 0 and trigger <> 'manual' and outcome not in ('stopped', 'abandoned')
+                 and started_at > clock_timestamp() - make_interval(secs => $2)
            ) as "has_begun!""#,
         source_id,
         within.as_secs_f64()

@@ -106,8 +106,13 @@ impl<V: Vendor> Caller<V> {
                 self.give_call_back();
                 continue;
             }
-            let error = match self.once(permit, &mut tried, request, true).await? {
-                Ok(answer) => return Ok(answer),
+            let error = match self.once(permit, &mut tried, request).await? {
+                Ok(answer) => {
+                    // A token alone does not show yet that the vendor answers.
+                    self.successes.fetch_add(1, Ordering::Relaxed);
+                    self.refusals.store(0, Ordering::Relaxed);
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             self.after(error, &mut tried, others).await?;
@@ -120,7 +125,7 @@ impl<V: Vendor> Caller<V> {
         let others = self.successes.load(Ordering::Relaxed);
         while self.vendor.must_sign_in() {
             let permit = self.permit().await?;
-            let result = self.once(permit, tried, &|within| self.vendor.sign_in(within).boxed(), false).await?;
+            let result = self.once(permit, tried, &|within| self.vendor.sign_in(within).boxed()).await?;
             tried.token_is_new = true;
             if let Err(error) = result {
                 // Whatever is wrong with the token is no fault of the list that it was wanted for.
@@ -130,13 +135,12 @@ impl<V: Vendor> Caller<V> {
         Ok(())
     }
 
-    /// One call. The outer result is for the run, the inner one for the call. A token shows not yet that the vendor answers.
+    /// One call. The outer result is for the run, the inner one for the call.
     async fn once<'r, T>(
         &self,
         mut permit: Permit,
         tried: &mut Tried,
         request: &Request<'r, T>,
-        is_for_rows: bool,
     ) -> Result<Result<T, VendorError>, CallError> {
         let within = self.timeout.min(PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1)));
         failpoint::pass(Moment::PermitBought);
@@ -157,12 +161,6 @@ impl<V: Vendor> Caller<V> {
         self.count(|counters| counters.fetch_ms += millis(took));
         tried.took += took;
         self.gauges.progress();
-        if let Some(Ok(_)) = &result
-            && is_for_rows
-        {
-            self.successes.fetch_add(1, Ordering::Relaxed);
-            self.refusals.store(0, Ordering::Relaxed);
-        }
         result.ok_or(CallError::Run(Interrupted::Stopped))
     }
 

@@ -77,6 +77,15 @@ fn is_json(text: &str) -> bool {
 }
 
 #[cfg(test)]
+impl Answer {
+    /// A whole answer with this body, of which nothing else is said.
+    pub fn of(endpoint: &'static str, status: u16, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        Self { endpoint, status, retry_after: None, is_html: false, is_ended: true, charset: None, is_packed: false, body }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

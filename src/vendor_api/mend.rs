@@ -75,7 +75,7 @@ pub(super) fn quote_foreign(text: &str) -> String {
     while at < text.len() {
         let rest = &text[at..];
         let length = match rest.as_bytes()[0] {
-            b'"' => end_of_string(rest),
+            b'"' => end_of_string(rest, 0),
             b'{' | b'[' => {
                 open += 1;
                 1
@@ -102,9 +102,10 @@ pub(super) fn quote_foreign(text: &str) -> String {
     mended
 }
 
-/// Behind the closing quote of the string at the head of a text.
-fn end_of_string(text: &str) -> usize {
-    let (bytes, mut at) = (text.as_bytes(), 1);
+/// Behind the closing quote of the string at `from`.
+pub(super) fn end_of_string(text: &str, from: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = from + 1;
     while at < bytes.len() && bytes[at] != b'"' {
         at += if bytes[at] == b'\\' { 2 } else { 1 };
     }

@@ -82,7 +82,7 @@ impl<'a> Pass<'a> {
 
     /// A string; one before a colon is a key.
     fn string(&mut self) {
-        let end = end_of_string(self.text, self.at);
+        let end = mend::end_of_string(self.text, self.at);
         let inner = &self.text[self.at + 1..end - 1];
         if self.text[end..].trim_start_matches([' ', '\t', '\n', '\r']).starts_with(':') {
             self.field = inner;
@@ -153,23 +153,13 @@ fn unescaped<'a>(quoted: &str, inner: &'a str) -> Cow<'a, str> {
     if inner.contains('\\') { serde_json::from_str(quoted).map_or(plain, Cow::Owned) } else { plain }
 }
 
-/// Behind the closing quote of the string at `from`.
-fn end_of_string(text: &str, from: usize) -> usize {
-    let bytes = text.as_bytes();
-    let mut at = from + 1;
-    while at < bytes.len() && bytes[at] != b'"' {
-        at += if bytes[at] == b'\\' { 2 } else { 1 };
-    }
-    (at + 1).min(text.len())
-}
-
 /// Behind the bracket that closes the one at `from`.
 fn end_of_brackets(text: &str, from: usize) -> usize {
     let (bytes, mut at, mut open) = (text.as_bytes(), from, 0_usize);
     while at < bytes.len() {
         match bytes[at] {
             b'"' => {
-                at = end_of_string(text, at);
+                at = mend::end_of_string(text, at);
                 continue;
             }
             b'{' | b'[' => open += 1,

@@ -12,12 +12,11 @@ use hiersync::{
 use serde_json::Value;
 use sqlx::PgPool;
 use tempfile::TempDir;
-use url::Url;
 
 use crate::harness::{
     case::Case,
     gate::Gate,
-    postgres::fresh_database,
+    postgres::{fresh_database, url_for},
     program::Program,
     running::Running,
     tables::{assert_customers, count, customers_now, everything},
@@ -247,16 +246,10 @@ async fn a_server_that_gives_no_more_connections_is_quoted() {
          grant all on all sequences in schema hiersync, hiersync_internal to {role}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&pool).await.unwrap();
-    let mut url: Url = direct.parse().unwrap();
-    let others: Vec<(String, String)> =
-        url.query_pairs().filter(|(name, _)| name != "user").map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    url.query_pairs_mut().clear().extend_pairs(others);
-    if url.set_username(&role).is_err() {
-        url.query_pairs_mut().append_pair("user", &role);
-    }
-    let case = Case::at(url.as_str()).customers(&vendor, "");
+    let url = url_for(&direct, &role);
+    let case = Case::at(&url).customers(&vendor, "");
     let program = Program::of(&case);
-    let held = PgPool::connect(url.as_str()).await.unwrap();
+    let held = PgPool::connect(&url).await.unwrap();
     let (_one, _two) = (held.acquire().await.unwrap(), held.acquire().await.unwrap());
     let ended = program.run(&["sync"]).await;
     assert_eq!(ended.code, 69, "{ended:?}");

@@ -1,11 +1,10 @@
 //! What the database lets the program's role do, and what it can hold.
 
 use sqlx::{AssertSqlSafe, PgPool};
-use url::Url;
 
 use crate::harness::{
     case::Case,
-    postgres::fresh_database,
+    postgres::{fresh_database, url_for},
     program::{Ended, Program},
     tables::count,
     vendors::capillary,
@@ -23,18 +22,6 @@ async fn empty() -> (String, PgPool, String) {
 /// Runs this, with `NAME` for the database's name.
 async fn administer(pool: &PgPool, name: &str, script: &str) {
     sqlx::raw_sql(AssertSqlSafe(script.replace("NAME", name))).execute(pool).await.unwrap();
-}
-
-/// The same database for another role.
-fn url_for(direct: &str, role: &str) -> String {
-    let mut url: Url = direct.parse().unwrap();
-    let others: Vec<(String, String)> =
-        url.query_pairs().filter(|(name, _)| name != "user").map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    url.query_pairs_mut().clear().extend_pairs(others);
-    if url.set_username(role).is_err() {
-        url.query_pairs_mut().append_pair("user", role);
-    }
-    url.into()
 }
 
 /// One sentence with this in it, and nothing of Postgres' own.

@@ -65,7 +65,7 @@ const NARROW: &[(&str, &str, &[&str], &str)] = &[
     (
         "cli",
         "embedded",
-        &["cli/demo/", "cli/exit.rs", "cli/mod.rs", "cli/show.rs"],
+        &["cli/demo/", "cli/exit.rs", "cli/mod.rs", "cli/url.rs"],
         "the supervisor's verb, the demo's own server, `url`, and its exit code",
     ),
     ("store", "budget", &["store/book.rs", "store/ledger.rs"], "the one implementation of the ledger"),

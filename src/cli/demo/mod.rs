@@ -11,10 +11,10 @@ use self::stage::Stage;
 use super::{
     daemon,
     exit::{Exit, Failure},
+    out::say,
     own_program,
     sync::run_line,
 };
-use crate::cli::out::say;
 use crate::{
     app::App,
     config::read,

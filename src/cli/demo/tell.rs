@@ -3,10 +3,9 @@
 use futures::{StreamExt, TryStreamExt};
 
 use super::stage::{CAPILLARY_LIMIT, LEADSQUARED_LIMIT, Stage};
-use crate::cli::out::say;
 use crate::{
     app::App,
-    cli::{exit::Failure, sync::change_line, table::table, tree::label},
+    cli::{exit::Failure, out::say, sync::change_line, table::table, tree::label},
     embedded,
     store::{
         figures, report,

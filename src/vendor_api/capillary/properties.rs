@@ -48,16 +48,7 @@ const KEYS: &[&str] = &[
 ];
 
 fn read(body: &[u8]) -> Result<Page<Customer>, VendorError> {
-    let answer = Answer {
-        endpoint: "customers/bulk",
-        status: 200,
-        retry_after: None,
-        is_html: false,
-        is_ended: true,
-        charset: None,
-        is_packed: false,
-        body: body.to_vec(),
-    };
+    let answer = Answer::of("customers/bulk", 200, body);
     read_children(&answer, 0)
 }
 

@@ -151,16 +151,7 @@ mod tests {
 
     fn classify(status: u16, body: &str) -> String {
         let is_html = body.starts_with('<');
-        let answer = Answer {
-            endpoint: "customers/bulk",
-            status,
-            retry_after: Some(Duration::from_secs(9)),
-            is_html,
-            is_ended: true,
-            charset: None,
-            is_packed: false,
-            body: body.into(),
-        };
+        let answer = Answer { retry_after: Some(Duration::from_secs(9)), is_html, ..Answer::of("customers/bulk", status, body) };
         match of(&answer, answer.json().as_deref().ok()) {
             None => "accepted".into(),
             Some(VendorError::Throttled { retry_after, form, .. }) => {

@@ -39,16 +39,7 @@ const KEYS: &[&str] = &[
 ];
 
 fn read(body: &[u8]) -> Result<Page<User>, VendorError> {
-    let answer = Answer {
-        endpoint: "user hierarchy",
-        status: 200,
-        retry_after: None,
-        is_html: false,
-        is_ended: true,
-        charset: None,
-        is_packed: false,
-        body: body.to_vec(),
-    };
+    let answer = Answer::of("user hierarchy", 200, body);
     read_users(&answer, &"https://api.leadsquared.com".parse().expect("a URL"), &[], None)
 }
 

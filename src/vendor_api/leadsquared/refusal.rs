@@ -131,16 +131,7 @@ mod tests {
 
     fn refusal(status: u16, body: &str) -> Option<VendorError> {
         let base: Url = "https://api.leadsquared.com/v2".parse().expect("a URL");
-        let answer = Answer {
-            endpoint: "user hierarchy",
-            status,
-            retry_after: None,
-            is_html: body.starts_with('<'),
-            is_ended: true,
-            charset: None,
-            is_packed: false,
-            body: body.into(),
-        };
+        let answer = Answer { is_html: body.starts_with('<'), ..Answer::of("user hierarchy", status, body) };
         of(&answer, answer.json().as_deref().ok(), &base)
     }
 

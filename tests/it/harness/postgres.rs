@@ -41,6 +41,18 @@ pub async fn fresh_database() -> String {
     named(&server.admin, &name).to_string()
 }
 
+/// The same database for another role.
+pub fn url_for(direct: &str, role: &str) -> String {
+    let mut url: Url = direct.parse().unwrap();
+    let others: Vec<(String, String)> =
+        url.query_pairs().filter(|(name, _)| name != "user").map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    url.query_pairs_mut().clear().extend_pairs(others);
+    if url.set_username(role).is_err() {
+        url.query_pairs_mut().append_pair("user", role);
+    }
+    url.into()
+}
+
 /// Empties a database: a new one for each seed would take longer than the seed.
 pub async fn clear(database: &str) {
     let pool = PgPool::connect(database).await.unwrap();
