@@ -116,7 +116,7 @@ comment on column hiersync_internal.walk.has_moved is 'Something was seen to mov
 comment on column hiersync_internal.walk.longest_page is 'Rows of the longest page of this walk: a shorter one was not cut off by a silent cap.';
 comment on column hiersync_internal.walk.started_at is 'When it was opened.';
 comment on column hiersync_internal.walk.finished_at is 'When it was closed; null while it is open.';
-comment on column hiersync_internal.walk.live_nodes is 'Live nodes that it left, if it was complete: of these the next one may retire a share.';
+comment on column hiersync_internal.walk.live_nodes is 'Live nodes that it left. Of those of the last complete one the next may retire a share.';
 comment on column hiersync_internal.walk.verdict is 'complete: everything was proven; partial: something was not; superseded: the settings changed on the way.';
 
 -- One attempt to bring a walk forward. The counters that every page moves stand together, for small WAL records.
@@ -180,8 +180,12 @@ comment on column hiersync.sync_run.write_ms is 'Milliseconds of write transacti
 create unique index sync_run_open on hiersync.sync_run (source_id) where outcome is null;
 comment on index hiersync.sync_run_open is 'At most one open run per source.';
 
--- What removed runs have counted, so that sums over all runs never fall.
-create table hiersync_internal.removed_run (
+-- Finds the runs of one walk.
+create index sync_run_walk on hiersync.sync_run (source_id, walk_id);
+comment on index hiersync.sync_run_walk is 'Finds the runs of one walk.';
+
+-- What all closed runs have counted, removed ones too, so that sums never fall and need not be made anew for each who asks.
+create table hiersync_internal.run_total (
     source_id int not null,
     outcome text not null,
     runs bigint not null,
@@ -190,15 +194,33 @@ create table hiersync_internal.removed_run (
     rows_seen bigint not null,
     changed bigint not null,
     primary key (source_id, outcome)
-);
-comment on table hiersync_internal.removed_run is 'What runs have counted that were removed, as keep_runs says.';
-comment on column hiersync_internal.removed_run.source_id is 'The source.';
-comment on column hiersync_internal.removed_run.outcome is 'How they ended.';
-comment on column hiersync_internal.removed_run.runs is 'How many they were.';
-comment on column hiersync_internal.removed_run.requests is 'Calls made.';
-comment on column hiersync_internal.removed_run.throttled is 'Calls that the vendor refused for the budget''s sake.';
-comment on column hiersync_internal.removed_run.rows_seen is 'Rows as received.';
-comment on column hiersync_internal.removed_run.changed is 'Nodes inserted, updated, retired or restored.';
+) with (fillfactor = 50, vacuum_truncate = off);
+comment on table hiersync_internal.run_total is 'What all closed runs have counted, removed ones too.';
+comment on column hiersync_internal.run_total.source_id is 'The source.';
+comment on column hiersync_internal.run_total.outcome is 'How they ended.';
+comment on column hiersync_internal.run_total.runs is 'How many they were.';
+comment on column hiersync_internal.run_total.requests is 'Calls made.';
+comment on column hiersync_internal.run_total.throttled is 'Calls that the vendor refused for the budget''s sake.';
+comment on column hiersync_internal.run_total.rows_seen is 'Rows as received.';
+comment on column hiersync_internal.run_total.changed is 'Nodes inserted, updated, retired or restored.';
+
+create function hiersync_internal.count_run() returns trigger language plpgsql as $$
+begin
+    insert into hiersync_internal.run_total as t (source_id, outcome, runs, requests, throttled, rows_seen, changed)
+    values (
+        new.source_id, new.outcome, 1, new.requests, new.throttled, new.rows_seen, new.inserted + new.updated + new.retired + new.restored
+    )
+    on conflict (source_id, outcome) do update set
+        runs = t.runs + 1, requests = t.requests + excluded.requests, throttled = t.throttled + excluded.throttled,
+        rows_seen = t.rows_seen + excluded.rows_seen, changed = t.changed + excluded.changed;
+    return null;
+end
+$$;
+comment on function hiersync_internal.count_run() is 'Adds a run that was closed to the totals.';
+create trigger run_closed after update of outcome on hiersync.sync_run for each row when (old.outcome is null and new.outcome is not null)
+execute function hiersync_internal.count_run();
+create trigger run_refused after insert on hiersync.sync_run for each row when (new.outcome is not null)
+execute function hiersync_internal.count_run();
 
 -- The customers or users below whom a source is mirrored, as last resolved.
 create table hiersync_internal.root (

@@ -144,6 +144,10 @@ comment on column hiersync.customer_link.first_seen_at is 'When we first saw it.
 comment on column hiersync.customer_link.retired_at is 'When the parent''s list was proven not to hold it any more; null while it lives.';
 comment on column hiersync.customer_link.valid_from is 'Since when this version stands.';
 
+-- A list may hold a whole table: from what a sample shows, a planner would then expect every look-up by parent to find all of it, and
+-- read the table for each. That most parents have few children is said here, for every table of links.
+alter table hiersync.customer_link alter column parent_id set (n_distinct = -0.1);
+
 -- Finds a child's parents.
 create index customer_link_child on hiersync.customer_link (source_id, child_id);
 comment on index hiersync.customer_link_child is 'Finds a child''s parents.';
@@ -206,6 +210,8 @@ comment on column hiersync.reporting_line.first_seen_at is 'When we first saw it
 comment on column hiersync.reporting_line.retired_at is 'When it was found to be gone; null while it lives.';
 comment on column hiersync.reporting_line.valid_from is 'Since when this version stands.';
 
+alter table hiersync.reporting_line alter column manager_id set (n_distinct = -0.1);
+
 -- Finds a user's managers.
 create index reporting_line_user on hiersync.reporting_line (source_id, user_id);
 comment on index hiersync.reporting_line_user is 'Finds a user''s managers.';
@@ -254,6 +260,10 @@ comment on column hiersync.change.seen_at is 'When we saw it.';
 -- Finds what happened to one node.
 create index change_key on hiersync.change (source_id, entity, key);
 comment on index hiersync.change_key is 'Finds what happened to one node.';
+
+-- Finds what one run has changed.
+create index change_run on hiersync.change (source_id, run_id, change_id);
+comment on index hiersync.change_run is 'Finds what one run has changed.';
 
 -- Something a person should know.
 create table hiersync.finding (
@@ -344,6 +354,8 @@ comment on table hiersync.customer_link_history is 'What a link of customers was
 comment on column hiersync.customer_link_history.valid_from is 'Since when it stood.';
 comment on column hiersync.customer_link_history.valid_to is 'When it was replaced: it stood until just before.';
 
+alter table hiersync.customer_link_history alter column parent_id set (n_distinct = -0.1);
+
 -- Finds a child's former parents.
 create index customer_link_history_child on hiersync.customer_link_history (source_id, child_id);
 comment on index hiersync.customer_link_history_child is 'Finds a child''s former parents.';
@@ -367,6 +379,8 @@ create table hiersync.reporting_line_history (
 comment on table hiersync.reporting_line_history is 'What a reporting line was before it came back: retired_at says since when it was gone.';
 comment on column hiersync.reporting_line_history.valid_from is 'Since when it stood.';
 comment on column hiersync.reporting_line_history.valid_to is 'When it was replaced: it stood until just before.';
+
+alter table hiersync.reporting_line_history alter column manager_id set (n_distinct = -0.1);
 
 -- Finds a user's former managers.
 create index reporting_line_history_user on hiersync.reporting_line_history (source_id, user_id);

@@ -17,7 +17,8 @@ select
     (select count(*) from hiersync.finding f where f.source_id = s.source_id and f.resolved_at is null) as open_findings
 from hiersync.source s
 left join lateral (
-    select max(w.finished_at) as finished_at from hiersync_internal.walk w where w.source_id = s.source_id and w.verdict = 'complete'
+    select w.finished_at from hiersync_internal.walk w where w.source_id = s.source_id and w.verdict = 'complete'
+    order by w.walk_id desc limit 1
 ) complete on true
 left join lateral (
     select r.* from hiersync.sync_run r where r.source_id = s.source_id order by r.run_id desc limit 1
@@ -204,7 +205,7 @@ $$;
 comment on function hiersync_internal.remove_history(int, timestamptz, int) is 'Removes replaced versions and changes from before a time.';
 
 -- The same of a source's closed runs, ended walks and resolved findings. What still says something stays: the latest run, and the walk that
--- is open, the one that ended last and the last complete one, with their runs. What the others add to sums stays, too.
+-- is open, the one that ended last and the last complete one, with their runs.
 create function hiersync_internal.remove_runs(the_source int, before timestamptz, many int) returns bigint language sql as $$
     with last as (
         select max(walk_id) filter (where verdict is not null) as ended, max(walk_id) filter (where verdict = 'complete') as complete,
@@ -217,14 +218,7 @@ create function hiersync_internal.remove_runs(the_source int, before timestamptz
             where r.source_id = the_source and r.finished_at < before and r.run_id <> last.run and r.walk_id is distinct from last.complete
                 and r.walk_id is distinct from last.ended and r.walk_id is distinct from last.open
             order by r.run_id limit many
-        ) returning *
-    ), sums as (
-        insert into hiersync_internal.removed_run as s (source_id, outcome, runs, requests, throttled, rows_seen, changed)
-        select source_id, outcome, count(*), sum(requests), sum(throttled), sum(rows_seen), sum(inserted + updated + retired + restored)
-        from run group by source_id, outcome
-        on conflict (source_id, outcome) do update set
-            runs = s.runs + excluded.runs, requests = s.requests + excluded.requests, throttled = s.throttled + excluded.throttled,
-            rows_seen = s.rows_seen + excluded.rows_seen, changed = s.changed + excluded.changed
+        ) returning 1
     ), walk as (
         delete from hiersync_internal.walk where source_id = the_source and walk_id in (
             select w.walk_id from hiersync_internal.walk w, last

@@ -142,6 +142,11 @@ impl App {
         session::begin(&self.pool).await
     }
 
+    /// Begins one that only reads: the server ends what takes too long.
+    pub async fn begin_to_read(&self) -> sqlx::Result<Step> {
+        session::begin_to_read(&self.pool).await
+    }
+
     /// This process as the database knows it.
     pub async fn process_id(&self) -> sqlx::Result<i64> {
         Ok(self.shared().await?.process_id)

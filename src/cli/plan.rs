@@ -55,7 +55,7 @@ async fn told(args: &Args, app: &App) -> Result<(Vec<SourcePlan>, Vec<BudgetPlan
     let drawing = app.config.sources.iter().filter(|source| is_chosen(source) || draws(source));
     let planned: Vec<Planned> = drawing.map(|source| Planned { source, firings: firings(source) }).collect();
     let asked: Vec<(&str, &str)> = planned.iter().map(|one| (one.source.name.as_str(), one.source.budget.as_str())).collect();
-    let known = store::plan::known(&mut app.begin().await?.conn(), &asked).await?;
+    let known = store::plan::known(&mut app.begin_to_read().await?.conn(), &asked).await?;
     let (mut sources, budgets) = plan::plan(&planned, known);
     sources.retain(|plan| chosen.iter().any(|source| source.name == plan.source));
     Ok((sources, budgets))

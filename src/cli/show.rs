@@ -80,8 +80,8 @@ pub struct FindingsArgs {
 
 /// Tells how each source and each budget stands.
 pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
-    let health = report::health(&mut app.begin().await?.conn()).await?;
-    let budgets = figures::budgets(&mut app.begin().await?.conn()).await?;
+    let health = report::health(&mut app.begin_to_read().await?.conn()).await?;
+    let budgets = figures::budgets(&mut app.begin_to_read().await?.conn()).await?;
     let is_read_only = app.is_read_only;
     let due = |name: &str| app.source(name).and_then(next_due);
     let due: Vec<Option<DateTime<Utc>>> = health.iter().map(|row| due(&row.name)).collect();
@@ -142,7 +142,7 @@ fn tell_budgets(budgets: &[BudgetRow]) {
 
 /// Lists the latest runs.
 pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
-    let rows = report::runs(&mut app.begin().await?.conn(), args.source.as_deref(), None, args.limit).await?;
+    let rows = report::runs(&mut app.begin_to_read().await?.conn(), args.source.as_deref(), None, args.limit).await?;
     is_known(args.source.as_ref(), rows.is_empty(), &app)?;
     app.close().await;
     if args.json {
@@ -175,7 +175,7 @@ pub async fn runs(args: &RunsArgs, app: App) -> Result<Exit, Failure> {
 
 /// Lists the latest changes.
 pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
-    let mut step = app.begin().await?;
+    let mut step = app.begin_to_read().await?;
     let rows = report::changes(&mut step.conn(), args.source.as_deref(), args.run, args.key.as_deref(), args.limit).await?;
     drop(step);
     is_known(args.source.as_ref(), rows.is_empty(), &app)?;
@@ -194,7 +194,8 @@ pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
 
 /// Lists what a person should know.
 pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
-    let mut rows = report::findings(&mut app.begin().await?.conn(), args.source.as_deref(), args.all, args.limit.saturating_add(1)).await?;
+    let mut rows =
+        report::findings(&mut app.begin_to_read().await?.conn(), args.source.as_deref(), args.all, args.limit.saturating_add(1)).await?;
     let is_all = i64::try_from(rows.len()).is_ok_and(|many| many <= args.limit);
     rows.truncate(usize::try_from(args.limit).unwrap_or_default());
     is_known(args.source.as_ref(), rows.is_empty(), &app)?;

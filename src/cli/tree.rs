@@ -1,21 +1,22 @@
 //! `hiersync tree`: draws a source's tree, as it stands or as it stood.
 
-use std::io::{self, BufWriter, Write};
-
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 
 use super::{
     exit::{Exit, Failure},
     moment,
-    out::in_json,
+    out::{self, in_json},
     sync::chosen,
 };
 use crate::{
     app::App,
-    store::tree::{TreeLine, Trees},
+    store::tree::{TreeLine, Trees, Wanted},
     text::{shown, time},
 };
+
+/// Children of a node that are drawn where nothing else is said: about a screenful.
+const CHILDREN: i64 = 20;
 
 /// `tree`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,9 @@ pub struct Args {
     /// Levels below it; who lies deeper is counted
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(0..100_000))]
     depth: i32,
+    /// Children of each node; the others are counted. 20 where nothing is said; with --json all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    limit: Option<i64>,
     /// As it stood: YYYY-MM-DD [HH:MM[:SS]] in the daemon's timezone, or RFC 3339
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -46,8 +50,7 @@ pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
 async fn draw(args: &Args, app: &App) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map(|at| moment::parse(at, app.config.daemon.timezone)).transpose();
     let at = at.map_err(|error| usage(format!("--at: {error}")))?;
-    let mut step = app.begin().await?;
-    step.is_about_all();
+    let mut step = app.begin_to_read().await?;
     let Some(trees) = Trees::of(&mut step.conn(), &args.source).await? else {
         chosen(std::slice::from_ref(&args.source), app)?;
         return Err(usage(format!("{0} was never synced: run `hiersync sync {0}`", args.source)));
@@ -56,20 +59,23 @@ async fn draw(args: &Args, app: &App) -> Result<Exit, Failure> {
         None => trees,
         Some(node) => trees.below(node).ok_or_else(|| unknown(args, node, at))?,
     };
+    let wanted = Wanted { depth: args.depth, children: args.limit.or((!args.json).then_some(CHILDREN)), at };
     let mut conn = step.conn();
-    let mut lines = trees.lines(&mut conn, args.depth, at);
-    let mut page = Page::new(io::stdout().lock());
+    let mut lines = trees.lines(&mut conn, wanted);
+    // The statement ends before anything is printed: who reads page by page in a pager would else hold it up until its time is over.
+    let mut page = Page::default();
     while let Some(line) = lines.try_next().await.map_err(failed)? {
-        let written = if args.json { page.json(&line) } else { page.draw(&line) };
-        if written.is_err() {
-            return told(written);
-        }
+        if args.json { page.json(&line) } else { page.draw(&line) }
     }
+    drop(lines);
+    drop(step);
     match args.node.as_deref() {
-        Some(node) if page.nodes == 0 => Err(unknown(args, node, at)),
-        _ if args.json => told(page.out.flush()),
-        _ => told(page.end(args, at)),
+        Some(node) if page.nodes == 0 => return Err(unknown(args, node, at)),
+        _ if args.json => {}
+        _ => page.end(args, at),
     }
+    out::text(&page.out);
+    Ok(Exit::Complete)
 }
 
 fn usage(what: String) -> Failure {
@@ -89,61 +95,77 @@ fn unknown(args: &Args, node: &str, at: Option<DateTime<Utc>>) -> Failure {
     usage(format!("{} has no node {node}{then}; NODE is the id of a customer or user", args.source))
 }
 
-/// A reader that has closed the pipe wants no more.
-fn told(written: io::Result<()>) -> Result<Exit, Failure> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot write the tree")))
-        }
-        _ => Ok(Exit::Complete),
-    }
-}
-
-/// Draws line by line; of what was drawn it remembers only which branches go on.
-struct Page<W: Write> {
-    out: BufWriter<W>,
-    /// For each level above the present one: whether its node was the last below its parent.
-    ends: Vec<bool>,
+/// What is drawn, line by line.
+#[derive(Default)]
+struct Page {
+    out: String,
+    /// The branch down to the present node.
+    branch: Vec<Level>,
     nodes: u64,
     below: i64,
+    more: i64,
 }
 
-impl<W: Write> Page<W> {
-    fn new(out: W) -> Self {
-        Self { out: BufWriter::new(out), ends: Vec::new(), nodes: 0, below: 0 }
-    }
+/// One level of the branch.
+struct Level {
+    /// Its node is the last below its parent.
+    is_last: bool,
+    /// How many come after it that are not shown.
+    more: i64,
+}
 
-    fn json(&mut self, line: &TreeLine) -> io::Result<()> {
+impl Page {
+    fn json(&mut self, line: &TreeLine) {
         self.nodes += 1;
-        writeln!(self.out, "{}", in_json(line))
+        self.out += &in_json(line);
+        self.out.push('\n');
     }
 
-    fn draw(&mut self, line: &TreeLine) -> io::Result<()> {
+    fn draw(&mut self, line: &TreeLine) {
         self.nodes += 1;
         self.below += line.below;
-        let depth = usize::try_from(line.depth).unwrap_or(0);
-        self.ends.truncate(depth);
-        for is_end in self.ends.iter().skip(1) {
-            self.out.write_all(if *is_end { b"    " } else { "│   ".as_bytes() })?;
+        self.up_to(usize::try_from(line.depth).unwrap_or(0));
+        self.branch(line.is_last, &label(line));
+        self.branch.push(Level { is_last: line.is_last, more: line.more });
+    }
+
+    /// Leaves the branch down to so many levels, and says what it leaves out.
+    fn up_to(&mut self, depth: usize) {
+        while self.branch.len() > depth {
+            let more = self.branch.pop().map_or(0, |level| level.more);
+            if more > 0 {
+                self.more += more;
+                self.branch(true, &format!("… and {more} more"));
+            }
         }
-        if depth > 0 {
-            self.out.write_all(if line.is_last { "└── " } else { "├── " }.as_bytes())?;
+    }
+
+    /// A line below the present branch.
+    fn branch(&mut self, is_last: bool, label: &str) {
+        for level in self.branch.iter().skip(1) {
+            self.out.push_str(if level.is_last { "    " } else { "│   " });
         }
-        self.ends.push(line.is_last);
-        writeln!(self.out, "{}", label(line))
+        if !self.branch.is_empty() {
+            self.out.push_str(if is_last { "└── " } else { "├── " });
+        }
+        self.out += label;
+        self.out.push('\n');
     }
 
     /// What was left out.
-    fn end(&mut self, args: &Args, at: Option<DateTime<Utc>>) -> io::Result<()> {
+    fn end(&mut self, args: &Args, at: Option<DateTime<Utc>>) {
+        self.up_to(0);
         if self.nodes == 0 {
             let then = at.map(|at| format!(" at {}", time(Some(at)))).unwrap_or_default();
-            writeln!(self.out, "{} has no tree{then}", args.source)?;
+            self.out += &format!("{} has no tree{then}\n", args.source);
+        }
+        if self.more > 0 {
+            self.out += &format!("\n{} more beside those shown: --limit shows more children of a node\n", self.more);
         }
         if self.below > 0 {
             let (below, depth) = (self.below, args.depth);
-            writeln!(self.out, "\n{below} more below a depth of {depth}: --depth shows more, and NODE a part of the tree")?;
+            self.out += &format!("\n{below} more below a depth of {depth}: --depth shows more, and NODE a part of the tree\n");
         }
-        self.out.flush()
     }
 }
 
@@ -174,6 +196,7 @@ mod tests {
             key: key.into(),
             depth,
             is_last,
+            more: 0,
             is_again: false,
             name: Some("Ana".into()),
             is_active: None,
@@ -185,7 +208,7 @@ mod tests {
 
     #[test]
     fn branches_go_on_until_the_last() {
-        let mut page = Page::new(Vec::new());
+        let mut page = Page::default();
         for (key, depth, is_last) in [
             ("1", 0, false),
             ("2", 1, false),
@@ -196,11 +219,22 @@ mod tests {
             ("7", 3, true),
             ("8", 0, true),
         ] {
-            page.draw(&line(key, depth, is_last)).expect("memory takes it");
+            page.draw(&line(key, depth, is_last));
         }
-        let drawn = String::from_utf8(page.out.into_inner().expect("memory takes it")).expect("it is text");
         let expected = "1 Ana\n├── 2 Ana\n│   ├── 3 Ana\n│   └── 4 Ana\n└── 5 Ana\n    └── 6 Ana\n        └── 7 Ana\n8 Ana\n";
-        assert_eq!(drawn, expected);
+        assert_eq!(page.out, expected);
+    }
+
+    #[test]
+    fn who_is_left_out_is_counted_where_they_would_stand() {
+        let mut page = Page::default();
+        for (key, depth, more) in [("1", 0, 0), ("2", 1, 0), ("3", 2, 0), ("4", 2, 7), ("5", 1, 2), ("6", 2, 1)] {
+            page.draw(&TreeLine { more, ..line(key, depth, false) });
+        }
+        page.up_to(0);
+        let expected = "1 Ana\n├── 2 Ana\n│   ├── 3 Ana\n│   ├── 4 Ana\n│   └── … and 7 more\n├── 5 Ana\n│   ├── 6 Ana\n\
+                        │   └── … and 1 more\n└── … and 2 more\n";
+        assert_eq!((page.out.as_str(), page.more), (expected, 10));
     }
 
     #[test]

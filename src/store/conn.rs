@@ -18,11 +18,42 @@ use sqlx::{
     postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
 
-/// A statement about a page, or the next row of its answer, that takes longer has none. The lease is renewed meanwhile.
-pub(super) const OF_A_PAGE: Duration = Duration::from_secs(60);
+/// How long an answer, or its next row, is awaited: what takes longer has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Of a statement about a page. The lease is renewed meanwhile.
+    Page,
+    /// Of a statement about all that a source has.
+    All,
+    /// Of whoever only reads. The server itself ends the statement before.
+    Reader,
+}
 
-/// The same of a statement about all that a source has.
-pub(super) const OF_ALL: Duration = Duration::from_secs(15 * 60);
+impl Patience {
+    const fn time(self) -> Duration {
+        match self {
+            Self::Page => Duration::from_secs(60),
+            Self::All => Duration::from_secs(15 * 60),
+            Self::Reader => Duration::from_secs(READ_WITHIN_S + 5),
+        }
+    }
+
+    /// What a reader is told of a statement that the server has ended: SQLSTATE `57014`.
+    fn explain(self, error: Error) -> Error {
+        let is_ended = error.as_database_error().is_some_and(|told| told.code().as_deref() == Some("57014"));
+        if !is_ended || self != Self::Reader {
+            return error;
+        }
+        let say = format!(
+            "the server ended the statement: what only reads has {READ_WITHIN_S} s for an answer. Ask for less, or again when the database \
+             has less to do"
+        );
+        Error::Io(io::Error::new(io::ErrorKind::TimedOut, say))
+    }
+}
+
+/// A statement that only reads has so many seconds.
+pub(super) const READ_WITHIN_S: u64 = 30;
 
 /// Gives up on what the database does not answer in time.
 pub(super) async fn within<T>(time: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -40,12 +71,12 @@ pub fn errors() -> u64 {
 
 /// A connection within a transaction.
 #[derive(Debug)]
-pub struct Conn<'c>(&'c mut PgConnection, Duration);
+pub struct Conn<'c>(&'c mut PgConnection, Patience);
 
 impl<'c> Conn<'c> {
     /// The connection of a transaction under way.
-    pub(super) fn of(transaction: &'c mut Transaction<'_, Postgres>, answered_within: Duration) -> Self {
-        Self(transaction, answered_within)
+    pub(super) fn of(transaction: &'c mut Transaction<'_, Postgres>, patience: Patience) -> Self {
+        Self(transaction, patience)
     }
 }
 
@@ -57,13 +88,13 @@ impl<'c> Executor<'c> for &'c mut Conn<'_> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let time = self.1;
+        let patience = self.1;
         let rows = self.0.fetch_many(Unnamed(query));
         let next = move |rows: Option<BoxStream<'e, _>>| async move {
             let mut rows = rows?;
-            match within(time, async { rows.next().await.transpose() }).await.transpose()? {
+            match within(patience.time(), async { rows.next().await.transpose() }).await.transpose()? {
                 Ok(row) => Some((Ok(row), Some(rows))),
-                Err(error) => Some((Err(error), None)),
+                Err(error) => Some((Err(patience.explain(error)), None)),
             }
         };
         futures::stream::unfold(Some(rows), next).boxed()
@@ -74,7 +105,9 @@ impl<'c> Executor<'c> for &'c mut Conn<'_> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        Box::pin(within(self.1, self.0.fetch_optional(Unnamed(query))))
+        let patience = self.1;
+        let row = within(patience.time(), self.0.fetch_optional(Unnamed(query)));
+        Box::pin(async move { row.await.map_err(|error| patience.explain(error)) })
     }
 
     fn prepare_with<'e>(self, _: SqlStr, _: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>

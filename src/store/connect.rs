@@ -13,7 +13,7 @@ use tracing::warn;
 use url::Url;
 
 use super::{
-    conn::{Conn, OF_ALL, within},
+    conn::{Conn, Patience, within},
     connect_error::ConnectError,
     rights::{self, Found},
 };
@@ -169,7 +169,7 @@ async fn migrate(pool: &PgPool, options: &PgConnectOptions, place: &str) -> Resu
 async fn check(connection: &mut PgConnection, place: &str) -> Result<(), ConnectError> {
     let found = async {
         let mut transaction = connection.begin().await?;
-        let found = rights::look(&mut Conn::of(&mut transaction, OF_ALL)).await?;
+        let found = rights::look(&mut Conn::of(&mut transaction, Patience::All)).await?;
         transaction.commit().await.map(|()| found)
     };
     let place = place.to_owned();
@@ -187,9 +187,9 @@ async fn bring_up(mut connection: PgConnection, mut migrator: Migrator) -> Resul
     // The migrator gives names to its statements. They must not outlive its transaction, nor meet others there: behind a proxy
     // the server's connection is shared. Ours is not used again; where it ends early, the server's ends with it.
     let mut transaction = connection.begin().await?;
-    sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction, OF_ALL)).await?;
+    sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction, Patience::All)).await?;
     sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
-    rights::become_owner(&mut Conn::of(&mut transaction, OF_ALL)).await?;
+    rights::become_owner(&mut Conn::of(&mut transaction, Patience::All)).await?;
     sqlx::raw_sql("do $$ begin if to_regnamespace('hiersync') is null then create schema hiersync; end if; end $$")
         .execute(&mut *transaction)
         .await?;

@@ -98,15 +98,9 @@ pub struct Totals {
 pub async fn totals(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Totals>> {
     sqlx::query_as!(
         Totals,
-        r#"select s.name as source, r.outcome as "outcome!", sum(r.runs)::bigint as "runs!", sum(r.requests)::bigint as "requests!",
-               sum(r.throttled)::bigint as "throttled!", sum(r.rows_seen)::bigint as "rows_seen!", sum(r.changed)::bigint as "changed!"
-           from (
-               select source_id, outcome, 1 as runs, requests, throttled, rows_seen, inserted + updated + retired + restored as changed
-               from hiersync.sync_run where outcome is not null
-               union all
-               select source_id, outcome, runs, requests, throttled, rows_seen, changed from hiersync_internal.removed_run
-           ) r join hiersync.source s using (source_id)
-           group by s.name, r.outcome order by s.name, r.outcome"#
+        "select s.name as source, t.outcome, t.runs, t.requests, t.throttled, t.rows_seen, t.changed
+         from hiersync_internal.run_total t join hiersync.source s using (source_id)
+         order by s.name, t.outcome"
     )
     .fetch_all(conn)
     .await

@@ -122,6 +122,8 @@ pub async fn health(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Health>> {
     sqlx::query_file_as!(Health, "src/store/sql/report_health.sql").fetch_all(conn).await
 }
 
+// Each source's are looked up by themselves, so that no more is read than is shown.
+
 /// The latest runs, newest first; of one source if named, or the one of this number.
 pub async fn runs(conn: &mut Conn<'_>, source: Option<&str>, run_id: Option<i64>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as!(
@@ -129,8 +131,13 @@ pub async fn runs(conn: &mut Conn<'_>, source: Option<&str>, run_id: Option<i64>
         r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
                r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored, r.wait_ms, r.fetch_ms,
                r.write_ms, r.error, r.resume_at
-           from hiersync.sync_run r join hiersync.source s using (source_id)
-           where ($1::text is null or s.name = $1) and ($2::bigint is null or r.run_id = $2)
+           from hiersync.source s
+           cross join lateral (
+               select * from hiersync.sync_run r
+               where r.source_id = s.source_id and ($2::bigint is null or r.run_id = $2)
+               order by r.run_id desc limit $3
+           ) r
+           where $1::text is null or s.name = $1
            order by r.run_id desc limit $3"#,
         source,
         run_id,
@@ -151,8 +158,14 @@ pub async fn changes(
     sqlx::query_as!(
         ChangeRow,
         r#"select c.change_id, s.name as source, c.run_id, c.entity, c.key, c.op, c.fields, c.vendor_time, c.seen_at
-           from hiersync.change c join hiersync.source s using (source_id)
-           where ($1::text is null or s.name = $1) and ($2::bigint is null or c.run_id = $2) and ($3::text is null or c.key = $3)
+           from hiersync.source s
+           cross join lateral (
+               select * from hiersync.change c
+               where c.source_id = s.source_id and ($2::bigint is null or c.run_id = $2)
+                 and ($3::text is null or c.key = $3 and c.entity in ('customer', 'customer_link', 'reporting_user', 'reporting_line'))
+               order by c.change_id desc limit $4
+           ) c
+           where $1::text is null or s.name = $1
            order by c.change_id desc limit $4"#,
         source,
         run_id,
@@ -213,8 +226,13 @@ pub async fn findings(conn: &mut Conn<'_>, source: Option<&str>, all: bool, limi
     sqlx::query_as!(
         FindingRow,
         "select f.finding_id, s.name as source, f.kind, f.key, f.detail, f.seen_at, f.resolved_at
-         from hiersync.finding f join hiersync.source s using (source_id)
-         where ($1::text is null or s.name = $1) and ($2 or f.resolved_at is null)
+         from hiersync.source s
+         cross join lateral (
+             select * from hiersync.finding f
+             where f.source_id = s.source_id and ($2 or f.resolved_at is null)
+             order by f.finding_id desc limit $3
+         ) f
+         where $1::text is null or s.name = $1
          order by f.finding_id desc limit $3",
         source,
         all,

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    conn::{Conn, OF_A_PAGE, OF_ALL, within},
+    conn::{Conn, Patience, READ_WITHIN_S, within},
     connect::is_usable,
 };
 
@@ -29,6 +29,18 @@ pub async fn begin(pool: &PgPool) -> sqlx::Result<Step> {
     begin_with(pool, BOUNDED, AssertSqlSafe(BEGIN.to_owned())).await
 }
 
+/// Begins one that only reads, on a hot standby, too. The server ends a statement that takes too long, and one whose client is gone, where
+/// it can tell (Postgres 14, most systems): else it would work on for nobody.
+pub async fn begin_to_read(pool: &PgPool) -> sqlx::Result<Step> {
+    let begin = format!(
+        "{BEGIN}; set transaction read only; set local statement_timeout = '{READ_WITHIN_S}s';
+         do $$ begin set local client_connection_check_interval = '1s'; exception when others then null; end $$"
+    );
+    let mut step = begin_with(pool, BOUNDED, AssertSqlSafe(begin)).await?;
+    step.has_patience(Patience::Reader);
+    Ok(step)
+}
+
 /// Begins one that holds an advisory lock until its end. The lock is taken by a statement of its own: what is read after it
 /// is what the last holder wrote.
 pub async fn begin_locked(pool: &PgPool, class: i32, id: i32) -> sqlx::Result<Step> {
@@ -38,7 +50,7 @@ pub async fn begin_locked(pool: &PgPool, class: i32, id: i32) -> sqlx::Result<St
 
 async fn begin_with(pool: &PgPool, time: Duration, begin: AssertSqlSafe<String>) -> sqlx::Result<Step> {
     match within(time, pool.begin_with(begin)).await {
-        Ok(transaction) => Ok(Step::Lasting(transaction, OF_A_PAGE)),
+        Ok(transaction) => Ok(Step::Lasting(transaction, Patience::Page)),
         // The pool tries again until its time is up, and does not say why it had to.
         Err(sqlx::Error::PoolTimedOut) => Err(why_none(pool, ASKED_WHY).await),
         Err(error) => Err(error),
@@ -94,7 +106,7 @@ pub struct DryTransaction {
 /// A transaction under way. Dropped, it undoes what was done in it.
 pub enum Step {
     /// A transaction, and how long an answer is awaited in it.
-    Lasting(Transaction<'static, Postgres>, Duration),
+    Lasting(Transaction<'static, Postgres>, Patience),
     /// A savepoint.
     Dry(OwnedMutexGuard<DryTransaction>),
 }
@@ -140,15 +152,19 @@ impl Step {
     /// The connection to work on.
     pub fn conn(&mut self) -> Conn<'_> {
         match self {
-            Self::Lasting(transaction, time) => Conn::of(transaction, *time),
-            Self::Dry(dry) => Conn::of(&mut dry.transaction, OF_ALL),
+            Self::Lasting(transaction, patience) => Conn::of(transaction, *patience),
+            Self::Dry(dry) => Conn::of(&mut dry.transaction, Patience::All),
         }
     }
 
     /// Its statements are about all that a source has: they may take their time.
     pub fn is_about_all(&mut self) {
-        if let Self::Lasting(_, time) = self {
-            *time = OF_ALL;
+        self.has_patience(Patience::All);
+    }
+
+    fn has_patience(&mut self, wanted: Patience) {
+        if let Self::Lasting(_, patience) = self {
+            *patience = wanted;
         }
     }
 

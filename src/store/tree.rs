@@ -17,6 +17,8 @@ pub struct TreeLine {
     /// It is the last one below its parent.
     #[serde(skip)]
     pub is_last: bool,
+    /// How many that come after it below its parent are not shown.
+    pub more: i64,
     /// It is among those above itself: a cycle, which is not followed.
     pub is_again: bool,
     /// How people call it.
@@ -31,12 +33,12 @@ pub struct TreeLine {
     pub below: i64,
 }
 
-/// Links and nodes are looked up one by one: the planner knows neither how many there are nor how they hang together. Tops are the roots,
+/// Links and nodes are looked up one by one, of each node as many children as are wanted. Tops are the roots,
 /// and at another time also those who lived without a parent then: the config may not name them any more. One that was not seen yet is
 /// none. Who was cut off counts itself.
 macro_rules! lines {
     (
-        ($conn:expr, $source:expr, $top:expr, $depth:expr, $at:expr),
+        ($conn:expr, $source:expr, $top:expr, $wanted:expr),
         $nodes:literal, $id:literal, $type:literal, $links:literal, $parent:literal, $child:literal, $name:literal, $active:literal
     ) => {
         sqlx::query_as!(
@@ -77,24 +79,25 @@ macro_rules! lines {
                 + " and l.retired_at is null
                       )
                 ), tree as (
-                    select t.id, 0 as depth, array[t.id] as path, true as is_last, false as is_again from top t
+                    select t.id, 0 as depth, array[t.id] as path, 0::bigint as place, 0::bigint as siblings, false as is_again from top t
                     union all
-                    select c.id, t.depth + 1, t.path || c.id, c.is_last, c.id = any (t.path)
+                    select c.id, t.depth + 1, t.path || c.id, c.place, c.siblings, c.id = any (t.path)
                     from tree t
                     cross join lateral (
                         select l."
                 + $child
-                + " as id, lead(l."
+                + " as id, row_number() over (order by l."
                 + $child
-                + ") over (order by l."
-                + $child
-                + ") is null as is_last
+                + ") as place, count(*) over () as siblings
                         from hiersync."
                 + $links
                 + "_at(coalesce($4::timestamptz, 'infinity')) l
                         where l.source_id = $1 and l."
                 + $parent
                 + " = t.id and l.retired_at is null
+                        order by l."
+                + $child
+                + " limit $5
                     ) c
                     where not t.is_again and t.depth < $3
                 ), deeper as (
@@ -119,7 +122,8 @@ macro_rules! lines {
                 )
                 "
                 + r#"select
-                    t.id::text as "key!", t.depth as "depth!", t.is_last as "is_last!", t.is_again as "is_again!",
+                    t.id::text as "key!", t.depth as "depth!", t.place = t.siblings as "is_last!",
+                    case when t.place = $5 then t.siblings - t.place else 0 end as "more!", t.is_again as "is_again!",
                     n.name as "name?", n.is_active as "is_active?", coalesce(n.is_placeholder, false) as "is_placeholder!",
                     n.retired_at as "retired_at?", coalesce(c.below, 0) as "below!"
                 from tree t
@@ -142,11 +146,23 @@ macro_rules! lines {
                 order by t.path"#,
             $source,
             $top,
-            $depth,
-            $at
+            $wanted.depth,
+            $wanted.at,
+            $wanted.children
         )
         .fetch($conn)
     };
+}
+
+/// How much of a tree is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Levels below its top.
+    pub depth: i32,
+    /// Children of each node; `None`: all.
+    pub children: Option<i64>,
+    /// As it stood at this time; `None`: as it stands.
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// A node by which a tree may begin, in either vendor's kind of id.
@@ -178,12 +194,12 @@ impl Trees {
         }
     }
 
-    /// Their lines, depth first in the order of ids, down to a depth; none if the node was not there at that time. Who lies deeper is
-    /// counted at the node where the tree is cut.
-    pub fn lines<'c>(self, conn: &'c mut Conn<'_>, depth: i32, at: Option<DateTime<Utc>>) -> BoxStream<'c, sqlx::Result<TreeLine>> {
+    /// Their lines, depth first in the order of ids; none if the node was not there at that time. Who lies deeper is counted at the node
+    /// where the tree is cut.
+    pub fn lines<'c>(self, conn: &'c mut Conn<'_>, wanted: Wanted) -> BoxStream<'c, sqlx::Result<TreeLine>> {
         match self.0 {
             Tree::Customers(source, top) => lines!(
-                (conn, source, top, depth, at),
+                (conn, source, top, wanted),
                 "customer",
                 "customer_id",
                 "bigint",
@@ -194,7 +210,7 @@ impl Trees {
                 "null::bool"
             ),
             Tree::Users(source, top) => lines!(
-                (conn, source, top, depth, at),
+                (conn, source, top, wanted),
                 "reporting_user",
                 "user_id",
                 "uuid",

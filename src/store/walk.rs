@@ -21,16 +21,16 @@ pub async fn open(conn: &mut Conn<'_>, source_id: i32, shape: &str) -> sqlx::Res
         .await
 }
 
-/// Closes the walk. `complete`: the live nodes that it leaves, if it is.
-pub async fn close(conn: &mut Conn<'_>, run: &OpenRun, complete: Option<i64>) -> sqlx::Result<()> {
-    let verdict = if complete.is_some() { "complete" } else { "partial" };
+/// Closes the walk, which leaves so many live nodes.
+pub async fn close(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool, live: i64) -> sqlx::Result<()> {
+    let verdict = if is_complete { "complete" } else { "partial" };
     sqlx::query!(
         "update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = $3, live_nodes = $4
          where source_id = $1 and walk_id = $2",
         run.lease.source_id,
         run.walk_id,
         verdict,
-        complete
+        live
     )
     .execute(conn)
     .await?;

@@ -72,13 +72,16 @@ struct Guard {
 }
 
 impl Guard {
-    /// `live`: live nodes now, for a source that was never complete.
-    async fn of<V: Synced>(w: &mut Writing<'_, V>, live: i64) -> sqlx::Result<Self> {
+    async fn of<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<Self> {
         if w.context.accept_retire {
             finding::withdraw(&mut w.step.conn(), &w.context.open, "root_changed").await?;
         }
         let is_root_changed = finding::is_open(&mut w.step.conn(), w.at.source_id, "root_changed").await?;
-        let live = walk::last_live(&mut w.step.conn(), w.at.source_id).await?.unwrap_or(live);
+        // Where no walk was complete yet: all that there are.
+        let live = match walk::last_live(&mut w.step.conn(), w.at.source_id).await? {
+            Some(live) => live,
+            None => Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?,
+        };
         Ok(Self { live, is_root_changed })
     }
 
@@ -93,8 +96,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     let mut w = context.write().await?;
     w.step.is_about_all();
     let reach = context.walk().reach.unwrap_or(Reach::Direct);
-    let before = Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?;
-    let guard = Guard::of(&mut w, before).await?;
+    let guard = Guard::of(&mut w).await?;
     let unread = frontier::unproven(&mut w.step.conn(), &context.open).await?;
     let mut is_complete = unread == 0 && !finding::any_of(&mut w.step.conn(), &context.open, &words(About::List)).await?;
     let (mut counters, unknown) = managers::place(&mut w, unread == 0).await?;
@@ -128,12 +130,11 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     }
     tell_stated_limits(&mut w).await?;
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
-    let left = if is_complete { Some(Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?) } else { None };
-    close(w, outcome, counters, left).await?;
+    close(w, outcome, counters).await?;
     Ok(Ended::As(outcome))
 }
 
-async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Counters, left: Option<i64>) -> Result<(), Interrupted> {
+async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Counters) -> Result<(), Interrupted> {
     let open = &w.context.open;
     // However many runs it took: the walk is done, and the next one is foreseen anew.
     finding::withdraw(&mut w.step.conn(), open, quota::KIND).await?;
@@ -144,7 +145,8 @@ async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Cou
     }
     queued::forget_unmet(&mut w.step.conn(), open).await?;
     root::forget_unmet(&mut w.step.conn(), open).await?;
-    walk::close(&mut w.step.conn(), open, left).await?;
+    let live = Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?;
+    walk::close(&mut w.step.conn(), open, outcome == Outcome::Complete, live).await?;
     w.close(counters, outcome, (None, None)).await
 }
 

@@ -64,7 +64,7 @@ pub async fn serve(listener: TcpListener, pool: PgPool, daemon: impl Fn() -> Dae
 
 async fn status(State(Seen { pool, daemon }): State<Seen>) -> Response {
     let read = async {
-        let mut step = session::begin(&pool).await?;
+        let mut step = session::begin_to_read(&pool).await?;
         let conn = &mut step.conn();
         Ok((report::health(conn).await?, report::runs(conn, None, None, RUNS).await?, figures::budgets(conn).await?))
     };
@@ -77,7 +77,7 @@ async fn status(State(Seen { pool, daemon }): State<Seen>) -> Response {
 /// What is known without the database is told without it, too: an alarm must not go silent with what it is about.
 async fn numbers(State(Seen { pool, daemon }): State<Seen>) -> Response {
     let read = async {
-        let mut step = session::begin(&pool).await?;
+        let mut step = session::begin_to_read(&pool).await?;
         let conn = &mut step.conn();
         Ok((report::health(conn).await?, figures::totals(conn).await?))
     };

@@ -15,6 +15,7 @@ mod hostile;
 mod identifiers;
 mod keeping;
 mod kills;
+mod large;
 mod lies;
 mod lists;
 mod managers;

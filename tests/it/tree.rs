@@ -160,7 +160,7 @@ async fn users_are_marked_and_given_as_json() {
     let drawn = drew(program.run(&["tree", "sales", "--depth", "0", "--json"]).await);
     let line: Value = serde_json::from_str(&drawn).unwrap();
     let expected = json!({
-        "key": top, "depth": 0, "is_again": false, "name": null, "is_active": null, "is_placeholder": true, "retired_at": null, "below": 12
+        "key": top, "depth": 0, "more": 0, "is_again": false, "name": null, "is_active": null, "is_placeholder": true, "retired_at": null, "below": 12
     });
     assert_eq!(line, expected);
     let json = drew(program.run(&["tree", "sales", "--depth", "9", "--json"]).await);

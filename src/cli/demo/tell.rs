@@ -9,7 +9,7 @@ use crate::{
     embedded,
     store::{
         figures, report,
-        tree::{TreeLine, Trees},
+        tree::{TreeLine, Trees, Wanted},
     },
     sync::report::Report,
 };
@@ -17,8 +17,8 @@ use crate::{
 /// Changes shown in full; the rest is counted.
 const SHOWN: usize = 14;
 
-/// Levels of each tree.
-const DEPTH: i32 = 3;
+/// What is read of each tree.
+const TOP: Wanted = Wanted { depth: 3, children: Some(8), at: None };
 
 /// Lines of each tree.
 const LINES: usize = 8;
@@ -31,11 +31,11 @@ pub fn setting(stage: &Stage) {
 
 /// What was mirrored: live nodes, and the top of each tree.
 pub async fn mirrored(app: &App) -> Result<(), Failure> {
-    let mut step = app.begin().await?;
+    let mut step = app.begin_to_read().await?;
     for row in report::health(&mut step.conn()).await? {
         say!("\n{} ({}): {} live nodes", row.name, row.vendor, row.live_nodes);
         let Some(trees) = Trees::of(&mut step.conn(), &row.name).await? else { continue };
-        let top: Vec<TreeLine> = trees.lines(&mut step.conn(), DEPTH, None).take(LINES).try_collect().await?;
+        let top: Vec<TreeLine> = trees.lines(&mut step.conn(), TOP).take(LINES).try_collect().await?;
         for line in &top {
             say!("  {}{}", "   ".repeat(usize::try_from(line.depth).unwrap_or(0)), label(line));
         }
@@ -47,7 +47,7 @@ pub async fn mirrored(app: &App) -> Result<(), Failure> {
 /// What the second sync has changed.
 pub async fn changed(app: &App, reports: &[Report]) -> Result<(), Failure> {
     say!("\nEvery difference is a row in hiersync.change:");
-    let mut step = app.begin().await?;
+    let mut step = app.begin_to_read().await?;
     for run_id in reports.iter().filter_map(|report| report.row.as_ref()).map(|row| row.run_id) {
         let rows = report::changes(&mut step.conn(), None, Some(run_id), None, 1000).await?;
         for row in rows.iter().rev().take(SHOWN) {
@@ -85,7 +85,7 @@ pub async fn how_to_query(app: &App, keep: bool) -> Result<(), Failure> {
         say!("For your own accounts: hiersync init, then hiersync check, then hiersync sync; hiersync url tells BI tools where to look.");
     }
     let mut table = table(&["table", "rows"]);
-    let mut step = app.begin().await?;
+    let mut step = app.begin_to_read().await?;
     for (name, rows) in figures::sizes(&mut step.conn()).await? {
         table.add_row(vec![name, rows.to_string()]);
     }

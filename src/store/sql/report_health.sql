@@ -1,4 +1,4 @@
--- Every source's health, with its live nodes.
+-- Every source's health, with its live nodes: those that the last closed walk left, and what later ones have made of them.
 select
     h.name as "name!",
     h.vendor as "vendor!",
@@ -9,9 +9,15 @@ select
     h.last_error,
     h.resume_at,
     h.open_findings as "open_findings!",
-    (
-        (select count(*) from hiersync.customer c where c.source_id = h.source_id and c.retired_at is null)
-        + (select count(*) from hiersync.reporting_user u where u.source_id = h.source_id and u.retired_at is null)
-    ) as "live_nodes!"
+    coalesce(closed.live_nodes, 0) + coalesce(since.nodes, 0) as "live_nodes!"
 from hiersync.source_health h
+left join lateral (
+    select w.walk_id, w.live_nodes from hiersync_internal.walk w
+    where w.source_id = h.source_id and w.live_nodes is not null
+    order by w.walk_id desc limit 1
+) closed on true
+left join lateral (
+    select sum(r.inserted + r.restored - r.retired)::bigint as nodes from hiersync.sync_run r
+    where r.source_id = h.source_id and r.walk_id > coalesce(closed.walk_id, 0)
+) since on true
 order by h.name
