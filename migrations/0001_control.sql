@@ -132,20 +132,20 @@ create table hiersync.sync_run (
     outcome text check (outcome in ('complete', 'partial', 'throttled', 'stopped', 'failed', 'abandoned')),
     error text,
     resume_at timestamptz,
-    steps bigint not null default 0,
-    requests bigint not null default 0,
     throttled bigint not null default 0,
     retried bigint not null default 0,
-    pages bigint not null default 0,
-    rows_seen bigint not null default 0,
     inserted bigint not null default 0,
     updated bigint not null default 0,
-    unchanged bigint not null default 0,
     retired bigint not null default 0,
     restored bigint not null default 0,
     wait_ms bigint not null default 0,
+    requests bigint not null default 0,
+    pages bigint not null default 0,
+    rows_seen bigint not null default 0,
+    unchanged bigint not null default 0,
     fetch_ms bigint not null default 0,
     write_ms bigint not null default 0,
+    steps bigint not null default 0,
     primary key (source_id, run_id),
     check ((outcome is null) = (finished_at is null))
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
@@ -238,48 +238,49 @@ comment on column hiersync_internal.root.node_key is 'The node''s id as text.';
 comment on column hiersync_internal.root.walk_id is 'The walk that last resolved it.';
 comment on column hiersync_internal.root.row_walk_id is 'The walk that last read its own row and queued its list.';
 
--- One row per list to read. The rows stay from walk to walk; the state belongs to the walk named.
+-- One row per list to read. The rows stay from walk to walk; the state belongs to the walk named. What every walk writes anew stands
+-- together, for small WAL records; a page of the table has room for all of its rows once more, when one list above queues them all.
 create table hiersync_internal.frontier (
     source_id int not null,
     parent_key text not null,
     list_no bigint generated always as identity,
-    walk_id bigint not null,
     node_no int,
     depth int not null,
+    expected bigint,
+    shown_by text,
+    ask_kind text,
+    ask_value text,
+    walk_id bigint not null,
     state text not null check (state in ('queued', 'doubtful', 'read', 'unproven', 'given_up')),
+    seen int4multirange not null default '{}',
+    pass jsonb not null default '{}',
     attempts int not null default 0,
     recounts int not null default 0,
     is_recounted boolean not null default false,
     refusal text,
-    shown_by text,
-    ask_kind text,
-    ask_value text,
-    expected bigint,
-    pass jsonb not null default '{}',
     last_page int,
-    seen int4multirange not null default '{}',
     seen_earlier int4multirange not null default '{}',
     primary key (source_id, parent_key)
-) with (fillfactor = 70);
+) with (fillfactor = 50);
 comment on table hiersync_internal.frontier is 'One row per list to read: whose, how far, and what it has shown.';
 comment on column hiersync_internal.frontier.source_id is 'The source.';
 comment on column hiersync_internal.frontier.parent_key is 'Whose list: the node''s id as text; * for the directory of all users.';
 comment on column hiersync_internal.frontier.list_no is 'Order among lists of one depth.';
-comment on column hiersync_internal.frontier.walk_id is 'The walk that the state belongs to.';
 comment on column hiersync_internal.frontier.node_no is 'The number of the node whose list it is; null for the directory.';
 comment on column hiersync_internal.frontier.depth is 'Levels below the root, by the shortest way: 0 for a root''s own list.';
+comment on column hiersync_internal.frontier.expected is 'How many children the vendor said there are (noOfChildren); null when it did not say.';
+comment on column hiersync_internal.frontier.shown_by is 'The list that last showed the node whose list it is; null for a root.';
+comment on column hiersync_internal.frontier.ask_kind is 'Identifier type by which a customer''s children are asked for.';
+comment on column hiersync_internal.frontier.ask_value is 'That identifier''s value. Personal data.';
+comment on column hiersync_internal.frontier.walk_id is 'The walk that the state belongs to.';
 comment on column hiersync_internal.frontier.state is 'queued: to be read. doubtful: its count disagrees, or the vendor refuses it. read: to its end and proven. unproven: to its end, and it proves nothing. given_up: it cannot be read.';
+comment on column hiersync_internal.frontier.seen is 'Numbers (node_no) of the nodes that the last pass has shown in this walk.';
+comment on column hiersync_internal.frontier.pass is 'How far the last pass over it has come; empty once it is read.';
 comment on column hiersync_internal.frontier.attempts is 'How often it was begun anew in this walk.';
 comment on column hiersync_internal.frontier.recounts is 'How often the list above was read again for its count.';
 comment on column hiersync_internal.frontier.is_recounted is 'The list above was read again since the doubt arose.';
 comment on column hiersync_internal.frontier.refusal is 'Why the vendor refuses it.';
-comment on column hiersync_internal.frontier.shown_by is 'The list that last showed the node whose list it is; null for a root.';
-comment on column hiersync_internal.frontier.ask_kind is 'Identifier type by which a customer''s children are asked for.';
-comment on column hiersync_internal.frontier.ask_value is 'That identifier''s value. Personal data.';
-comment on column hiersync_internal.frontier.expected is 'How many children the vendor said there are (noOfChildren); null when it did not say.';
-comment on column hiersync_internal.frontier.pass is 'How far the last pass over it has come.';
 comment on column hiersync_internal.frontier.last_page is 'Rows of its last page, where the vendor''s count alone has ended it and the page may have been cut off.';
-comment on column hiersync_internal.frontier.seen is 'Numbers (node_no) of the nodes that the last pass has shown in this walk.';
 comment on column hiersync_internal.frontier.seen_earlier is 'Numbers of those that earlier passes have shown in this walk.';
 
 -- A vendor's budget: sources that name the same one share it.
@@ -301,26 +302,29 @@ comment on column hiersync_internal.budget.paced_at is 'When the pace last fell;
 comment on column hiersync_internal.budget.paused_until is 'No call before this time: the vendor refused.';
 comment on column hiersync_internal.budget.paused_why is 'Why it is paused.';
 
--- The calls that a budget's windows still hold. A row is bought before its calls and its end lowered after them.
+-- The calls that a budget's windows still hold. A row is bought before its calls and its end lowered after them. A row that no window
+-- remembers becomes a later purchase in its place, under another batch's number: its index need not be told.
 create table hiersync_internal.budget_ledger (
     budget_id int not null,
-    batch_id bigint generated always as identity,
+    slot_no int generated always as identity,
     process_id bigint not null,
     calls int not null,
+    buyer_boot bigint,
+    batch_id bigint generated always as identity,
     bought_at timestamptz not null,
     ended_at timestamptz not null,
-    buyer_boot bigint,
     buyer_uptime_s double precision,
-    primary key (budget_id, batch_id)
+    primary key (budget_id, slot_no)
 ) with (fillfactor = 50, vacuum_truncate = off);
 comment on table hiersync_internal.budget_ledger is 'Calls that count against a budget''s windows.';
 comment on column hiersync_internal.budget_ledger.budget_id is 'The budget.';
-comment on column hiersync_internal.budget_ledger.batch_id is 'Permits bought together.';
+comment on column hiersync_internal.budget_ledger.slot_no is 'Its place, which later purchases take in their turn.';
 comment on column hiersync_internal.budget_ledger.process_id is 'Who bought them.';
 comment on column hiersync_internal.budget_ledger.calls is 'How many.';
+comment on column hiersync_internal.budget_ledger.buyer_boot is 'Digest of the buyer''s boot id: uptimes with the same one can be compared.';
+comment on column hiersync_internal.budget_ledger.batch_id is 'Permits bought together.';
 comment on column hiersync_internal.budget_ledger.bought_at is 'Before this time none of the calls was sent.';
 comment on column hiersync_internal.budget_ledger.ended_at is 'After this time none of the calls reaches the vendor; at first the latest possible, then when the last one was answered.';
-comment on column hiersync_internal.budget_ledger.buyer_boot is 'Digest of the buyer''s boot id: uptimes with the same one can be compared.';
 comment on column hiersync_internal.budget_ledger.buyer_uptime_s is 'Seconds since the buyer''s machine was started, at bought_at: tells a database clock that has jumped.';
 
 -- Limits, configured and learned. All of a budget's limits hold at once.

@@ -216,22 +216,27 @@ alter table hiersync.reporting_line alter column manager_id set (n_distinct = -0
 create index reporting_line_user on hiersync.reporting_line (source_id, user_id);
 comment on index hiersync.reporting_line_user is 'Finds a user''s managers.';
 
--- Users that User Advanced Search showed in an open walk and that are not as the mirror has them. Who lies below
--- the roots is known only when all of it is read; then the rows are taken in and removed.
+-- Users whom User Advanced Search has shown and who are not as the mirror has them. Who lies below the roots is known only when all of it
+-- is read; then those are taken in and removed. Who lies outside stays, as a number and a digest, so that the next walk need not write
+-- them again.
 create table hiersync_internal.staged_user (
     source_id int not null,
     user_id uuid not null,
     manager_id uuid,
     walk_id bigint not null,
+    node_no int,
+    digest uuid,
     content jsonb,
     primary key (source_id, user_id)
 );
-comment on table hiersync_internal.staged_user is 'Users whom the search has shown in an open walk and who differ from the mirror; empty between walks. Personal data.';
+comment on table hiersync_internal.staged_user is 'Users whom the search has shown in an open walk and who differ from the mirror, and those outside the roots. Personal data while a walk is open.';
 comment on column hiersync_internal.staged_user.source_id is 'The source.';
 comment on column hiersync_internal.staged_user.user_id is 'The user.';
 comment on column hiersync_internal.staged_user.manager_id is 'The manager whom the row states; null for nobody.';
-comment on column hiersync_internal.staged_user.walk_id is 'The walk.';
-comment on column hiersync_internal.staged_user.content is 'The user as read; null where only the manager is taken from it. Personal data.';
+comment on column hiersync_internal.staged_user.walk_id is 'The walk that wrote it.';
+comment on column hiersync_internal.staged_user.node_no is 'Dense number within the source, of a user who was outside the roots at a walk''s end.';
+comment on column hiersync_internal.staged_user.digest is 'Digest of the content; null where only the manager is taken from it, or it is to be read once more.';
+comment on column hiersync_internal.staged_user.content is 'The user as read; null once the walk has ended, or where only the manager is taken from it. Personal data.';
 
 -- What changed, row by row.
 create table hiersync.change (
@@ -430,9 +435,19 @@ select source_id, manager_id as parent_id, user_id as child_id, first_seen_at, r
 from hiersync.reporting_line_history;
 comment on view hiersync_internal.user_edge_history is 'Their history.';
 
+-- Who was told of in a walk beside the mirror: staged in it, or known from an earlier one, and shown by the search as before.
+create view hiersync_internal.told_user as
+select s.source_id, s.walk_id, s.user_id, s.manager_id, s.content from hiersync_internal.staged_user s
+union all
+select s.source_id, f.walk_id, s.user_id, s.manager_id, s.content
+from hiersync_internal.staged_user s
+join hiersync_internal.frontier f on f.source_id = s.source_id and f.parent_key = '*' and f.walk_id <> s.walk_id
+where f.seen @> s.node_no or f.seen_earlier @> s.node_no;
+comment on view hiersync_internal.told_user is 'Who was told of in a walk beside the mirror.';
+
 -- Whose parent is staged: customers' never is.
 create view hiersync_internal.user_staged as
-select source_id, walk_id, user_id as child_id, manager_id as parent_id from hiersync_internal.staged_user;
+select source_id, walk_id, user_id as child_id, manager_id as parent_id from hiersync_internal.told_user;
 comment on view hiersync_internal.user_staged is 'Staged users by the names that both vendors'' links have.';
 
 create view hiersync_internal.customer_staged as
@@ -468,7 +483,8 @@ begin
         from (values
             ('customer_node', 'hiersync.customer'), ('user_node', 'hiersync.reporting_user'), ('customer_edge', 'hiersync.customer_link'),
             ('user_edge', 'hiersync.reporting_line'), ('customer_edge_history', 'hiersync.customer_link_history'),
-            ('user_edge_history', 'hiersync.reporting_line_history'), ('user_staged', 'hiersync_internal.staged_user')
+            ('user_edge_history', 'hiersync.reporting_line_history'), ('user_staged', 'hiersync_internal.staged_user'),
+            ('told_user', 'hiersync_internal.staged_user')
         ) v (name, made_of)
         join pg_attribute a on a.attrelid = ('hiersync_internal.' || v.name)::regclass
         join pg_attribute t on t.attrelid = v.made_of::regclass and t.attnum > 0 and (

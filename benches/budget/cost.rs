@@ -31,7 +31,7 @@ pub async fn measure() {
     println!("{:>28} {:>10} {:>12} {:>10} {:>10} {:>10}", "limits", "permits/s", "purchases/s", "here", "Postgres", "of a core");
     // What the callers cost without a ledger is not the ledger's.
     let (begun, here) = (clock::instant(), cpu_here());
-    let permits = spend(&Purse::new(Free), begun).await;
+    let permits = spend(&Purse::new(Free, &[]), begun).await;
     let span = begun.elapsed().as_secs_f64();
     let callers = (cpu_here() - here) / span;
     println!("{:>28} {:>10.0} {:>12} {:>10}", "(no ledger)", f64::from(permits) / span, "", format!("{:.2} %", callers * 100.0));
@@ -63,7 +63,7 @@ async fn cost(texts: &[&str], callers: f64) {
         .await
         .unwrap();
     }
-    let purse = Purse::new(ledger);
+    let purse = Purse::new(ledger, &limits);
     // The first trade merges the whole day; those after it find it merged, without the rows that went.
     drop(purse.permit(Duration::from_secs(60), &CancellationToken::new()).await.unwrap_or_else(|why| panic!("{why}")));
     sqlx::raw_sql("vacuum hiersync_internal.budget_ledger").execute(&app.pool).await.unwrap();

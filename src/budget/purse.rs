@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::ledger::{Bought, Ledger, LedgerError, Pause, Settlement, Trade, Wait};
-use crate::clock;
+use crate::{clock, model::limit::Limit};
 
 /// A bought permit must be used soon: the ledger takes its call to be over a fixed time after the purchase.
 pub const USE_WITHIN: Duration = Duration::from_secs(3);
@@ -24,15 +24,17 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Permits bought in one trade at most.
 const MOST: u32 = 256;
 
-/// Where so many are wanted in a second, a trade buys for a while ahead.
+/// Where so many are wanted in a second, a trade buys for a while ahead, whatever the limits.
 const MANY: f64 = 100.0;
 
-/// That while: trades per second stay few.
+/// That while: trades per second stay few. Permits that are bought together count until the last of their calls has ended; where the limits
+/// leave so much room that nobody waits for that, a trade always buys for it.
 const AHEAD: Duration = Duration::from_millis(200);
 
 /// Permits for one budget.
 pub struct Purse<L> {
     ledger: L,
+    limits: Vec<Limit>,
     turn: tokio::sync::Mutex<()>,
     asking: AtomicU32,
     /// The ledger keeps a place for us among those who wait.
@@ -57,9 +59,10 @@ impl Demand {
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^32")]
-    fn ahead(&self) -> u32 {
+    fn ahead(&self, limits: &[Limit]) -> u32 {
         let per_second = self.per_second * (-self.at.elapsed().as_secs_f64()).exp();
-        if per_second < MANY { 0 } else { (per_second * AHEAD.as_secs_f64()) as u32 }
+        let fills_half = |limit: &Limit| 2.0 * per_second * limit.window.as_secs_f64() > f64::from(limit.calls);
+        if per_second < MANY && limits.iter().any(fills_half) { 0 } else { (per_second * AHEAD.as_secs_f64()) as u32 }
     }
 }
 
@@ -121,10 +124,11 @@ pub enum NoPermit {
 }
 
 impl<L: Ledger> Purse<L> {
-    /// An empty purse.
-    pub fn new(ledger: L) -> Self {
+    /// An empty purse for a budget of these limits.
+    pub fn new(ledger: L, limits: &[Limit]) -> Self {
         Self {
             ledger,
+            limits: limits.to_vec(),
             turn: tokio::sync::Mutex::new(()),
             asking: AtomicU32::new(0),
             queues: AtomicBool::new(false),
@@ -201,7 +205,7 @@ impl<L: Ledger> Purse<L> {
 
     /// Buys into the stock, or says why not.
     async fn buy(&self) -> Result<Option<Wait>, LedgerError> {
-        let ahead = self.demand.lock().unwrap_or_else(PoisonError::into_inner).ahead();
+        let ahead = self.demand.lock().unwrap_or_else(PoisonError::into_inner).ahead(&self.limits);
         let wants = self.asking.load(Ordering::Relaxed).max(ahead).clamp(1, MOST);
         let ended = self.ended();
         let bought = clock::instant();
@@ -275,6 +279,10 @@ mod tests {
         }
     }
 
+    fn limits(limit: &str) -> [Limit; 1] {
+        [limit.parse().expect("a limit")]
+    }
+
     async fn buy(purse: &Purse<Open>, permits: u32) {
         let stop = tokio_util::sync::CancellationToken::new();
         for _ in 0..permits {
@@ -284,10 +292,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_wanted_by_the_thousand_is_bought_in_bulk() {
-        let purse = Purse::new(Open::default());
+        let purse = Purse::new(Open::default(), &limits("25/5s"));
         buy(&purse, 3000).await;
         let trades = purse.ledger.trades.load(Ordering::Relaxed);
         assert!(trades < 300, "{trades} trades");
+    }
+
+    #[tokio::test]
+    async fn where_the_limits_leave_room_trades_are_few() {
+        let purse = Purse::new(Open::default(), &limits("1000/1s"));
+        buy(&purse, 90).await;
+        let trades = purse.ledger.trades.load(Ordering::Relaxed);
+        assert!(trades < 30, "{trades} trades");
     }
 
     /// Sells nothing for an hour, and keeps what was wanted.
@@ -310,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_that_ends_does_not_wait_for_one_that_asks() {
-        let purse = Purse::new(Shut::default());
+        let purse = Purse::new(Shut::default(), &limits("25/5s"));
         let stop = tokio_util::sync::CancellationToken::new();
         let asks = purse.permit(Duration::from_secs(7200), &stop);
         let ends = async {
@@ -332,7 +348,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_a_small_budget_nothing_is_bought_ahead() {
-        let purse = Purse::new(Open::default());
+        let purse = Purse::new(Open::default(), &limits("25/5s"));
         buy(&purse, 25).await;
         assert_eq!(purse.ledger.sold.load(Ordering::Relaxed), 25);
         assert!(purse.lock_stock().is_empty());

@@ -111,6 +111,19 @@ pub struct DirectoryExisting {
     pub is_staged: bool,
     /// Its live parents.
     pub parents: Vec<NodeId>,
+    /// How it was known at the end of an earlier walk, if it lay outside the roots.
+    pub outside: Option<Outside>,
+}
+
+/// A node outside the roots, as the directory has shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outside {
+    /// Its number.
+    pub node_no: i32,
+    /// Digest of its content; `None`: it is to be read once more.
+    pub digest: Option<Digest>,
+    /// Its parent.
+    pub parent: Option<NodeId>,
 }
 
 /// Who is named as whose manager, for a node that this walk's lists have shown.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     conn::Conn,
     facts::{At, Edge, Hidden, Named, Naming, ReachTold},
+    staged,
 };
 use crate::model::node::NodeId;
 
@@ -91,6 +92,15 @@ pub async fn hidden(conn: &mut Conn<'_>, at: At, of_directory: bool) -> sqlx::Re
 
 /// Empties the waiting room.
 pub async fn unstage(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<()> {
-    sqlx::query!("delete from hiersync_internal.staged_user where source_id = $1", source_id).execute(conn).await?;
-    Ok(())
+    staged::clear(conn, source_id).await
+}
+
+/// At a walk's end: keeps of the waiting room only who lies outside the roots, without their content.
+pub async fn keep_outside(conn: &mut Conn<'_>, at: At) -> sqlx::Result<()> {
+    staged::keep_outside(conn, at).await
+}
+
+/// Whether the directory must be read once more for the content of users who were outside the roots.
+pub async fn directory_lacks(conn: &mut Conn<'_>, at: At) -> sqlx::Result<bool> {
+    staged::lacks(conn, at).await
 }

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{
     conn::Conn,
-    facts::{At, DirectoryExisting},
+    facts::{At, DirectoryExisting, Outside},
+    source,
 };
 use crate::model::{
     digest::Digest,
@@ -24,8 +25,13 @@ pub(super) async fn existing(conn: &mut Conn<'_>, at: At, ids: &[Uuid]) -> sqlx:
         stamp: row.auto_update_time,
         live: row.live,
         is_root: row.is_root,
-        shown: row.shown || row.staged,
+        shown: row.shown,
         is_staged: row.staged,
+        outside: row.outside_no.map(|node_no| Outside {
+            node_no,
+            digest: row.outside_digest.map(Digest),
+            parent: row.outside_manager.map(NodeId::from),
+        }),
         parents: row.managers.into_iter().map(NodeId::from).collect(),
     });
     Ok(existing.collect())
@@ -38,16 +44,18 @@ pub(super) async fn stage(conn: &mut Conn<'_>, at: At, rows: &[&User], whole: bo
     }
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let managers: Vec<Option<Uuid>> = rows.iter().map(|row| manager(row)).collect();
+    let digests: Vec<Option<Uuid>> = rows.iter().map(|row| whole.then(|| row.digest().0)).collect();
     let contents: Vec<Option<Json<Value>>> = rows.iter().map(|row| whole.then(|| Json(packed(row)))).collect();
     sqlx::query!(
-        "insert into hiersync_internal.staged_user (source_id, walk_id, user_id, manager_id, content)
-         select $1, $2, * from unnest($3::uuid[], $4::uuid[], $5::jsonb[])
+        "insert into hiersync_internal.staged_user (source_id, walk_id, user_id, manager_id, digest, content)
+         select $1, $2, * from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[])
          on conflict (source_id, user_id) do update
-         set walk_id = excluded.walk_id, manager_id = excluded.manager_id, content = excluded.content",
+         set walk_id = excluded.walk_id, manager_id = excluded.manager_id, digest = excluded.digest, content = excluded.content",
         at.source_id,
         at.walk_id,
         &ids,
         &managers as _,
+        &digests as _,
         &contents as _
     )
     .execute(conn)
@@ -59,6 +67,61 @@ pub(super) async fn stage(conn: &mut Conn<'_>, at: At, rows: &[&User], whole: bo
 pub(super) async fn below_roots(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<User>> {
     let rows = sqlx::query_file!("src/store/sql/staged_below.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| unpacked(row.user_id, row.manager_id, &row.content)).collect())
+}
+
+/// Whether somebody who was outside the roots at the last walk's end hangs on one now: their rows are to be read once more, for nothing but
+/// a digest is kept of them.
+pub(super) async fn lacks(conn: &mut Conn<'_>, at: At) -> sqlx::Result<bool> {
+    let lacking = sqlx::query_file!("src/store/sql/directory_lacks.sql", at.source_id, at.walk_id).execute(conn).await?;
+    Ok(lacking.rows_affected() > 0)
+}
+
+/// Empties the waiting room.
+pub(super) async fn clear(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<()> {
+    sqlx::query!("delete from hiersync_internal.staged_user where source_id = $1", source_id).execute(conn).await?;
+    Ok(())
+}
+
+/// At a walk's end: who was taken in leaves the waiting room, and so does who is shown no more, or all where nobody has asked. Of the others,
+/// who lie outside the roots, only that is kept by which the next walk knows them.
+pub(super) async fn keep_outside(conn: &mut Conn<'_>, at: At) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with told as (
+             select f.state, f.seen + f.seen_earlier as numbers from hiersync_internal.frontier f
+             where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*'
+         )
+         delete from hiersync_internal.staged_user s
+         where s.source_id = $1 and (
+             exists (
+                 select from hiersync.reporting_user u where u.source_id = $1 and u.user_id = s.user_id and u.retired_at is null
+             )
+             or not exists (select from told)
+             or s.walk_id <> $2 and exists (select from told where told.state = 'read' and told.numbers @> s.node_no is not true)
+         )",
+        at.source_id,
+        at.walk_id
+    )
+    .execute(&mut *conn)
+    .await?;
+    let new = sqlx::query_scalar!(
+        r#"select count(*)::int as "count!" from hiersync_internal.staged_user where source_id = $1 and node_no is null"#,
+        at.source_id
+    );
+    let new = new.fetch_one(&mut *conn).await?;
+    let first_no = if new > 0 { source::take_numbers(&mut *conn, at.source_id, new).await? } else { 0 };
+    sqlx::query!(
+        "update hiersync_internal.staged_user s set content = null, node_no = coalesce(s.node_no, $2 + n.place)
+         from (
+             select k.user_id, row_number() over (order by k.node_no is not null, k.user_id)::int - 1 as place
+             from hiersync_internal.staged_user k where k.source_id = $1 and (k.node_no is null or k.content is not null)
+         ) n
+         where s.source_id = $1 and s.user_id = n.user_id",
+        at.source_id,
+        first_no
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 fn manager(user: &User) -> Option<Uuid> {

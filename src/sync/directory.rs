@@ -121,15 +121,17 @@ async fn write<V: Synced>(
     let existing = Tables::<V>::directory_existing(&mut w.step.conn(), w.at, &ids(&distinct)).await?;
     let (same, differing): (Vec<_>, Vec<_>) = distinct.iter().zip(&existing).partition(|(row, known)| stands(*row, known, is_all));
     Tables::<V>::stage(&mut w.step.conn(), w.at, &differing.iter().map(|(row, _)| *row).collect::<Vec<_>>(), is_all).await?;
-    let numbers: Vec<i32> = same.iter().filter_map(|(_, known)| known.node_no).collect();
-    let unchanged = same.iter().filter(|(_, known)| is_all && !known.shown && !known.is_root).count();
+    let numbers: Vec<i32> = same.iter().filter_map(|(_, known)| known.node_no.filter(|_| known.live).or(outside_no(known))).collect();
+    let unchanged = same.iter().filter(|(_, known)| is_all && known.live && !known.shown && !known.is_root).count();
     let fresh = u32::try_from(existing.iter().filter(|known| !known.shown).count()).unwrap_or(u32::MAX);
 
     let seen = DirectoryPage { offset: ask.offset, limit: ask.limit, keys: &page.keys, fresh };
     take(pass, seen);
     save(&mut w, work, (pass, Next::ReadOn), &numbers).await?;
-    let loses = received < ask.limit && reporting::directory_loses(&mut w.step.conn(), w.at).await?;
-    let next = next(pass, seen, Evidence { loses, knows: context.walk().knows, ..Evidence::default() });
+    let is_short = received < ask.limit;
+    let loses = is_short && reporting::directory_loses(&mut w.step.conn(), w.at).await?;
+    let lacks = is_short && is_all && reporting::directory_lacks(&mut w.step.conn(), w.at).await?;
+    let next = next(pass, seen, Evidence { loses, lacks, knows: context.walk().knows, ..Evidence::default() });
     save(&mut w, work, (pass, next), &[]).await?;
     let remarks = page.remarks.into_iter().map(|remark| remark::finding(work.parent, remark));
     let findings: Vec<Finding> = remarks.chain(remark::doubt(work.parent, next)).chain(told).collect();
@@ -152,8 +154,13 @@ async fn save<V: Synced>(w: &mut Writing<'_, V>, work: &Work, (pass, next): (&Pa
     frontier::save(&mut w.step.conn(), &w.context.open, work, standing).await.map(|_| ())
 }
 
-/// Whether a row adds nothing: the one live parent that it states, and, where it `is_all` that is read, content and stamp. Of two
-/// readings the later one counts. Where lists are read beside it, who has no manager by it is nobody's report by a list either.
+fn outside_no(known: &DirectoryExisting) -> Option<i32> {
+    known.outside.map(|outside| outside.node_no)
+}
+
+/// Whether a row adds nothing. Of a node in the mirror: the one live parent that it states, and, where it `is_all` that is read, content and
+/// stamp. Of one that lay outside the roots: what is kept of it. Of two readings the later one counts. Where lists are read beside it, who has
+/// no manager by it is nobody's report by a list either.
 fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
     let incoming = Version { digest: Some(row.digest()), stamp: row.stamp() };
     let is_same = !is_all || decide(incoming, Version { digest: known.digest, stamp: known.stamp }) == Decision::Same;
@@ -161,9 +168,16 @@ fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
         Stated::Parent(parent) => vec![parent],
         Stated::Nobody | Stated::Nothing => Vec::new(),
     };
+    if known.is_staged {
+        return false;
+    }
+    if let Some(outside) = known.outside.filter(|_| !known.live) {
+        let is_same = !is_all || outside.digest == Some(row.digest());
+        return is_same && outside.parent.as_slice() == stated;
+    }
     let hangs = known.parents == stated || (known.is_root && known.parents.is_empty());
     let says = is_all || known.is_root || !stated.is_empty();
-    is_same && says && known.node_no.is_some() && known.live && !known.is_staged && hangs
+    is_same && says && known.live && hangs
 }
 
 /// The whole directory is read: takes in who lies below the roots.

@@ -159,7 +159,7 @@ fn too_deep(key: NodeId, max_depth: i32) -> Finding {
 async fn tell_oddities<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<()> {
     let hidden = managers::hidden(w).await?;
     finding::open(&mut w.step.conn(), w.at, &hidden).await?;
-    reporting::unstage(&mut w.step.conn(), w.at.source_id).await?;
+    reporting::keep_outside(&mut w.step.conn(), w.at).await?;
     let told = Tables::<V>::oddities(&mut w.step.conn(), w.at).await?.into_iter().filter_map(|oddity| {
         let (kind, say) = match oddity.kind.as_str() {
             "self_parent" => (

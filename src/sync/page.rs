@@ -124,6 +124,7 @@ async fn evidence<V: Synced>(
     // A newcomer may have pushed the last row out of a full page, and a count of another moment may hide it.
     let may_have_moved = (plan.has_newcomer() && w.context.walk().knows) || (total.is_some() && total != work.expected);
     Ok(Evidence {
+        lacks: false,
         expected: work.expected,
         is_root: work.depth == 0,
         loses,

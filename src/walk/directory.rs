@@ -61,7 +61,7 @@ pub fn take(pass: &mut Pass, page: DirectoryPage<'_>) {
 /// How the directory goes on after a page that was taken. A first page shorter than asked for may be cut off by a silent cap: unless
 /// everybody known was shown, pages of its length follow.
 pub fn next(pass: &mut Pass, page: DirectoryPage<'_>, evidence: Evidence) -> Next {
-    let Evidence { loses, knows, .. } = evidence;
+    let Evidence { loses, lacks, knows, .. } = evidence;
     if pass.offset > 2 * pass.shown + page.limit {
         return Next::Unproven(Reason::Repeats);
     }
@@ -79,7 +79,7 @@ pub fn next(pass: &mut Pass, page: DirectoryPage<'_>, evidence: Evidence) -> Nex
         return Next::Unproven(Reason::Unreadable);
     }
     // Who was missed twice is gone; who slipped by in each pass is not known to be there.
-    let is_doubtful = (loses && pass.number == 0) || (pass.slipped && (loses || !knows));
+    let is_doubtful = lacks || (loses && pass.number == 0) || (pass.slipped && (loses || !knows));
     match (is_doubtful, pass.number + 1 < PASSES) {
         (false, _) => Next::ProvenTogether,
         (true, true) => Next::ReadAgain,

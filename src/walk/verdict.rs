@@ -9,6 +9,8 @@ pub struct Evidence {
     pub is_root: bool,
     /// The mirror has somebody in this list whom no pass of this walk has shown.
     pub loses: bool,
+    /// Rows were passed over as known that are needed whole.
+    pub lacks: bool,
     /// Different rows that all passes of this walk have shown.
     pub together: u32,
     /// An earlier walk has ended, so that the mirror knows who was there.

@@ -27,6 +27,7 @@ mod outages;
 mod own_postgres;
 mod plan;
 mod pooling;
+mod quiet;
 mod quota;
 mod readings;
 mod refusals;

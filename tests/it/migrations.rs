@@ -39,7 +39,7 @@ insert into hiersync.customer_link values (1, 1, 2, now(), null, now());
 insert into hiersync.reporting_user (source_id, user_id, node_no, first_seen_at, changed_at, valid_from)
     select 1, gen_random_uuid(), n, now(), now(), now() from generate_series(1, 2) n;
 insert into hiersync.reporting_line select 1, min(user_id::text)::uuid, max(user_id::text)::uuid, now(), null, now() from hiersync.reporting_user;
-insert into hiersync_internal.staged_user values (1, gen_random_uuid(), null, 1, '{}');
+insert into hiersync_internal.staged_user values (1, gen_random_uuid(), null, 1, 1, null, '{}');
 insert into hiersync.change (source_id, run_id, entity, key, op, seen_at) values (1, 1, 'customer', '1', 'insert', now());
 insert into hiersync.finding (source_id, run_id, walk_id, kind, key, seen_at) values (1, 1, 1, 'cycle', '1', now());
 insert into hiersync.customer_history select now() + interval '1 hour', c.* from hiersync.customer c;

@@ -7,11 +7,16 @@ select
     exists (select 1 from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text) as "is_root!",
     exists (
         select 1 from hiersync_internal.frontier f
-        where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*' and (f.seen @> u.node_no or f.seen_earlier @> u.node_no)
+        where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*'
+          and (
+              f.seen @> u.node_no or f.seen_earlier @> u.node_no or f.seen @> s.node_no or f.seen_earlier @> s.node_no
+              or s.walk_id = f.walk_id
+          )
     ) as "shown!",
-    exists (
-        select 1 from hiersync_internal.staged_user r where r.source_id = $1 and r.walk_id = $2 and r.user_id = i.id
-    ) as "staged!",
+    coalesce(s.walk_id = $2, false) as "staged!",
+    s.node_no as "outside_no?",
+    s.digest as "outside_digest?",
+    s.manager_id as "outside_manager?",
     array(
         select l.manager_id from hiersync.reporting_line l
         where l.source_id = $1 and l.user_id = i.id and l.retired_at is null
@@ -22,4 +27,7 @@ left join lateral (
     where k.source_id = $1 and k.user_id = i.id
     limit 1
 ) u on true
+left join lateral (
+    select k.walk_id, k.node_no, k.digest, k.manager_id from hiersync_internal.staged_user k where k.source_id = $1 and k.user_id = i.id limit 1
+) s on true
 order by i.ord

@@ -1,15 +1,22 @@
--- Queues lists that this walk has not met. A row of an earlier walk is used again; one of this walk stays as it is.
-insert into hiersync_internal.frontier as f (
-    source_id, parent_key, walk_id, node_no, depth, state, ask_kind, ask_value, expected, shown_by
+-- Queues lists that this walk has not met. A row of an earlier walk is used again; one of this walk stays as it is. Nobody else writes
+-- them: the run holds the lease. An upsert would log a lock of each row beside.
+with list as materialized (
+    select * from unnest(
+        $3::text[], $4::int[], $5::int[], $6::text[], $7::text[], $8::bigint[], $9::text[]
+    ) as l (key, node_no, depth, ask_kind, ask_value, expected, shown_by)
+), again as (
+    update hiersync_internal.frontier f
+    set (walk_id, node_no, depth, state, shown_by, ask_kind, ask_value, expected, attempts, recounts, is_recounted, refusal, pass,
+        last_page, seen, seen_earlier)
+    = ($2, l.node_no, l.depth, 'queued', l.shown_by, l.ask_kind, l.ask_value, l.expected, 0, 0, false, null, '{}', null, '{}', '{}')
+    from list l
+    where f.source_id = $1 and f.parent_key = l.key and f.walk_id <> $2
+    returning f.parent_key, f.list_no
+), new as (
+    insert into hiersync_internal.frontier (source_id, parent_key, walk_id, node_no, depth, state, ask_kind, ask_value, expected, shown_by)
+    select $1, l.key, $2, l.node_no, l.depth, 'queued', l.ask_kind, l.ask_value, l.expected, l.shown_by
+    from list l
+    where not exists (select from hiersync_internal.frontier f where f.source_id = $1 and f.parent_key = l.key)
+    returning parent_key, list_no
 )
-select $1, key, $2, node_no, depth, 'queued', ask_kind, ask_value, expected, shown_by
-from unnest(
-    $3::text[], $4::int[], $5::int[], $6::text[], $7::text[], $8::bigint[], $9::text[]
-) as l (key, node_no, depth, ask_kind, ask_value, expected, shown_by)
-on conflict (source_id, parent_key) do update
-set (walk_id, node_no, depth, state, shown_by, ask_kind, ask_value, expected, attempts, recounts, is_recounted, refusal, pass,
-    last_page, seen, seen_earlier)
-= (excluded.walk_id, excluded.node_no, excluded.depth, excluded.state, excluded.shown_by, excluded.ask_kind, excluded.ask_value,
-    excluded.expected, 0, 0, false, null, '{}', null, '{}', '{}')
-where f.walk_id <> excluded.walk_id
-returning f.parent_key, f.list_no
+select parent_key as "parent_key!", list_no as "list_no!" from again union all select parent_key, list_no from new

@@ -1,5 +1,8 @@
 -- Staged managers of users whom this walk's lists have shown. Whether the manager is a root or was shown too; else whether the search
 -- shows them, so that they have left the tree, or nobody does.
+with told as materialized (
+    select s.user_id, s.manager_id from hiersync_internal.told_user s where s.source_id = $1 and s.walk_id = $2
+)
 select
     s.user_id as "user_id!",
     s.manager_id as "manager_id!",
@@ -15,10 +18,7 @@ select
         )
     ) as "is_listed!",
     (
-        exists (
-            select 1 from hiersync_internal.staged_user o
-            where o.source_id = $1 and o.walk_id = $2 and o.user_id = s.manager_id
-        )
+        s.manager_id in (select o.user_id from told o)
         or exists (
             select 1
             from hiersync.reporting_user m
@@ -26,9 +26,9 @@ select
             where m.source_id = $1 and m.user_id = s.manager_id
         )
     ) as "is_elsewhere!"
-from hiersync_internal.staged_user s
+from told s
 join hiersync.reporting_user u on u.source_id = $1 and u.user_id = s.user_id
-where s.source_id = $1 and s.walk_id = $2 and s.manager_id is not null
+where s.manager_id is not null
   and exists (
       select 1 from hiersync_internal.frontier f where f.source_id = $1 and f.walk_id = $2 and f.depth >= 0 and f.seen @> u.node_no
   )

@@ -1,6 +1,8 @@
 -- Managers whom rows of this walk name, and whom neither a list nor the directory shows: how many name them, and one of those. Not roots.
 -- In the directory's rows ($3) also those of users who could not be placed for want of them.
-with shown as materialized (
+with told as materialized (
+    select s.user_id, s.manager_id from hiersync_internal.told_user s where s.source_id = $1 and s.walk_id = $2
+), shown as materialized (
     select range_agg(r.numbers) as numbers
     from hiersync_internal.frontier f cross join lateral unnest(f.seen) as r (numbers)
     where f.source_id = $1 and f.walk_id = $2
@@ -12,8 +14,8 @@ with shown as materialized (
     where l.source_id = $1 and l.retired_at is null and shown.numbers @> u.node_no
     union all
     select s.manager_id, s.user_id, false
-    from hiersync_internal.staged_user s
-    where $3 and s.source_id = $1 and s.walk_id = $2 and s.manager_id is not null
+    from told s
+    where $3 and s.manager_id is not null
       and not exists (
           select 1 from hiersync.reporting_line l
           where l.source_id = $1 and l.manager_id = s.manager_id and l.user_id = s.user_id and l.retired_at is null
@@ -31,8 +33,6 @@ where coalesce(not shown.numbers @> m.node_no, true)
   and not exists (
       select 1 from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = n.manager_id::text
   )
-  and not exists (
-      select 1 from hiersync_internal.staged_user s where s.source_id = $1 and s.walk_id = $2 and s.user_id = n.manager_id
-  )
+  and n.manager_id not in (select t.user_id from told t)
 group by n.manager_id
 order by 1
