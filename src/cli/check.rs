@@ -68,8 +68,15 @@ async fn check_source(app: &App, source: &Source) -> Exit {
         Err(error) => Err((Exit::of_source(&error), chain(&error))),
     };
     match checked {
-        Ok(rows) => {
+        Ok(Light { rows, absent }) => {
             say!("{}: the vendor answers; {rows} rows in one light call", source.name);
+            if !absent.is_empty() {
+                let absent = absent.join(", ");
+                note!(
+                    "{}: `columns` asks for {absent}, and no row of that call has a value in it: see whether that is its name",
+                    source.name
+                );
+            }
             Exit::Complete
         }
         Err((exit, why)) => {
@@ -89,8 +96,15 @@ fn advice(exit: Exit) -> &'static str {
     }
 }
 
+/// What a light call has brought.
+struct Light {
+    rows: u32,
+    /// Columns that are asked for and in which no row has a value.
+    absent: Vec<String>,
+}
+
 /// Asks for the first root's list, as little of it as possible.
-async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: u32) -> Result<u32, (Exit, String)> {
+async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: u32) -> Result<Light, (Exit, String)> {
     let list = first_list(&vendor).map_err(|why| (Exit::Config, why))?;
     let purse = app.purse(source).await.map_err(|error| (Exit::Unavailable, chain(&SourceError::Database(error))))?;
     let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Gauges::default()), &Terms::of(source, None));
@@ -100,7 +114,7 @@ async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: 
         tracing::warn!(error = %error, "the budget's ledger could not be told that the call has ended");
     }
     match answer {
-        Ok(page) => Ok(page.received()),
+        Ok(page) => Ok(Light { rows: page.received(), absent: caller.vendor.absent_columns(&page.rows) }),
         Err(CallError::ThisOnly(error)) => Err((Exit::Partial, error.to_string())),
         Err(CallError::Run(interrupted)) => Err((exit_of(&interrupted), interrupted.to_string())),
     }

@@ -102,6 +102,11 @@ pub const KINDS: &[Kind] = &[
         "The vendor's search refuses one of the columns; it is asked without the optional ones. Correct `columns`",
     ),
     kind(
+        &["column_absent"],
+        About::Walk,
+        "No row of a complete walk had a value in a column that `columns` asks for. Correct its name, or take it out",
+    ),
+    kind(
         &["list_repeats"],
         About::List,
         "The vendor's search gives the same rows for every page. Tell the vendor, or set `edges = \"hierarchy\"`",

@@ -60,6 +60,11 @@ pub trait Mirror: Nodes + Links + Retire {
         std::future::ready(Ok(()))
     }
 
+    /// In which of these columns, asked for by name, no live row has a value.
+    fn absent_columns(_: &mut Conn<'_>, _source_id: i32, _columns: &[String]) -> impl Future<Output = sqlx::Result<Vec<String>>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
     /// The staged rows that lie below the roots.
     fn staged(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send {
         std::future::ready(Ok(Vec::new()))

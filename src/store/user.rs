@@ -100,6 +100,10 @@ impl Mirror for Users {
         staged::stage(conn, at, rows, whole).await
     }
 
+    async fn absent_columns(conn: &mut Conn<'_>, source_id: i32, columns: &[String]) -> sqlx::Result<Vec<String>> {
+        sqlx::query_file_scalar!("src/store/sql/user_absent_columns.sql", source_id, columns).fetch_all(conn).await
+    }
+
     async fn staged(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<User>> {
         staged::below_roots(conn, at).await
     }

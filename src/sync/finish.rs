@@ -2,7 +2,7 @@
 //! transaction.
 
 use super::{
-    Interrupted,
+    Interrupted, columns,
     context::{Context, Synced, Tables},
     directory, managers, quota,
     writing::Writing,
@@ -129,6 +129,9 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         finding::open(&mut w.step.conn(), w.at, &deep.iter().map(|key| too_deep(*key, context.max_depth())).collect::<Vec<_>>()).await?;
     }
     tell_stated_limits(&mut w).await?;
+    if is_complete {
+        columns::tell_absent(&mut w).await?;
+    }
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     close(w, outcome, counters).await?;
     Ok(Ended::As(outcome))

@@ -3,6 +3,7 @@
 
 pub mod call_error;
 pub mod caller;
+mod columns;
 pub mod context;
 mod directory;
 pub mod finish;

@@ -35,6 +35,16 @@ pub trait Hierarchy: Vendor {
     /// Whether a node that stands in its own list is its own parent, rather than merely included.
     fn own_row_is_a_link(&self) -> bool;
 
+    /// Columns that are asked for by name and that some row must have a value in.
+    fn asked_columns(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Those of them in which none of these rows has a value. Nothing is known where there are no rows.
+    fn absent_columns(&self, _rows: &[Self::Row]) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Everything that decides what is read, as one text: a walk that was begun with another is not gone on with.
     fn shape(&self) -> String;
 }

@@ -9,7 +9,7 @@ use hiersync::{
         leadsquared::{
             LeadSquaredSim,
             make::Flavour,
-            settings::{Booleans, DefaultKeys, KeysIn, LeadSquaredSettings, ManagerColumn, Reach, Total, UserOrder},
+            settings::{Booleans, DefaultKeys, KeysIn, LeadSquaredSettings, ManagerColumn, Reach, Total, UnknownColumn, UserOrder},
             world::LeadSquaredWorld,
         },
         shape::{Shape, Tree},
@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::harness::{
     case::{Case, WANTED},
+    program::Program,
     tables::{assert_users, count, findings, latest_changes, latest_fields, row, users, users_now},
 };
 
@@ -436,7 +437,10 @@ async fn managers_that_are_never_told_leave_the_lists_to_tell() {
     for manager_column in [ManagerColumn::Null, ManagerColumn::Ignored] {
         let settings = LeadSquaredSettings { manager_column, ..reaching(Reach::Direct) };
         let account = Account::open(&Account::tree(), settings, WITH_MANAGERS).await;
-        account.settle(&[]).await;
+        account.case.complete().await;
+        assert_users(&account.pool, &account.below_the_root(), &[]).await;
+        account.case.quiet(&account.pool).await;
+        assert_eq!(findings(&account.pool).await, [("column_absent".to_owned(), "ManagerUserId".to_owned())]);
     }
 }
 
@@ -563,5 +567,36 @@ async fn after_each_batch_of_random_changes_the_lines_are_true() {
             assert_users(&account.pool, &users_now(&account.vendor), UNSTAMPED).await;
             account.case.quiet(&account.pool).await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_never_comes_is_named_by_a_finding_and_by_check() {
+    let (absent, refused) = (("column_absent", "Desgnation"), ("columns_refused", "sales"));
+    for (more, unknown_column, told) in [
+        ("", UnknownColumn::Ignored, absent),
+        ("", UnknownColumn::Null, absent),
+        // The search refuses what it does not know.
+        ("edges = \"advanced_search\"", UnknownColumn::Ignored, refused),
+        ("reach = \"subtree\"", UnknownColumn::Ignored, absent),
+    ] {
+        let reach = if more.contains("subtree") { Reach::Subtree } else { Reach::Direct };
+        let settings = LeadSquaredSettings { reach, unknown_column, ..LeadSquaredSettings::default() };
+        let with = |columns: &str| format!("{more}\ncolumns = [{columns}]");
+        let misspelt = with("\"Designation\", \"Desgnation\", \"FirstName\", \"ManagerUserId\", \"ModifiedOn\"");
+        let account = Account::open(&Account::tree(), settings, &misspelt).await;
+        account.case.complete().await;
+        assert_eq!(findings(&account.pool).await, [(told.0.to_owned(), told.1.to_owned())], "{more}");
+        let ended = Program::of(&account.case).run(&["check"]).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(ended.err.contains("`columns` asks for Desgnation, and no row of that call has a value in it"), "{more}: {ended:?}");
+        account.case.quiet(&account.pool).await;
+
+        // The right name resolves it.
+        let account = Account { case: Case::at(&account.case.url).users(&account.vendor, &with("\"Designation\"")), ..account };
+        account.case.complete().await;
+        assert_eq!(findings(&account.pool).await, [], "{more}");
+        let ended = Program::of(&account.case).run(&["check"]).await;
+        assert!(ended.code == 0 && ended.err.is_empty(), "{more}: {ended:?}");
     }
 }

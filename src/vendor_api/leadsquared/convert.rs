@@ -17,6 +17,13 @@ use crate::{
 /// The column that names a user's manager.
 pub(super) const MANAGER: &str = "ManagerUserId";
 
+/// The column that says when a user was last changed.
+pub(super) const STAMP: &str = "ModifiedOn";
+
+/// Columns whose values have columns of ours, and may be without one.
+pub(super) const MAPPED: [&str; 11] =
+    ["UserId", "Name", "FirstName", "LastName", "Email", "EmailAddress", "Mobile", "PhoneMain", "IsActive", "StatusCode", "CheckedIn"];
+
 /// All rows of an answer that could be read, and remarks on these and the others. `before` of the list stand before them;
 /// `asked` are the columns that were asked for.
 pub(super) fn users(texts: &[&RawValue], before: u32, asked: &[String]) -> Rows<User> {
@@ -46,7 +53,7 @@ fn user(row: wire::User, asked: &[String], notes: &mut Notes) -> Result<User, &'
         mobile: either(row.mobile.text("Mobile", &mut extra), [("PhoneMain", phone)], &mut extra),
         is_active: is_active_by(is_active, status, &mut extra),
         checked_in: notes.flag(row.checked_in, "CheckedIn", &mut extra),
-        auto_update_time: notes.time(row.modified_on, "ModifiedOn", times::plain_utc, &mut extra),
+        auto_update_time: notes.time(row.modified_on, STAMP, times::plain_utc, &mut extra),
         manager: manager(extra.get(MANAGER), notes),
         extra,
     })

@@ -1,6 +1,6 @@
 //! What is to be read of a LeadSquared account: the users who report to its roots, or all of its users.
 
-use super::LeadSquared;
+use super::{LeadSquared, convert};
 use crate::{
     config::{self, Edges, Identifier},
     model::{node::NodeId, reach::Reach, user::User},
@@ -17,6 +17,7 @@ const DIRECTORY_PAGE: u32 = 1000;
 pub(super) struct Tree {
     roots: Vec<uuid::Uuid>,
     reach: Option<Reach>,
+    asked: Vec<String>,
     shape: String,
 }
 
@@ -29,7 +30,10 @@ impl Tree {
             (Edges::Hierarchy, config::Reach::Auto) => None,
         };
         let shape = format!("{:?} {:?} {:?} {:?} {}", settings.roots, settings.include, settings.columns, reach, settings.hierarchy_path);
-        Self { roots: settings.roots.clone(), reach, shape: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(shape.as_bytes())) }
+        // Of what has a column of ours, only the stamp cannot be without a value.
+        let is_mapped = |column: &str| convert::MAPPED.iter().any(|mapped| column.eq_ignore_ascii_case(mapped));
+        let asked = settings.columns.iter().filter(|column| !is_mapped(column)).cloned().collect();
+        Self { roots: settings.roots.clone(), reach, asked, shape: format!("{:016x}", xxhash_rust::xxh3::xxh3_64(shape.as_bytes())) }
     }
 }
 
@@ -70,6 +74,19 @@ impl Hierarchy for LeadSquared {
     fn own_row_is_a_link(&self) -> bool {
         // Whether the queried user is in its own list is not documented; if so, it is included, not its own manager.
         false
+    }
+
+    fn asked_columns(&self) -> Vec<String> {
+        self.tree.asked.clone()
+    }
+
+    fn absent_columns(&self, rows: &[User]) -> Vec<String> {
+        let has = |column: &str, row: &User| {
+            row.extra.iter().any(|(key, value)| key.eq_ignore_ascii_case(column) && !value.is_null())
+                || (column.eq_ignore_ascii_case(convert::STAMP) && row.auto_update_time.is_some())
+        };
+        let is_absent = |column: &String| !rows.is_empty() && !rows.iter().any(|row| has(column, row));
+        self.asked_columns().into_iter().filter(is_absent).collect()
     }
 
     fn shape(&self) -> String {
