@@ -45,9 +45,12 @@ pub fn window_note(window: usize, paused: Option<(DateTime<Utc>, &str)>, pace: f
     [paused, slowed, learned].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// Milliseconds as seconds.
+/// Milliseconds as seconds, or in larger units.
 pub fn seconds(millis: i64) -> String {
-    format!("{}.{:01} s", millis / 1000, millis % 1000 / 100)
+    match millis / 1000 {
+        0..60 => format!("{}.{:01} s", millis / 1000, millis % 1000 / 100),
+        seconds => span(f64::from(i32::try_from(seconds).unwrap_or(i32::MAX))),
+    }
 }
 
 /// Seconds as the largest unit that fits.
@@ -133,6 +136,13 @@ mod tests {
         let line = value.to_string();
         assert_eq!(shown_in_json(&line), r#"{"name":"a\u009b\u202e\udb40\udc41b"}"#);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown_in_json(&line)).expect("json"), value);
+    }
+
+    #[test]
+    fn waits_are_told_to_a_tenth_of_a_second_while_that_matters() {
+        for (millis, told) in [(0, "0.0 s"), (59_990, "59.9 s"), (60_000, "1 min"), (7_265_000, "2 h 1 min"), (172_800_000, "2 d")] {
+            assert_eq!(super::seconds(millis), told);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::sync::gauges::Gauges;
+use crate::{sync::gauges::Gauges, text::span};
 
 /// One line per source, on stderr; nothing where stderr is no terminal.
 #[derive(Default)]
@@ -50,10 +50,10 @@ fn line(progress: &Gauges, elapsed: Duration) -> String {
     let waited = Duration::from_millis(Gauges::read(&progress.waited_ms));
     let waiting = if progress.is_waiting() { ", waiting for the budget" } else { "" };
     format!(
-        "{pages} pages, {rows} rows, {:.0} rows/s, {:.1} calls/s, waited {:.0} s{waiting}",
+        "{pages} pages, {rows} rows, {:.0} rows/s, {:.1} calls/s, waited {}{waiting}",
         rows as f64 / seconds,
         calls as f64 / seconds,
-        waited.as_secs_f64()
+        span(waited.as_secs_f64())
     )
 }
 

@@ -27,7 +27,7 @@ use crate::{
     model::run::{Daemon, Live, Trigger},
     runner::{Runner, Why},
     schedule::{self, Timetable},
-    text::chain,
+    text::{chain, span},
     web,
 };
 
@@ -194,7 +194,7 @@ impl Watch {
 /// Why the daemon cannot do its work: a run that stands still, or a timetable that no longer fires.
 fn ails(sources: &[Live], overdue: Option<&str>, patience: Duration) -> Option<String> {
     let stuck = sources.iter().find(|live| live.standstill.is_some_and(|standstill| standstill > patience));
-    let stuck = stuck.map(|live| format!("the run of source {} has done nothing for {} s", live.source, patience.as_secs()));
+    let stuck = stuck.map(|live| format!("the run of source {} has done nothing for {}", live.source, span(patience.as_secs_f64())));
     stuck.or_else(|| overdue.map(|source| format!("the timetable does not fire: source {source} is overdue")))
 }
 
@@ -230,7 +230,7 @@ mod tests {
         let patience = Duration::from_secs(60);
         assert_eq!(ails(&[live(None), live(Some(patience))], None, patience), None);
         let stuck = ails(&[live(Some(patience * 2))], None, patience).expect("it is stuck");
-        assert!(stuck.contains("source sales has done nothing for 60 s"), "{stuck}");
+        assert!(stuck.contains("source sales has done nothing for 1 min"), "{stuck}");
         assert!(ails(&[], Some("sales"), patience).expect("it is overdue").contains("sales is overdue"));
         std::thread::sleep(Duration::from_millis(5));
         assert!(gauges.standstill() > Duration::ZERO);

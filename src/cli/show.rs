@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     exit::{Exit, Failure},
     out::{self, note, say},
-    sync::{change_line, chosen},
+    sync::{change_line, chosen, finding_line},
     table::table,
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     schedule,
     store::{
         figures::{self, BudgetRow},
+        finding::{self, Which},
         report::{self, Health},
     },
     text::{ago, seconds, time, window_note},
@@ -194,8 +195,8 @@ pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
 
 /// Lists what a person should know.
 pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
-    let mut rows =
-        report::findings(&mut app.begin_to_read().await?.conn(), args.source.as_deref(), args.all, args.limit.saturating_add(1)).await?;
+    let which = Which { source: args.source.as_deref(), all: args.all, ..Which::default() };
+    let mut rows = finding::findings(&mut app.begin_to_read().await?.conn(), which, args.limit.saturating_add(1)).await?;
     let is_all = i64::try_from(rows.len()).is_ok_and(|many| many <= args.limit);
     rows.truncate(usize::try_from(args.limit).unwrap_or_default());
     is_known(args.source.as_ref(), rows.is_empty(), &app)?;
@@ -207,9 +208,8 @@ pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
         return Ok(lines(&rows));
     }
     for row in &rows {
-        let say = row.detail["say"].as_str().unwrap_or_default();
         let resolved = row.resolved_at.map(|at| format!(" (resolved {})", time(Some(at)))).unwrap_or_default();
-        say!("{} {} {} {}: {say}{resolved}", time(Some(row.seen_at)), row.source, row.kind, row.key);
+        say!("{} {} {}{resolved}", time(Some(row.seen_at)), row.source, finding_line(row));
     }
     if rows.is_empty() {
         say!("no findings");

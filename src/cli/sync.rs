@@ -16,7 +16,10 @@ use crate::{
     config::Source,
     lifecycle::{self, Crew},
     model::run::{Outcome, Trigger},
-    store::report::{ChangeRow, RunRow},
+    store::{
+        finding::FindingRow,
+        report::{ChangeRow, RunRow},
+    },
     sync::{report::Report, wanted::Wanted},
     text,
     text::chain,
@@ -44,6 +47,9 @@ pub struct Args {
 
 /// Runs get so long to close when a stop is asked for.
 const CLOSE_WITHIN: Duration = Duration::from_secs(6);
+
+/// Findings that are printed before how a run has ended.
+const FINDINGS: usize = 10;
 
 /// And the database so long after that: with both, a stop takes less than 10 s.
 const LEFT_AFTER: Duration = Duration::from_secs(2);
@@ -116,6 +122,12 @@ fn tell(args: &Args, source: &Source, ended: Result<Report, SourceError>) -> Exi
             for change in &report.changes {
                 say!("{}", change_line(change));
             }
+            for finding in report.findings.iter().take(FINDINGS) {
+                say!("{}: {}", finding.source, finding_line(finding));
+            }
+            if report.findings.len() > FINDINGS {
+                say!("{}: … and more: `hiersync findings {0}` tells all", source.name);
+            }
             say!("{}", run_line(row, args.dry_run));
         }
         None => note!("{}: {}, and the database no longer answers", source.name, report.outcome),
@@ -136,6 +148,18 @@ fn as_json(args: &Args, row: &RunRow, changes: &[ChangeRow]) -> Value {
         value["changes"] = json!(changes);
     }
     value
+}
+
+/// One finding in a line, about a root under the name that it has in the config.
+pub fn finding_line(finding: &FindingRow) -> String {
+    let FindingRow { kind, key, root, detail, .. } = finding;
+    // What stands for a root whose id is not known tells nobody anything.
+    let about = match root {
+        Some(root) if key.starts_with('-') => format!("root {root}"),
+        Some(root) => format!("root {root} ({key})"),
+        None => key.clone(),
+    };
+    format!("{kind} {about}: {}", detail["say"].as_str().unwrap_or_default())
 }
 
 /// One change in a line.

@@ -165,6 +165,9 @@ pub struct Capillary {
     pub descend_by: Vec<String>,
 }
 
+/// Bytes of an identifier's value at most: servers and the edges before them take URLs of 8 KiB, and each byte may cost three.
+pub const LONGEST_IDENTIFIER: usize = 1024;
+
 /// A customer by one of its identifiers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identifier {

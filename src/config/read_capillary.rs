@@ -1,7 +1,9 @@
 //! The keys that only a Capillary source has, their defaults, and what each may hold.
 
+use toml::de::DeValue;
+
 use super::{
-    Capillary, CapillaryAuth, Identifier,
+    Capillary, CapillaryAuth, Identifier, LONGEST_IDENTIFIER,
     table::Table,
     value::{Wrong, flag, owned, whole, word},
 };
@@ -57,9 +59,19 @@ fn roots(table: &mut Table<'_>) -> Option<Vec<Identifier>> {
 
 fn root(mut table: Table<'_>) -> Option<Identifier> {
     let kind = table.require("type", "write the type of an identifier, such as `type = \"mobile\"`", owned);
-    let value = table.require("value", "write the identifier, such as `value = \"910000000010\"`", owned);
+    let value = table.require("value", "write the identifier, such as `value = \"910000000010\"`", askable);
     table.finish(&[]);
     Some(Identifier { kind: kind?, value: value? })
+}
+
+/// What can stand in a request.
+fn askable(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let value = owned(value)?;
+    if value.len() > LONGEST_IDENTIFIER {
+        let what = format!("is too long to ask by: {} bytes", value.len());
+        return Err(Wrong::new(what, format!("write an identifier of {LONGEST_IDENTIFIER} bytes at most")));
+    }
+    Ok(value)
 }
 
 fn auth(table: &mut Table<'_>) -> Option<CapillaryAuth> {

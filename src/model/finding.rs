@@ -65,6 +65,11 @@ pub fn words(about: About) -> Vec<&'static str> {
     KINDS.iter().filter(|kind| kind.about == about).flat_map(|kind| kind.words).copied().collect()
 }
 
+/// Kinds that tell why a walk was not complete, or where a root stands.
+pub fn explaining() -> Vec<&'static str> {
+    [&words(About::List)[..], &["root_unknown", "root_changed", "retire_guard", "managers_unknown"]].concat()
+}
+
 /// Every kind.
 pub const KINDS: &[Kind] = &[
     kind(

@@ -112,7 +112,7 @@ mod tests {
             error: None,
             resume_at,
         };
-        Report { outcome, cause: None, row: Some(row), changes: Vec::new() }
+        Report { outcome, cause: None, row: Some(row), changes: Vec::new(), findings: Vec::new() }
     }
 
     #[test]

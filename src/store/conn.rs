@@ -57,7 +57,10 @@ pub(super) const READ_WITHIN_S: u64 = 30;
 
 /// Gives up on what the database does not answer in time.
 pub(super) async fn within<T>(time: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let late = || Error::Io(io::Error::new(io::ErrorKind::TimedOut, format!("the database gave no answer within {} s", time.as_secs())));
+    let late = || {
+        let time = if time.as_secs() < 120 { format!("{} s", time.as_secs()) } else { format!("{} min", time.as_secs() / 60) };
+        Error::Io(io::Error::new(io::ErrorKind::TimedOut, format!("the database gave no answer within {time}")))
+    };
     let answered = tokio::time::timeout(time, answer).await.unwrap_or_else(|_| Err(late()));
     answered.inspect_err(|_| _ = ERRORS.fetch_add(1, Ordering::Relaxed))
 }

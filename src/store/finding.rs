@@ -1,5 +1,7 @@
 //! Findings: open once, seen again without a new row, resolved when a later walk no longer sees them.
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::types::Json;
 
@@ -118,5 +120,72 @@ pub async fn any_of(conn: &mut Conn<'_>, run: &OpenRun, kinds: &[&str]) -> sqlx:
         kinds as &[&str]
     )
     .fetch_one(conn)
+    .await
+}
+
+/// One row of `finding`.
+#[derive(Debug, Clone, Serialize)]
+pub struct FindingRow {
+    /// Its number.
+    pub finding_id: i64,
+    /// The source.
+    pub source: String,
+    /// What kind of thing.
+    pub kind: String,
+    /// Contains the id that it is about.
+    pub key: String,
+    /// The root that it is about, as the config names it, if it is one.
+    pub root: Option<String>,
+    /// In plain words, under `say`, and what else is known.
+    pub detail: Value,
+    /// When it was first seen.
+    pub seen_at: DateTime<Utc>,
+    /// When a later walk no longer saw it.
+    pub resolved_at: Option<DateTime<Utc>>,
+}
+
+/// Which findings are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Which<'a> {
+    /// Of this source only.
+    pub source: Option<&'a str>,
+    /// Those that are resolved, too.
+    pub all: bool,
+    /// Seen by this walk.
+    pub walk_id: Option<i64>,
+    /// Of these kinds only.
+    pub kinds: Option<&'a [&'a str]>,
+}
+
+/// The newest findings: the latest run's first, of one run in the order in which they were met, so that a cause stands before what follows.
+pub async fn findings(conn: &mut Conn<'_>, which: Which<'_>, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
+    sqlx::query_as!(
+        FindingRow,
+        r#"select n.finding_id, n.source, n.kind, n.key, r.asked_by as "root?", n.detail, n.seen_at, n.resolved_at
+           from (
+               select f.*, s.name as source
+               from hiersync.source s
+               cross join lateral (
+                   select * from hiersync.finding f
+                   where f.source_id = s.source_id and ($2 or f.resolved_at is null) and ($3::bigint is null or f.walk_id = $3)
+                     and ($4::text[] is null or f.kind = any ($4))
+                   order by f.finding_id desc limit $5
+               ) f
+               where $1::text is null or s.name = $1
+               order by f.finding_id desc limit $5
+           ) n
+           left join lateral (
+               select r.asked_by from hiersync_internal.root r
+               where r.source_id = n.source_id and r.node_key = split_part(n.key, ' ', 1) and r.asked_by <> r.node_key
+               order by r.asked_by limit 1
+           ) r on true
+           order by n.run_id desc, n.finding_id"#,
+        which.source,
+        which.all,
+        which.walk_id,
+        which.kinds as _,
+        limit
+    )
+    .fetch_all(conn)
     .await
 }

@@ -134,7 +134,7 @@ impl<R: Node + Clone> PagePlan<R> {
             if let Some(all) = &mut identifiers {
                 all.retain(|identifier| !shared.contains(identifier));
                 if all.is_empty() && !is_leaf {
-                    self.findings.push(cannot_ask(row.key()));
+                    self.findings.push(cannot_ask(row.key(), &vendor.too_long(row)));
                     continue;
                 }
             }
@@ -185,8 +185,11 @@ fn too_deep(key: NodeId, max_depth: i32) -> Finding {
 }
 
 /// About a node whose children cannot be asked for.
-pub(super) fn cannot_ask(key: NodeId) -> Finding {
-    let say = "this node's children cannot be asked for: it has none of the identifiers in `descend_by` that no other live customer has \
-               too; add a type that it has to itself, or correct it at the vendor";
+pub(super) fn cannot_ask(key: NodeId, too_long: &[String]) -> Finding {
+    let too_long = if too_long.is_empty() { String::new() } else { format!(" ({} is too long to ask by)", too_long.join(", ")) };
+    let say = format!(
+        "this node's children cannot be asked for: it has none of the identifiers in `descend_by` that no other live customer has \
+         too{too_long}; add a type that it has to itself, or correct it at the vendor"
+    );
     Finding::new("cannot_ask", key, say)
 }

@@ -42,7 +42,7 @@ pub(super) async fn refused<V: Synced>(context: &Context<V>, work: &Work, error:
 
 /// The list cannot be read in this walk: a finding says why, and the walk will be partial.
 pub(super) async fn give_up<V: Synced>(context: &Context<V>, work: &Work, finding: Finding) -> Result<(), Interrupted> {
-    warn!(kind = finding.kind, list = %work.parent, "a list cannot be read: {}", finding.say);
+    warn!(kind = finding.kind, list = context.name_of(work.parent), "a list cannot be read: {}", finding.say);
     let mut w = context.write().await?;
     frontier::give_up(&mut w.step.conn(), &context.open, work.parent).await?;
     finding::open(&mut w.step.conn(), w.at, &[finding]).await?;
@@ -92,7 +92,9 @@ pub async fn take<V: Synced>(w: &mut Writing<'_, V>, parent: NodeId) -> Result<(
     let retired = Tables::<V>::unlink_new(&mut w.step.conn(), w.at, parent).await?;
     w.tell_links(&Linked { retired, ..Linked::default() }).await?;
     frontier::give_up(&mut w.step.conn(), &w.context.open, parent).await?;
-    finding::open(&mut w.step.conn(), w.at, &[cannot_ask(parent)]).await?;
+    let node = Tables::<V>::load(&mut w.step.conn(), w.at.source_id, &[parent]).await?.pop();
+    let too_long = node.map(|node| w.context.caller.vendor.too_long(&node)).unwrap_or_default();
+    finding::open(&mut w.step.conn(), w.at, &[cannot_ask(parent, &too_long)]).await?;
     Ok(())
 }
 

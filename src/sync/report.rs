@@ -4,6 +4,7 @@ use super::Interrupted;
 use crate::{
     model::run::Outcome,
     store::{
+        finding::FindingRow,
         lease::Holder,
         report::{ChangeRow, RunRow},
     },
@@ -21,6 +22,8 @@ pub struct Report {
     pub row: Option<RunRow>,
     /// For a dry run: what would change, newest first.
     pub changes: Vec<ChangeRow>,
+    /// What explains that it was not complete, in the order in which it was met.
+    pub findings: Vec<FindingRow>,
 }
 
 /// What a failed run failed of.

@@ -1,6 +1,7 @@
 //! The roots: looked up where the config gives an identifier, their own rows read, and their lists queued.
 
 use futures::FutureExt;
+use tracing::warn;
 
 use super::{
     Interrupted,
@@ -82,6 +83,7 @@ async fn look_up<V: Synced>(context: &Context<V>, root: &Root) -> Result<(NodeId
         None => "it is mirrored under a negative id until it can be; check the identifier in `roots`",
     };
     let finding = Finding::new("root_unknown", key, format!("the id of this root could not be learned ({why}); {instead}"));
+    warn!(kind = finding.kind, root = context.name_of(key), "{}", finding.say);
     Ok((key, Some(finding)))
 }
 

@@ -25,10 +25,12 @@ use crate::{
     budget::purse::Purse,
     config::{Keep, Source},
     model::{
+        finding::explaining,
         reach::Reach,
         run::{Counters, Outcome},
     },
     store::{
+        finding::{self, FindingRow, Which},
         lease,
         ledger::PgLedger,
         report::{self, ChangeRow, RunRow},
@@ -170,7 +172,7 @@ impl<V: Synced> Context<V> {
         if let Err(error) = self.caller.settle().await {
             warn!(error = %error, "the budget's ledger could not be told that the calls have ended");
         }
-        let (row, changes) = self.told(wanted).await.unwrap_or_default();
+        let Told { row, changes, findings } = self.told(outcome, wanted).await.unwrap_or_default();
         if let Some(row) = &row {
             info!(
                 outcome = %outcome, why = row.error.as_deref().unwrap_or_default(), requests = row.requests, rows = row.rows_seen,
@@ -180,7 +182,7 @@ impl<V: Synced> Context<V> {
         if let Err(error) = self.session.end().await {
             warn!(error = %error, "the dry run's transaction could not be ended");
         }
-        Report { outcome, cause, row, changes }
+        Report { outcome, cause, row, changes, findings }
     }
 
     async fn close_interrupted(&self, interrupted: &Interrupted, outcome: Outcome) -> Result<(), Interrupted> {
@@ -198,14 +200,28 @@ impl<V: Synced> Context<V> {
         }
     }
 
-    async fn told(&self, wanted: Wanted) -> sqlx::Result<(Option<RunRow>, Vec<ChangeRow>)> {
+    async fn told(&self, outcome: Outcome, wanted: Wanted) -> sqlx::Result<Told> {
         let mut step = self.session.begin().await?;
         let row = report::runs(&mut step.conn(), Some(&self.source.name), Some(self.open.run_id), 1).await?.pop();
         let changes =
             if wanted.dry_run { report::changes(&mut step.conn(), None, Some(self.open.run_id), None, TOLD).await? } else { Vec::new() };
+        let kinds = explaining();
+        let which = Which { source: Some(&self.source.name), walk_id: Some(self.open.walk_id), kinds: Some(&kinds), ..Which::default() };
+        let findings = match outcome {
+            Outcome::Partial | Outcome::Failed => finding::findings(&mut step.conn(), which, TOLD).await?,
+            _ => Vec::new(),
+        };
         step.commit().await?;
-        Ok((row, changes))
+        Ok(Told { row, changes, findings })
     }
+}
+
+/// What is told of a run beside its outcome.
+#[derive(Default)]
+struct Told {
+    row: Option<RunRow>,
+    changes: Vec<ChangeRow>,
+    findings: Vec<FindingRow>,
 }
 
 /// What a person must see of it.

@@ -26,6 +26,11 @@ pub trait Hierarchy: Vendor {
     /// By what the list of a row's node can be asked for, the best first. `None`: by its key.
     fn identifiers(&self, row: &Self::Row) -> Option<Vec<Identifier>>;
 
+    /// Types of its identifiers that are too long to be asked by.
+    fn too_long(&self, _row: &Self::Row) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether a node's list is asked for by one of its identifiers.
     fn identifiers_needed(&self) -> bool;
 

@@ -829,3 +829,38 @@ async fn secrets_lose_what_comes_along_and_what_cannot_be_one_is_config() {
     }
     assert_eq!(vendor.door().calls(), calls, "no call is made with it");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_explains_a_failure_is_told_before_it_under_the_names_that_the_person_wrote() {
+    let vendor = capillary(5).await;
+    let case = Case::new().await.customers_below(&vendor, "mobile", "9990000000", "");
+    let program = Program::of(&case);
+    let ended = program.run(&["sync"]).await;
+    assert_eq!(ended.code, 3, "{ended:?}");
+    // The cause, what follows from it, how the run has ended.
+    let told: Vec<&str> = ended.out.lines().collect();
+    let begins = [
+        "customers: root_unknown root mobile:9990000000: the id of this root could not be learned",
+        "customers: list_refused root mobile:9990000000: this node's list could not be read",
+        "customers: partial: 3 calls",
+    ];
+    assert!(told.len() == 3 && told.iter().zip(begins).all(|(line, begin)| line.starts_with(begin)), "{}", ended.out);
+    let out = program.run(&["findings"]).await.out;
+    let told: Vec<&str> = out.lines().map(|line| line.split_once("Z customers ").unwrap().1).collect();
+    assert!(
+        told.iter().zip(["root_unknown root mobile:9990000000: ", "list_refused root mobile:9990000000: "]).all(|(l, b)| l.starts_with(b))
+    );
+    // Logs hold nothing personal: they call the root by its place, as faults of the config do.
+    assert!(ended.err.contains("roots[1]") && !ended.err.contains("9990000000"), "{}", ended.err);
+    let run: Value = serde_json::from_str(&program.run(&["sync", "--json"]).await.out).unwrap();
+    assert_eq!(run["outcome"], "partial");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_too_long_to_ask_by_is_a_fault_of_the_config() {
+    let vendor = capillary(5).await;
+    let case = Case::new().await.customers_below(&vendor, "externalId", &"9".repeat(1025), "");
+    let ended = Program::of(&case).run(&["check", "--offline"]).await;
+    assert_eq!(ended.code, 78, "{ended:?}");
+    has(&ended.err, &["roots[1].value: is too long to ask by: 1025 bytes", "1024 bytes at most"]);
+}

@@ -224,3 +224,21 @@ async fn a_refusal_of_a_question_that_is_asked_no_more_says_nothing() {
     assert_eq!((run.retired, findings(&pool).await), (0, vec![]));
     assert_customers(&pool, &customers_now(&vendor)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identifier_too_long_to_ask_by_is_said_to_be_that() {
+    let (mut world, pair) = two([3, 0]);
+    identify(&mut world, pair[0], &"9".repeat(1025), "910000000901");
+    let vendor = CapillarySim::start(world, CapillarySettings::default()).await.unwrap();
+    let case = Case::new().await.customers(&vendor, "descend_by = [\"externalId\"]");
+    assert_eq!(case.sync_with(WANTED).await.outcome, Outcome::Partial);
+    let pool = case.pool().await;
+    let told: Vec<(String, String)> =
+        sqlx::query_as("select key, detail->>'say' from hiersync.finding where kind = 'cannot_ask'").fetch_all(&pool).await.unwrap();
+    assert_eq!((told.len(), told[0].0.as_str()), (1, pair[0].to_string().as_str()));
+    assert!(told[0].1.contains("(externalId is too long to ask by)"), "{told:?}");
+    // Another identifier serves.
+    let case = Case::at(&case.url).customers(&vendor, "");
+    case.complete().await;
+    assert_eq!(customers(&pool).await.1, customers_now(&vendor).links);
+}

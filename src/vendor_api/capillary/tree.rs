@@ -4,16 +4,13 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Capillary;
 use crate::{
-    config::{self, Identifier},
+    config::{self, Identifier, LONGEST_IDENTIFIER},
     model::{customer::Customer, node::NodeId, reach::Reach},
     vendor_api::{
         List,
         hierarchy::{Descent, Hierarchy, Root},
     },
 };
-
-/// Servers and the edges before them take URLs of 8 KiB at most, and each byte may cost three.
-const LONGEST_IDENTIFIER: usize = 1024;
 
 /// What decides which lists are asked for.
 pub(super) struct Tree {
@@ -81,6 +78,11 @@ impl Hierarchy for Capillary {
             Some(Identifier { kind: kind.clone(), value: value.to_owned() })
         };
         Some(self.tree.descend_by.iter().filter_map(identifier).collect())
+    }
+
+    fn too_long(&self, row: &Customer) -> Vec<String> {
+        let is_long = |kind: &&String| row.identifier(kind).is_some_and(|value| value.len() > LONGEST_IDENTIFIER);
+        self.tree.descend_by.iter().filter(is_long).cloned().collect()
     }
 
     fn identifiers_needed(&self) -> bool {
