@@ -24,12 +24,15 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Permits bought in one trade at most.
 const MOST: u32 = 256;
 
-/// Where so many are wanted in a second, a trade buys for a while ahead, whatever the limits.
+/// Permits that are bought together count until the last of their calls has ended. Where the limits leave so much room that nobody waits
+/// for that, a trade buys for this while ahead.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// Where so many are wanted in a second, it does so whatever the limits, so that trades stay few,
 const MANY: f64 = 100.0;
 
-/// That while: trades per second stay few. Permits that are bought together count until the last of their calls has ended; where the limits
-/// leave so much room that nobody waits for that, a trade always buys for it.
-const AHEAD: Duration = Duration::from_millis(200);
+/// but for this while only.
+const AHEAD_IF_MANY: Duration = Duration::from_millis(200);
 
 /// Permits for one budget.
 pub struct Purse<L> {
@@ -62,7 +65,12 @@ impl Demand {
     fn ahead(&self, limits: &[Limit]) -> u32 {
         let per_second = self.per_second * (-self.at.elapsed().as_secs_f64()).exp();
         let fills_half = |limit: &Limit| 2.0 * per_second * limit.window.as_secs_f64() > f64::from(limit.calls);
-        if per_second < MANY && limits.iter().any(fills_half) { 0 } else { (per_second * AHEAD.as_secs_f64()) as u32 }
+        let ahead = match limits.iter().any(fills_half) {
+            false => AHEAD,
+            true if per_second >= MANY => AHEAD_IF_MANY,
+            true => Duration::ZERO,
+        };
+        (per_second * ahead.as_secs_f64()) as u32
     }
 }
 
