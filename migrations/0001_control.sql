@@ -275,7 +275,7 @@ comment on column hiersync_internal.frontier.ask_value is 'That identifier''s va
 comment on column hiersync_internal.frontier.walk_id is 'The walk that the state belongs to.';
 comment on column hiersync_internal.frontier.state is 'queued: to be read. doubtful: its count disagrees, or the vendor refuses it. read: to its end and proven. unproven: to its end, and it proves nothing. given_up: it cannot be read.';
 comment on column hiersync_internal.frontier.seen is 'Numbers (node_no) of the nodes that the last pass has shown in this walk.';
-comment on column hiersync_internal.frontier.pass is 'How far the last pass over it has come; empty once it is read.';
+comment on column hiersync_internal.frontier.pass is 'How far the last pass over it has come; empty once it is read and cannot be gone on with.';
 comment on column hiersync_internal.frontier.attempts is 'How often it was begun anew in this walk.';
 comment on column hiersync_internal.frontier.recounts is 'How often the list above was read again for its count.';
 comment on column hiersync_internal.frontier.is_recounted is 'The list above was read again since the doubt arose.';

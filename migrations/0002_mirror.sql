@@ -435,29 +435,6 @@ select source_id, manager_id as parent_id, user_id as child_id, first_seen_at, r
 from hiersync.reporting_line_history;
 comment on view hiersync_internal.user_edge_history is 'Their history.';
 
--- Who was told of in a walk beside the mirror: staged in it, or known from an earlier one, and shown by the search as before.
-create view hiersync_internal.told_user as
-select s.source_id, s.walk_id, s.user_id, s.manager_id, s.content from hiersync_internal.staged_user s
-union all
-select s.source_id, f.walk_id, s.user_id, s.manager_id, s.content
-from hiersync_internal.staged_user s
-join hiersync_internal.frontier f on f.source_id = s.source_id and f.parent_key = '*' and f.walk_id <> s.walk_id
-where f.seen @> s.node_no or f.seen_earlier @> s.node_no;
-comment on view hiersync_internal.told_user is 'Who was told of in a walk beside the mirror.';
-
--- Whose parent is staged: customers' never is.
-create view hiersync_internal.user_staged as
-select source_id, walk_id, user_id as child_id, manager_id as parent_id from hiersync_internal.told_user;
-comment on view hiersync_internal.user_staged is 'Staged users by the names that both vendors'' links have.';
-
-create view hiersync_internal.customer_staged as
-select null::int as source_id, null::bigint as walk_id, null::bigint as child_id, null::bigint as parent_id where false;
-comment on view hiersync_internal.customer_staged is 'Nobody.';
-comment on column hiersync_internal.customer_staged.source_id is 'The source.';
-comment on column hiersync_internal.customer_staged.walk_id is 'The walk.';
-comment on column hiersync_internal.customer_staged.child_id is 'The child.';
-comment on column hiersync_internal.customer_staged.parent_id is 'Its parent.';
-
 -- Sets of nodes as rows.
 create view hiersync_internal.shown as
 select f.source_id, f.walk_id, f.parent_key, f.node_no as parent_no, f.depth, f.list_no, n.node_no
@@ -483,8 +460,7 @@ begin
         from (values
             ('customer_node', 'hiersync.customer'), ('user_node', 'hiersync.reporting_user'), ('customer_edge', 'hiersync.customer_link'),
             ('user_edge', 'hiersync.reporting_line'), ('customer_edge_history', 'hiersync.customer_link_history'),
-            ('user_edge_history', 'hiersync.reporting_line_history'), ('user_staged', 'hiersync_internal.staged_user'),
-            ('told_user', 'hiersync_internal.staged_user')
+            ('user_edge_history', 'hiersync.reporting_line_history')
         ) v (name, made_of)
         join pg_attribute a on a.attrelid = ('hiersync_internal.' || v.name)::regclass
         join pg_attribute t on t.attrelid = v.made_of::regclass and t.attnum > 0 and (

@@ -134,6 +134,29 @@ create function hiersync.reporting_line_at(t timestamptz) returns setof hiersync
 $$;
 comment on function hiersync.reporting_line_at(timestamptz) is 'Managers and reports as the mirror had them at a time; those that were gone by then with retired_at.';
 
+-- Who was told of in a walk beside the mirror, under the names that both vendors' links have: staged in it, or known from an earlier one and
+-- shown by the search as before. A plain selection that the planner puts into the statement around it: looked up by key, or scanned once.
+create function hiersync_internal.user_told(the_source int, the_walk bigint) returns table (child_id uuid, parent_id uuid, content jsonb)
+language sql stable as $$
+    select s.user_id, s.manager_id, s.content
+    from hiersync_internal.staged_user s
+    where s.source_id = the_source
+      and (
+          s.walk_id = the_walk
+          or (
+              select f.seen + f.seen_earlier from hiersync_internal.frontier f
+              where f.source_id = the_source and f.walk_id = the_walk and f.parent_key = '*'
+          ) @> s.node_no
+      )
+$$;
+comment on function hiersync_internal.user_told(int, bigint) is 'Who was told of in a walk beside the mirror.';
+
+create function hiersync_internal.customer_told(the_source int, the_walk bigint) returns table (child_id bigint, parent_id bigint)
+language sql stable as $$
+    select null::bigint, null::bigint where false
+$$;
+comment on function hiersync_internal.customer_told(int, bigint) is 'Nobody: customers'' parents are told by lists alone.';
+
 -- Lines that follow from comparing lists of which each holds everybody below: m is u's manager exactly where those above u are those
 -- above m, and m. Sets are compared by their size and the xor of their members' hashes. Only lines to which the lists lead both as
 -- they were read first and last, and only where one manager fits.
@@ -216,7 +239,7 @@ create function hiersync_internal.remove_runs(the_source int, before timestamptz
         delete from hiersync.sync_run where source_id = the_source and run_id in (
             select r.run_id from hiersync.sync_run r, last
             where r.source_id = the_source and r.finished_at < before and r.run_id <> last.run and r.walk_id is distinct from last.complete
-                and r.walk_id is distinct from last.ended and r.walk_id is distinct from last.open
+                and (r.walk_id = 0 or r.walk_id <= last.ended) and r.walk_id is distinct from last.ended and r.walk_id is distinct from last.open
             order by r.run_id limit many
         ) returning 1
     ), walk as (

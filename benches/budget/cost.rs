@@ -9,7 +9,7 @@ use std::{
 use futures::future::join_all;
 use hiersync::{
     budget::{
-        ledger::{Bought, Ledger, LedgerError, Pause, Settlement, Trade},
+        ledger::{Bought, Ledger, LedgerError, Pause, Settlement, Trade, Wants},
         purse::Purse,
     },
     clock,
@@ -31,7 +31,7 @@ pub async fn measure() {
     println!("{:>28} {:>10} {:>12} {:>10} {:>10} {:>10}", "limits", "permits/s", "purchases/s", "here", "Postgres", "of a core");
     // What the callers cost without a ledger is not the ledger's.
     let (begun, here) = (clock::instant(), cpu_here());
-    let permits = spend(&Purse::new(Free, &[]), begun).await;
+    let permits = spend(&Purse::new(Free), begun).await;
     let span = begun.elapsed().as_secs_f64();
     let callers = (cpu_here() - here) / span;
     println!("{:>28} {:>10.0} {:>12} {:>10}", "(no ledger)", f64::from(permits) / span, "", format!("{:.2} %", callers * 100.0));
@@ -63,7 +63,7 @@ async fn cost(texts: &[&str], callers: f64) {
         .await
         .unwrap();
     }
-    let purse = Purse::new(ledger, &limits);
+    let purse = Purse::new(ledger);
     // The first trade merges the whole day; those after it find it merged, without the rows that went.
     drop(purse.permit(Duration::from_secs(60), &CancellationToken::new()).await.unwrap_or_else(|why| panic!("{why}")));
     sqlx::raw_sql("vacuum hiersync_internal.budget_ledger").execute(&app.pool).await.unwrap();
@@ -94,8 +94,8 @@ async fn cost(texts: &[&str], callers: f64) {
 struct Free;
 
 impl Ledger for Free {
-    async fn trade(&self, _: &[Settlement], wants: u32) -> Result<Trade, LedgerError> {
-        Ok(Trade::Bought(vec![Bought { batch_id: 1, calls: wants }]))
+    async fn trade(&self, _: &[Settlement], wants: Wants) -> Result<Trade, LedgerError> {
+        Ok(Trade::Bought(vec![Bought { batch_id: 1, calls: wants.soon }]))
     }
 
     async fn pause(&self, _: &Pause) -> Result<(), LedgerError> {

@@ -193,7 +193,7 @@ impl App {
         let headroom = sharing().map(|other| other.headroom).fold(source.headroom, f64::max);
         let shared = self.shared().await?;
         let ledger = PgLedger::open(&shared.pool, shared.process_id, &source.budget, &source.limits, headroom, timeout).await?;
-        let purse = Arc::new(Purse::new(ledger, &source.limits));
+        let purse = Arc::new(Purse::new(ledger));
         Ok(Arc::clone(self.purses().entry(source.budget.clone()).or_insert(purse)))
     }
 

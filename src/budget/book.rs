@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::ledger::Wants;
 use super::window::{self, Grant, Spent};
 use crate::model::limit::Limit;
 
@@ -142,15 +143,15 @@ impl Book {
         }
     }
 
-    /// Settles what has ended, and buys up to `wants` permits for a process. With 0 it gives up its place.
-    pub fn trade(&mut self, process_id: i64, settle: &[Ended], wants: u32, changes: &mut Changes) -> Deal {
+    /// Settles what has ended, and buys the permits that a process wants. With none it gives up its place.
+    pub fn trade(&mut self, process_id: i64, settle: &[Ended], wants: Wants, changes: &mut Changes) -> Deal {
         self.settle(settle, changes);
         self.merge(changes);
         let deal = self.decide(process_id, wants);
         let place = self.waiters.iter().find(|waiter| waiter.process_id == process_id).copied();
         match deal {
-            Deal::Wait { until, at_least_until, .. } if wants > 0 => {
-                changes.waits = self.keep_place(place, process_id, wants, until.max(at_least_until), until == at_least_until);
+            Deal::Wait { until, at_least_until, .. } if wants.now > 0 => {
+                changes.waits = self.keep_place(place, process_id, wants.now, until.max(at_least_until), until == at_least_until);
             }
             _ => changes.waits_no_more = place.is_some(),
         }
@@ -210,17 +211,16 @@ impl Book {
         self.entries = merged;
     }
 
-    fn decide(&self, process_id: i64, wants: u32) -> Deal {
+    fn decide(&self, process_id: i64, wants: Wants) -> Deal {
         let now = self.now;
         if let Some(until) = self.paused_until.filter(|until| *until > now) {
             return Deal::Wait { until, at_least_until: until, is_pause: true };
         }
-        let none = Deal::Wait { until: now, at_least_until: now, is_pause: false };
-        if wants == 0 {
-            return none;
+        if wants.now == 0 {
+            return Deal::Wait { until: now, at_least_until: now, is_pause: false };
         }
         let spent: Vec<Spent> = self.entries.iter().map(|entry| entry.spent).collect();
-        match window::grant(now, &self.limits, &spent, self.ahead_of(process_id), wants) {
+        match window::grant_ahead(now, &self.limits, &spent, self.ahead_of(process_id), wants) {
             Grant::Now(calls) => Deal::Buy(calls),
             Grant::At { time, earliest } => Deal::Wait { until: time, at_least_until: earliest, is_pause: false },
         }
@@ -280,8 +280,20 @@ mod tests {
 
     fn trade(book: &mut Book, process_id: i64, wants: u32) -> (Deal, Changes) {
         let mut changes = Changes::default();
-        let deal = book.trade(process_id, &[], wants, &mut changes);
+        let deal = book.trade(process_id, &[], wants.into(), &mut changes);
         (deal, changes)
+    }
+
+    #[test]
+    fn what_will_be_used_soon_is_bought_where_every_window_stays_half_empty() {
+        for (limit, spent, bought) in
+            [("100/5s", 0, 40), ("100/5s", 20, 30), ("100/5s", 49, 3), ("100/5s", 98, 2), ("60/5s", 0, 30), ("5/5s", 0, 3)]
+        {
+            let mut book = book(100, limit, &[entry(1, spent, 0)], &[]);
+            let mut changes = Changes::default();
+            let deal = book.trade(7, &[], Wants { now: 3, soon: 40 }, &mut changes);
+            assert_eq!(deal, Deal::Buy(bought), "{spent} of {limit}");
+        }
     }
 
     #[test]
@@ -328,7 +340,7 @@ mod tests {
         let mut changes = Changes::default();
         let mut book = book(100, "4/5s", &[entry(1, 3, 9000), entry(2, 1, 9000)], &[]);
         let ended = [Ended { batch_id: 1, used: 1, ended_at: at(90) }, Ended { batch_id: 2, used: 0, ended_at: at(90) }];
-        assert_eq!(book.trade(1, &ended, 9, &mut changes), Deal::Buy(3));
+        assert_eq!(book.trade(1, &ended, 9.into(), &mut changes), Deal::Buy(3));
         assert_eq!((changes.changed, changes.gone), (vec![entry(1, 1, 90)], vec![2]));
     }
 
@@ -337,7 +349,7 @@ mod tests {
         let mut changes = Changes::default();
         let mut merged = book(100, "40/5s", &[entry(1, 40, 90)], &[]);
         let late = Ended { batch_id: 1, used: 1, ended_at: at(50) };
-        assert!(matches!(merged.trade(1, &[late], 1, &mut changes), Deal::Wait { .. }));
+        assert!(matches!(merged.trade(1, &[late], 1.into(), &mut changes), Deal::Wait { .. }));
         assert_eq!((changes.changed, changes.gone), (vec![], vec![]));
     }
 

@@ -17,6 +17,22 @@ pub struct Settlement {
     pub ended: Instant,
 }
 
+/// How many permits are wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Now, if it can be. 0: none.
+    pub now: u32,
+    /// At least as many: those that will be used soon, to be had where every window stays half empty with them. Permits that are bought
+    /// together count until the last of their calls has ended; where there is room nobody waits for that.
+    pub soon: u32,
+}
+
+impl From<u32> for Wants {
+    fn from(now: u32) -> Self {
+        Self { now, soon: now }
+    }
+}
+
 /// Permits that are settled together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bought {
@@ -72,12 +88,12 @@ pub struct LedgerError {
 
 /// One budget's ledger, shared by all processes.
 pub trait Ledger: Send + Sync {
-    /// Settles what has ended, then buys up to `wants` permits, in one transaction. Who must wait keeps its place;
+    /// Settles what has ended, then buys the permits that are wanted, or what there is of them, in one transaction. Who must wait keeps its place;
     /// who wants 0 gives it up.
     ///
     /// # Errors
     /// When the database does not answer; nothing is bought then.
-    fn trade(&self, settle: &[Settlement], wants: u32) -> impl Future<Output = Result<Trade, LedgerError>> + Send;
+    fn trade(&self, settle: &[Settlement], wants: Wants) -> impl Future<Output = Result<Trade, LedgerError>> + Send;
 
     /// Pauses the whole budget, for every process. A limit that the refusal stated is kept if it says more than those
     /// configured; a refusal that the limits do not explain slows the pace.

@@ -12,8 +12,8 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::ledger::{Bought, Ledger, LedgerError, Pause, Settlement, Trade, Wait};
-use crate::{clock, model::limit::Limit};
+use super::ledger::{Bought, Ledger, LedgerError, Pause, Settlement, Trade, Wait, Wants};
+use crate::clock;
 
 /// A bought permit must be used soon: the ledger takes its call to be over a fixed time after the purchase.
 pub const USE_WITHIN: Duration = Duration::from_secs(3);
@@ -24,11 +24,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Permits bought in one trade at most.
 const MOST: u32 = 256;
 
-/// Permits that are bought together count until the last of their calls has ended. Where the limits leave so much room that nobody waits
-/// for that, a trade buys for this while ahead.
+/// A trade buys for this while ahead where the windows have room.
 const AHEAD: Duration = Duration::from_secs(1);
 
-/// Where so many are wanted in a second, it does so whatever the limits, so that trades stay few,
+/// Where so many are wanted in a second, it does so however full they are, so that trades stay few,
 const MANY: f64 = 100.0;
 
 /// but for this while only.
@@ -37,7 +36,6 @@ const AHEAD_IF_MANY: Duration = Duration::from_millis(200);
 /// Permits for one budget.
 pub struct Purse<L> {
     ledger: L,
-    limits: Vec<Limit>,
     turn: tokio::sync::Mutex<()>,
     asking: AtomicU32,
     /// The ledger keeps a place for us among those who wait.
@@ -61,16 +59,14 @@ impl Demand {
         self.at = now;
     }
 
+    /// What `asking` callers want, and how much more would be used soon.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^32")]
-    fn ahead(&self, limits: &[Limit]) -> u32 {
+    fn wants(&self, asking: u32) -> Wants {
         let per_second = self.per_second * (-self.at.elapsed().as_secs_f64()).exp();
-        let fills_half = |limit: &Limit| 2.0 * per_second * limit.window.as_secs_f64() > f64::from(limit.calls);
-        let ahead = match limits.iter().any(fills_half) {
-            false => AHEAD,
-            true if per_second >= MANY => AHEAD_IF_MANY,
-            true => Duration::ZERO,
-        };
-        (per_second * ahead.as_secs_f64()) as u32
+        let within = |span: Duration| (per_second * span.as_secs_f64()) as u32;
+        let now = if per_second < MANY { asking } else { asking.max(within(AHEAD_IF_MANY)) };
+        let now = now.clamp(1, MOST);
+        Wants { now, soon: within(AHEAD).clamp(now, MOST) }
     }
 }
 
@@ -132,11 +128,10 @@ pub enum NoPermit {
 }
 
 impl<L: Ledger> Purse<L> {
-    /// An empty purse for a budget of these limits.
-    pub fn new(ledger: L, limits: &[Limit]) -> Self {
+    /// An empty purse.
+    pub fn new(ledger: L) -> Self {
         Self {
             ledger,
-            limits: limits.to_vec(),
             turn: tokio::sync::Mutex::new(()),
             asking: AtomicU32::new(0),
             queues: AtomicBool::new(false),
@@ -197,7 +192,7 @@ impl<L: Ledger> Purse<L> {
         if ended.is_empty() && !self.queues.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.ledger.trade(&ended, 0).await?;
+        self.ledger.trade(&ended, Wants::default()).await?;
         self.queues.store(false, Ordering::Relaxed);
         self.forget(&ended);
         Ok(())
@@ -213,8 +208,7 @@ impl<L: Ledger> Purse<L> {
 
     /// Buys into the stock, or says why not.
     async fn buy(&self) -> Result<Option<Wait>, LedgerError> {
-        let ahead = self.demand.lock().unwrap_or_else(PoisonError::into_inner).ahead(&self.limits);
-        let wants = self.asking.load(Ordering::Relaxed).max(ahead).clamp(1, MOST);
+        let wants = self.demand.lock().unwrap_or_else(PoisonError::into_inner).wants(self.asking.load(Ordering::Relaxed));
         let ended = self.ended();
         let bought = clock::instant();
         let trade = self.ledger.trade(&ended, wants).await?;
@@ -271,24 +265,22 @@ mod tests {
     /// Sells whatever is wanted.
     #[derive(Default)]
     struct Open {
+        has_room: bool,
         trades: AtomicU32,
         sold: AtomicU32,
     }
 
     impl Ledger for Open {
-        async fn trade(&self, _: &[Settlement], wants: u32) -> Result<Trade, LedgerError> {
+        async fn trade(&self, _: &[Settlement], wants: Wants) -> Result<Trade, LedgerError> {
+            let calls = if self.has_room { wants.soon } else { wants.now };
             self.trades.fetch_add(1, Ordering::Relaxed);
-            self.sold.fetch_add(wants, Ordering::Relaxed);
-            Ok(Trade::Bought(vec![Bought { batch_id: 1, calls: wants }]))
+            self.sold.fetch_add(calls, Ordering::Relaxed);
+            Ok(Trade::Bought(vec![Bought { batch_id: 1, calls }]))
         }
 
         async fn pause(&self, _: &Pause) -> Result<(), LedgerError> {
             Ok(())
         }
-    }
-
-    fn limits(limit: &str) -> [Limit; 1] {
-        [limit.parse().expect("a limit")]
     }
 
     async fn buy(purse: &Purse<Open>, permits: u32) {
@@ -300,18 +292,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_wanted_by_the_thousand_is_bought_in_bulk() {
-        let purse = Purse::new(Open::default(), &limits("25/5s"));
+        let purse = Purse::new(Open::default());
         buy(&purse, 3000).await;
         let trades = purse.ledger.trades.load(Ordering::Relaxed);
         assert!(trades < 300, "{trades} trades");
     }
 
     #[tokio::test]
-    async fn where_the_limits_leave_room_trades_are_few() {
-        let purse = Purse::new(Open::default(), &limits("1000/1s"));
+    async fn where_the_windows_have_room_trades_are_few() {
+        let purse = Purse::new(Open { has_room: true, ..Open::default() });
         buy(&purse, 90).await;
         let trades = purse.ledger.trades.load(Ordering::Relaxed);
-        assert!(trades < 30, "{trades} trades");
+        assert!(trades < 12, "{trades} trades");
     }
 
     /// Sells nothing for an hour, and keeps what was wanted.
@@ -321,8 +313,8 @@ mod tests {
     }
 
     impl Ledger for Shut {
-        async fn trade(&self, _: &[Settlement], wants: u32) -> Result<Trade, LedgerError> {
-            self.wanted.lock().unwrap_or_else(PoisonError::into_inner).push(wants);
+        async fn trade(&self, _: &[Settlement], wants: Wants) -> Result<Trade, LedgerError> {
+            self.wanted.lock().unwrap_or_else(PoisonError::into_inner).push(wants.now);
             let hour = Duration::from_secs(3600);
             Ok(Trade::Wait(Wait { wait: hour, until: clock::now() + hour, at_least: hour, why: "spent".into() }))
         }
@@ -334,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_that_ends_does_not_wait_for_one_that_asks() {
-        let purse = Purse::new(Shut::default(), &limits("25/5s"));
+        let purse = Purse::new(Shut::default());
         let stop = tokio_util::sync::CancellationToken::new();
         let asks = purse.permit(Duration::from_secs(7200), &stop);
         let ends = async {
@@ -355,8 +347,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_small_budget_nothing_is_bought_ahead() {
-        let purse = Purse::new(Open::default(), &limits("25/5s"));
+    async fn of_windows_without_room_nothing_is_bought_ahead() {
+        let purse = Purse::new(Open::default());
         buy(&purse, 25).await;
         assert_eq!(purse.ledger.sold.load(Ordering::Relaxed), 25);
         assert!(purse.lock_stock().is_empty());

@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::ledger::Wants;
 use crate::model::limit::Limit;
 
 /// Calls in the ledger. After `ended_at` none of them reaches the vendor.
@@ -45,6 +46,20 @@ pub fn grant(now: DateTime<Utc>, limits: &[Limit], spent: &[Spent], ahead: u32, 
     let time = opens_at(now, limits, &by_end, ahead);
     let over = by_end.partition_point(|(end, _)| *end <= now);
     Grant::At { time: at(time), earliest: at(opens_at(now, limits, &by_end[..over], ahead)) }
+}
+
+/// The same, and of what will be used soon as much as leaves every window half empty.
+pub fn grant_ahead(now: DateTime<Utc>, limits: &[Limit], spent: &[Spent], ahead: u32, wants: Wants) -> Grant {
+    let granted = grant(now, limits, spent, ahead, wants.now);
+    let Grant::Now(calls) = granted else { return granted };
+    if wants.soon <= wants.now {
+        return granted;
+    }
+    let halves: Vec<Limit> = limits.iter().map(|limit| Limit { calls: limit.calls / 2, ..*limit }).collect();
+    match grant(now, &halves, spent, ahead, wants.soon) {
+        Grant::Now(more) => Grant::Now(calls.max(more)),
+        Grant::At { .. } => granted,
+    }
 }
 
 /// Calls with their end, in microseconds: arithmetic is done in whole numbers, for speed.

@@ -17,7 +17,7 @@ use crate::{
     schedule,
     store::{
         figures::{self, BudgetRow},
-        finding::{self, Which},
+        finding,
         report::{self, Health},
     },
     text::{ago, seconds, time, window_note},
@@ -195,10 +195,14 @@ pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
 
 /// Lists what a person should know.
 pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
-    let which = Which { source: args.source.as_deref(), all: args.all, ..Which::default() };
-    let mut rows = finding::findings(&mut app.begin_to_read().await?.conn(), which, args.limit.saturating_add(1)).await?;
+    let mut step = app.begin_to_read().await?;
+    let mut rows = finding::newest(&mut step.conn(), args.source.as_deref(), args.all, args.limit.saturating_add(1)).await?;
+    drop(step);
     let is_all = i64::try_from(rows.len()).is_ok_and(|many| many <= args.limit);
-    rows.truncate(usize::try_from(args.limit).unwrap_or_default());
+    if !is_all {
+        let oldest = rows.iter().map(|row| row.finding_id).min();
+        rows.retain(|row| Some(row.finding_id) != oldest);
+    }
     is_known(args.source.as_ref(), rows.is_empty(), &app)?;
     app.close().await;
     if !is_all {

@@ -122,10 +122,12 @@ fn tell(args: &Args, source: &Source, ended: Result<Report, SourceError>) -> Exi
             for change in &report.changes {
                 say!("{}", change_line(change));
             }
-            for finding in report.findings.iter().take(FINDINGS) {
+            // Those of a dry run are told here or nowhere.
+            let most = if args.dry_run { usize::MAX } else { FINDINGS };
+            for finding in report.findings.iter().take(most) {
                 say!("{}: {}", finding.source, finding_line(finding));
             }
-            if report.findings.len() > FINDINGS {
+            if report.findings.len() > most {
                 say!("{}: … and more: `hiersync findings {0}` tells all", source.name);
             }
             say!("{}", run_line(row, args.dry_run));

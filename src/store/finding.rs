@@ -144,21 +144,9 @@ pub struct FindingRow {
     pub resolved_at: Option<DateTime<Utc>>,
 }
 
-/// Which findings are wanted.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Which<'a> {
-    /// Of this source only.
-    pub source: Option<&'a str>,
-    /// Those that are resolved, too.
-    pub all: bool,
-    /// Seen by this walk.
-    pub walk_id: Option<i64>,
-    /// Of these kinds only.
-    pub kinds: Option<&'a [&'a str]>,
-}
-
-/// The newest findings: the latest run's first, of one run in the order in which they were met, so that a cause stands before what follows.
-pub async fn findings(conn: &mut Conn<'_>, which: Which<'_>, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
+/// The newest findings, those that are open or all: the latest run's first, of one run in the order in which they were met, so that a cause
+/// stands before what follows from it.
+pub async fn newest(conn: &mut Conn<'_>, source: Option<&str>, all: bool, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
     sqlx::query_as!(
         FindingRow,
         r#"select n.finding_id, n.source, n.kind, n.key, r.asked_by as "root?", n.detail, n.seen_at, n.resolved_at
@@ -167,12 +155,11 @@ pub async fn findings(conn: &mut Conn<'_>, which: Which<'_>, limit: i64) -> sqlx
                from hiersync.source s
                cross join lateral (
                    select * from hiersync.finding f
-                   where f.source_id = s.source_id and ($2 or f.resolved_at is null) and ($3::bigint is null or f.walk_id = $3)
-                     and ($4::text[] is null or f.kind = any ($4))
-                   order by f.finding_id desc limit $5
+                   where f.source_id = s.source_id and ($2 or f.resolved_at is null)
+                   order by f.finding_id desc limit $3
                ) f
                where $1::text is null or s.name = $1
-               order by f.finding_id desc limit $5
+               order by f.finding_id desc limit $3
            ) n
            left join lateral (
                select r.asked_by from hiersync_internal.root r
@@ -180,10 +167,31 @@ pub async fn findings(conn: &mut Conn<'_>, which: Which<'_>, limit: i64) -> sqlx
                order by r.asked_by limit 1
            ) r on true
            order by n.run_id desc, n.finding_id"#,
-        which.source,
-        which.all,
-        which.walk_id,
-        which.kinds as _,
+        source,
+        all,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What explains how a walk has ended, in the order in which it was met.
+pub async fn explaining(conn: &mut Conn<'_>, run: &OpenRun, kinds: &[&str], limit: i64) -> sqlx::Result<Vec<FindingRow>> {
+    sqlx::query_as!(
+        FindingRow,
+        r#"select f.finding_id, s.name as source, f.kind, f.key, r.asked_by as "root?", f.detail, f.seen_at, f.resolved_at
+           from hiersync.finding f
+           join hiersync.source s using (source_id)
+           left join lateral (
+               select r.asked_by from hiersync_internal.root r
+               where r.source_id = f.source_id and r.node_key = split_part(f.key, ' ', 1) and r.asked_by <> r.node_key
+               order by r.asked_by limit 1
+           ) r on true
+           where f.source_id = $1 and f.resolved_at is null and f.walk_id = $2 and f.kind = any ($3)
+           order by f.finding_id limit $4"#,
+        run.lease.source_id,
+        run.walk_id,
+        kinds as &[&str],
         limit
     )
     .fetch_all(conn)

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     budget::{
         book::{Deal, Ended},
-        ledger::{Ledger, LedgerError, Pause, Settlement, Trade, Wait},
+        ledger::{Ledger, LedgerError, Pause, Settlement, Trade, Wait, Wants},
         pace,
         purse::USE_WITHIN,
     },
@@ -61,7 +61,7 @@ impl PgLedger {
         session::begin_locked(&self.pool, LEDGER_LOCK, self.budget.budget_id).await
     }
 
-    async fn try_trade(&self, settle: &[Settlement], wants: u32) -> sqlx::Result<Trade> {
+    async fn try_trade(&self, settle: &[Settlement], wants: Wants) -> sqlx::Result<Trade> {
         let mut step = self.lock().await?;
         let mut loaded = book::load(&mut step.conn(), &self.budget).await?;
         let now = loaded.book.now;
@@ -138,7 +138,7 @@ fn ledger_error(error: sqlx::Error) -> LedgerError {
 }
 
 impl Ledger for PgLedger {
-    async fn trade(&self, settle: &[Settlement], wants: u32) -> Result<Trade, LedgerError> {
+    async fn trade(&self, settle: &[Settlement], wants: Wants) -> Result<Trade, LedgerError> {
         self.try_trade(settle, wants).await.map_err(ledger_error)
     }
 

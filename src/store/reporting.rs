@@ -100,7 +100,12 @@ pub async fn keep_outside(conn: &mut Conn<'_>, at: At) -> sqlx::Result<()> {
     staged::keep_outside(conn, at).await
 }
 
-/// Whether the directory must be read once more for the content of users who were outside the roots.
-pub async fn directory_lacks(conn: &mut Conn<'_>, at: At) -> sqlx::Result<bool> {
-    staged::lacks(conn, at).await
+/// Users who were outside the roots and hang on one now, of whom the directory must be read once more for their content.
+pub async fn directory_lacks(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Uuid>> {
+    staged::lacking(conn, at).await
+}
+
+/// Takes their rows whole when they are read once more.
+pub async fn want_whole(conn: &mut Conn<'_>, source_id: i32, users: &[Uuid]) -> sqlx::Result<()> {
+    staged::want_whole(conn, source_id, users).await
 }

@@ -58,8 +58,8 @@ macro_rules! retire {
                                  and g.seen @> c.node_no
                            ))
                            and not exists (
-                               select 1 from hiersync_internal." + $what + "_staged s
-                               where s.source_id = $1 and s.walk_id = $2 and s.child_id = k.child_id and s.parent_id = k.parent_id
+                               select 1 from hiersync_internal." + $what + "_told($1, $2) s
+                               where s.child_id = k.child_id and s.parent_id = k.parent_id
                            )
                      ) gone
                      where l.source_id = $1 and l.parent_id = gone.parent_id and l.child_id = gone.child_id"
@@ -84,8 +84,8 @@ macro_rules! retire {
                          from hiersync_internal." + $what + "_edge l
                          where l.source_id = $1 and l.retired_at is null
                            and not ($4 and exists (
-                               select 1 from hiersync_internal." + $what + "_staged s
-                               where s.source_id = $1 and s.walk_id = $2 and s.child_id = l.child_id
+                               select 1 from hiersync_internal." + $what + "_told($1, $2) s
+                               where s.child_id = l.child_id
                                  and s.parent_id is distinct from l.parent_id
                            ))
                      ), kept as (

@@ -69,11 +69,21 @@ pub(super) async fn below_roots(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec
     Ok(rows.into_iter().map(|row| unpacked(row.user_id, row.manager_id, &row.content)).collect())
 }
 
-/// Whether somebody who was outside the roots at the last walk's end hangs on one now: their rows are to be read once more, for nothing but
-/// a digest is kept of them.
-pub(super) async fn lacks(conn: &mut Conn<'_>, at: At) -> sqlx::Result<bool> {
-    let lacking = sqlx::query_file!("src/store/sql/directory_lacks.sql", at.source_id, at.walk_id).execute(conn).await?;
-    Ok(lacking.rows_affected() > 0)
+/// Who was outside the roots at the last walk's end and hangs on one now: nothing but a digest is kept of them.
+pub(super) async fn lacking(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_file_scalar!("src/store/sql/directory_lacks.sql", at.source_id, at.walk_id).fetch_all(conn).await
+}
+
+/// Their rows are to be taken whole when they are read once more.
+pub(super) async fn want_whole(conn: &mut Conn<'_>, source_id: i32, users: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.staged_user set digest = null where source_id = $1 and user_id = any ($2) and content is null",
+        source_id,
+        users
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Empties the waiting room.

@@ -130,8 +130,11 @@ async fn write<V: Synced>(
     save(&mut w, work, (pass, Next::ReadOn), &numbers).await?;
     let is_short = received < ask.limit;
     let loses = is_short && reporting::directory_loses(&mut w.step.conn(), w.at).await?;
-    let lacks = is_short && is_all && reporting::directory_lacks(&mut w.step.conn(), w.at).await?;
-    let next = next(pass, seen, Evidence { loses, lacks, knows: context.walk().knows, ..Evidence::default() });
+    let lacking = if is_short && is_all { reporting::directory_lacks(&mut w.step.conn(), w.at).await? } else { Vec::new() };
+    let next = next(pass, seen, Evidence { loses, lacks: !lacking.is_empty(), knows: context.walk().knows, ..Evidence::default() });
+    if next == Next::ReadAgain && !lacking.is_empty() {
+        reporting::want_whole(&mut w.step.conn(), w.at.source_id, &lacking).await?;
+    }
     save(&mut w, work, (pass, next), &[]).await?;
     let remarks = page.remarks.into_iter().map(|remark| remark::finding(work.parent, remark));
     let findings: Vec<Finding> = remarks.chain(remark::doubt(work.parent, next)).chain(told).collect();

@@ -30,7 +30,7 @@ use crate::{
         run::{Counters, Outcome},
     },
     store::{
-        finding::{self, FindingRow, Which},
+        finding::{self, FindingRow},
         lease,
         ledger::PgLedger,
         report::{self, ChangeRow, RunRow},
@@ -205,10 +205,8 @@ impl<V: Synced> Context<V> {
         let row = report::runs(&mut step.conn(), Some(&self.source.name), Some(self.open.run_id), 1).await?.pop();
         let changes =
             if wanted.dry_run { report::changes(&mut step.conn(), None, Some(self.open.run_id), None, TOLD).await? } else { Vec::new() };
-        let kinds = explaining();
-        let which = Which { source: Some(&self.source.name), walk_id: Some(self.open.walk_id), kinds: Some(&kinds), ..Which::default() };
         let findings = match outcome {
-            Outcome::Partial | Outcome::Failed => finding::findings(&mut step.conn(), which, TOLD).await?,
+            Outcome::Partial | Outcome::Failed => finding::explaining(&mut step.conn(), &self.open, &explaining(), TOLD).await?,
             _ => Vec::new(),
         };
         step.commit().await?;

@@ -75,12 +75,13 @@ pub fn next(pass: &mut Pass, page: DirectoryPage<'_>, evidence: Evidence) -> Nex
     if page.received() == page.limit {
         return Next::ReadOn;
     }
-    if pass.unreadable > 0 {
+    let may_read_again = pass.number + 1 < PASSES;
+    if pass.unreadable > 0 && !(lacks && may_read_again) {
         return Next::Unproven(Reason::Unreadable);
     }
     // Who was missed twice is gone; who slipped by in each pass is not known to be there.
     let is_doubtful = lacks || (loses && pass.number == 0) || (pass.slipped && (loses || !knows));
-    match (is_doubtful, pass.number + 1 < PASSES) {
+    match (is_doubtful, may_read_again) {
         (false, _) => Next::ProvenTogether,
         (true, true) => Next::ReadAgain,
         (true, false) => Next::Unproven(Reason::Moved),

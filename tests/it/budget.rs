@@ -51,14 +51,14 @@ async fn ledger(pool: &PgPool, texts: &[&str]) -> PgLedger {
 }
 
 async fn bought(ledger: &PgLedger, wants: u32) -> (i64, u32) {
-    match ledger.trade(&[], wants).await.unwrap() {
+    match ledger.trade(&[], wants.into()).await.unwrap() {
         Trade::Bought(batches) => (batches[0].batch_id, batches.iter().map(|batch| batch.calls).sum()),
         Trade::Wait(wait) => panic!("{wait:?}"),
     }
 }
 
 async fn must_wait(ledger: &PgLedger, wants: u32) -> Wait {
-    match ledger.trade(&[], wants).await.unwrap() {
+    match ledger.trade(&[], wants.into()).await.unwrap() {
         Trade::Bought(batches) => panic!("{batches:?}"),
         Trade::Wait(wait) => wait,
     }
@@ -66,7 +66,7 @@ async fn must_wait(ledger: &PgLedger, wants: u32) -> Wait {
 
 /// All of them were used just now.
 async fn ended(ledger: &PgLedger, (batch_id, used): (i64, u32)) {
-    ledger.trade(&[Settlement { batch_id, used, ended: clock::instant() }], 0).await.unwrap();
+    ledger.trade(&[Settlement { batch_id, used, ended: clock::instant() }], 0.into()).await.unwrap();
 }
 
 /// A database whose clock is wrong by as much as `fake.skew` says: `pg_catalog` comes second on its search path.
@@ -139,7 +139,7 @@ async fn who_waits_and_goes_away_holds_nobody_up() {
     tokio::time::sleep(opens.wait + Duration::from_millis(400)).await;
     assert_eq!(bought(&here, 4).await.1, 4);
     assert_eq!(count(&pool, "select count(*) from hiersync_internal.budget_waiter").await, 1);
-    gone.trade(&[], 0).await.unwrap();
+    gone.trade(&[], 0.into()).await.unwrap();
     assert_eq!(count(&pool, "select count(*) from hiersync_internal.budget_waiter").await, 0);
 }
 

@@ -212,3 +212,43 @@ async fn a_parent_that_leaves_one_of_its_two_lists_keeps_its_children() {
         }
     }
 }
+
+/// Calls of a walk in which something moves, beside a list of so many children by pages of 4, of which two share a row.
+async fn calls_beside(children: usize) -> i64 {
+    let mut world = CapillaryWorld::new(58, Flavour::PLAIN);
+    let root = world.plant(&Shape::list(2));
+    let [list, moving] = [0, 1].map(|child| world.children(root)[child]);
+    for (parent, children) in [(list, children), (moving, 7)] {
+        for _ in 0..children {
+            world.insert(parent, Place::Last);
+        }
+    }
+    let settings = CapillarySettings { default_order: Order::Asc, ..CapillarySettings::default() };
+    let vendor = CapillarySim::start(world, settings).await.unwrap();
+    let case = Case::new().await.customers(&vendor, "concurrency = 1\nsort_order = \"ASC\"\npage_size = 4");
+    let pool = case.pool().await;
+    case.complete().await;
+    let at_rest = case.complete().await.requests;
+    let mut calls = 0;
+    vendor.before_each(move |world| {
+        calls += 1;
+        // Between two pages of the last list.
+        if calls == at_rest {
+            world.insert(moving, Place::First);
+        }
+    });
+    let run = case.complete().await;
+    vendor.rest();
+    // But for the parent's own count.
+    assert!(findings(&pool).await.iter().all(|(kind, _)| kind == "silent_change"), "{:?}", findings(&pool).await);
+    assert_customers(&pool, &customers_now(&vendor)).await;
+    assert!(run.requests > at_rest);
+    run.requests
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_whose_last_page_is_full_is_asked_for_one_page_more_where_something_has_moved() {
+    // Ten pages each, and two.
+    assert_eq!(calls_beside(31).await, calls_beside(30).await + 1);
+    assert_eq!(calls_beside(7).await, calls_beside(6).await + 1);
+}

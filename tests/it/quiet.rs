@@ -58,13 +58,13 @@ async fn many_small_parents() {
 }
 
 /// An account with three roots, of which the first is mirrored.
-async fn account(reach: Reach, more: &str) -> (Server, LeadSquaredSim, Case, PgPool) {
+async fn account(reach: Reach, search_cap: usize, more: &str) -> (Server, LeadSquaredSim, Case, PgPool) {
     let server = Server::start().await;
     let mut world = LeadSquaredWorld::new(91, UserFlavour::PLAIN);
     for seed in 0..3 {
         world.plant(&Tree { nodes: 1200, levels: 4, seed }.shape());
     }
-    let settings = LeadSquaredSettings { reach, own_row: true, ..LeadSquaredSettings::default() };
+    let settings = LeadSquaredSettings { reach, search_cap, own_row: true, ..LeadSquaredSettings::default() };
     let vendor = LeadSquaredSim::start(world, settings).await.unwrap();
     let case = Case::at(&server.url).users(&vendor, more);
     let pool = case.pool().await;
@@ -74,7 +74,7 @@ async fn account(reach: Reach, more: &str) -> (Server, LeadSquaredSim, Case, PgP
 #[tokio::test(flavor = "multi_thread")]
 async fn users_outside_the_roots() {
     for (reach, more) in [(Reach::Direct, "edges = \"advanced_search\""), (Reach::Subtree, "reach = \"subtree\"")] {
-        let (_server, _vendor, case, pool) = account(reach, more).await;
+        let (_server, _vendor, case, pool) = account(reach, 1000, more).await;
         is_quiet(more, &case, &pool).await;
         // Nothing personal is kept of them.
         let kept = "select count(*) from hiersync_internal.staged_user s where s.content is null and s.node_no is not null";
@@ -85,8 +85,13 @@ async fn users_outside_the_roots() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_in_from_outside_is_taken_in_whole_with_all_below() {
-    for (reach, more) in [(Reach::Direct, "edges = \"advanced_search\""), (Reach::Subtree, "reach = \"subtree\"")] {
-        let (_server, vendor, case, pool) = account(reach, &format!("{more}\nretire_guard = 1.0")).await;
+    for (reach, search_cap, more) in [
+        (Reach::Direct, 1000, "edges = \"advanced_search\""),
+        // Each page is short.
+        (Reach::Direct, 130, "edges = \"advanced_search\""),
+        (Reach::Subtree, 1000, "reach = \"subtree\""),
+    ] {
+        let (_server, vendor, case, pool) = account(reach, search_cap, &format!("{more}\nretire_guard = 1.0")).await;
         case.complete().await;
         let (head, below, gone) = {
             let mut world = vendor.world();

@@ -122,7 +122,7 @@ impl Bank {
         let mut changes = Changes::default();
         book.bury(&orphans, &mut changes);
         let ended = ended.map(|(batch_id, used, end)| Ended { batch_id, used, ended_at: at(end) + self.wrong });
-        let deal = book.trade(process_id, ended.as_slice(), wants, &mut changes);
+        let deal = book.trade(process_id, ended.as_slice(), wants.into(), &mut changes);
         self.write_down(&changes, process_id);
         if let Deal::Buy(calls) = deal {
             let spent = Spent { calls, ended_at: time + TimeDelta::milliseconds(LONGEST) };

@@ -9,7 +9,7 @@ select exists (
           select 1 from hiersync_internal.frontier f
           where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*' and (f.seen @> u.node_no or f.seen_earlier @> u.node_no)
       )
-      and l.user_id not in (select s.user_id from hiersync_internal.told_user s where s.source_id = $1 and s.walk_id = $2)
+      and not exists (select from hiersync_internal.user_told($1, $2) t where t.child_id = l.user_id)
       and not exists (
           select 1 from hiersync.finding f
           where f.source_id = $1 and f.kind = 'manager_not_listed' and f.key = l.user_id::text and f.resolved_at is null

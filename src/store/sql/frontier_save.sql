@@ -1,7 +1,8 @@
 -- Writes where a list stands after a page: how far it is, what it has become, and which nodes count as shown by it ($7).
 update hiersync_internal.frontier f
 set
-    pass = case when $5 in ('queued', 'doubtful') then $4::jsonb else '{}' end,
+    -- Only such lists are gone on with.
+    pass = case when $5 in ('queued', 'doubtful') or $8::int is not null then $4::jsonb else '{}' end,
     state = $5,
     last_page = $8,
     attempts = f.attempts + ($7 in ('by_next_pass', 'by_next_pass_alone'))::int,

@@ -1,8 +1,6 @@
 -- Managers whom rows of this walk name, and whom neither a list nor the directory shows: how many name them, and one of those. Not roots.
 -- In the directory's rows ($3) also those of users who could not be placed for want of them.
-with told as materialized (
-    select s.user_id, s.manager_id from hiersync_internal.told_user s where s.source_id = $1 and s.walk_id = $2
-), shown as materialized (
+with shown as materialized (
     select range_agg(r.numbers) as numbers
     from hiersync_internal.frontier f cross join lateral unnest(f.seen) as r (numbers)
     where f.source_id = $1 and f.walk_id = $2
@@ -13,12 +11,12 @@ with told as materialized (
     cross join shown
     where l.source_id = $1 and l.retired_at is null and shown.numbers @> u.node_no
     union all
-    select s.manager_id, s.user_id, false
-    from told s
-    where $3 and s.manager_id is not null
+    select t.parent_id, t.child_id, false
+    from hiersync_internal.user_told($1, $2) t
+    where $3 and t.parent_id is not null
       and not exists (
           select 1 from hiersync.reporting_line l
-          where l.source_id = $1 and l.manager_id = s.manager_id and l.user_id = s.user_id and l.retired_at is null
+          where l.source_id = $1 and l.manager_id = t.parent_id and l.user_id = t.child_id and l.retired_at is null
       )
 )
 select
@@ -33,6 +31,6 @@ where coalesce(not shown.numbers @> m.node_no, true)
   and not exists (
       select 1 from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = n.manager_id::text
   )
-  and n.manager_id not in (select t.user_id from told t)
+  and not exists (select from hiersync_internal.user_told($1, $2) t where t.child_id = n.manager_id)
 group by n.manager_id
 order by 1

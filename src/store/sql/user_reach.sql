@@ -4,9 +4,7 @@ with top as materialized (
     from hiersync_internal.frontier f cross join lateral unnest(f.seen) as r (numbers)
     where f.source_id = $1 and f.walk_id = $2 and f.depth = 0
 ), named as (
-    select s.user_id, s.manager_id
-    from hiersync_internal.told_user s
-    where s.source_id = $1 and s.walk_id = $2 and s.manager_id is not null
+    select t.child_id as user_id, t.parent_id as manager_id from hiersync_internal.user_told($1, $2) t where t.parent_id is not null
     union all
     select l.user_id, l.manager_id
     from hiersync.reporting_line l

@@ -16,8 +16,8 @@ where u.source_id = $1
       when 'search' then not exists (
           select 1 from hiersync_internal.frontier f
           where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*' and f.seen @> u.node_no
-      ) and u.user_id not in (
-          select s.user_id from hiersync_internal.told_user s where s.source_id = $1 and s.walk_id = $2 and s.manager_id is not null
+      ) and not exists (
+          select from hiersync_internal.user_told($1, $2) t where t.child_id = u.user_id and t.parent_id is not null
       )
       when 'compared' then not exists (
           select 1 from hiersync_internal.compared_lines($1, $2) c where c.user_id = u.user_id

@@ -20,9 +20,21 @@ pub(super) const MANAGER: &str = "ManagerUserId";
 /// The column that says when a user was last changed.
 pub(super) const STAMP: &str = "ModifiedOn";
 
-/// Columns whose values have columns of ours, and may be without one.
-pub(super) const MAPPED: [&str; 11] =
-    ["UserId", "Name", "FirstName", "LastName", "Email", "EmailAddress", "Mobile", "PhoneMain", "IsActive", "StatusCode", "CheckedIn"];
+/// Columns whose values have columns of ours, or lines, and may be without one.
+pub(super) const MAPPED: [&str; 12] = [
+    MANAGER,
+    "UserId",
+    "Name",
+    "FirstName",
+    "LastName",
+    "Email",
+    "EmailAddress",
+    "Mobile",
+    "PhoneMain",
+    "IsActive",
+    "StatusCode",
+    "CheckedIn",
+];
 
 /// All rows of an answer that could be read, and remarks on these and the others. `before` of the list stand before them;
 /// `asked` are the columns that were asked for.
