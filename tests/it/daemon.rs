@@ -325,6 +325,9 @@ async fn the_page_shows_sources_runs_and_numbers() {
     let program = with_page(&case, port);
     let daemon = Running::start(&program, &["daemon"]);
     until("the run", seconds(15), async || ended_runs(&pool).await == 1).await;
+    // Its row is closed a moment before the daemon is done with it.
+    let is_over = "hiersync_running{source=\"customers\"} 0";
+    until("the daemon is done with it", seconds(5), async || get(port, "/metrics").await.unwrap().1.contains(is_over)).await;
 
     let (status, page) = get(port, "/").await.unwrap();
     assert_eq!(status, 200);
