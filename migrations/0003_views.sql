@@ -151,6 +151,28 @@ language sql stable as $$
 $$;
 comment on function hiersync_internal.user_told(int, bigint) is 'Who was told of in a walk beside the mirror.';
 
+-- Who hangs on a root, the roots too: through users who were told of, and through lines that the directory has shown to stand or whose
+-- user it hides though others name them. whole: only through those whose content is known.
+create function hiersync_internal.user_reached(the_source int, the_walk bigint, whole boolean) returns table (user_id uuid)
+language sql stable as $$
+    with recursive edge as (
+        select t.parent_id as manager_id, t.child_id as user_id
+        from hiersync_internal.user_told(the_source, the_walk) t
+        where t.parent_id is not null and (t.content is not null or not whole)
+        union all
+        select l.manager_id, l.user_id
+        from hiersync.reporting_line l
+        where l.source_id = the_source and l.retired_at is null
+          and not exists (select from hiersync_internal.user_told(the_source, the_walk) t where t.child_id = l.user_id)
+    ), reached as (
+        select r.node_key::uuid as user_id from hiersync_internal.root r where r.source_id = the_source and r.walk_id = the_walk
+        union
+        select e.user_id from edge e join reached on reached.user_id = e.manager_id
+    )
+    select reached.user_id from reached
+$$;
+comment on function hiersync_internal.user_reached(int, bigint, boolean) is 'Who hangs on a root by what a walk was told.';
+
 create function hiersync_internal.customer_told(the_source int, the_walk bigint) returns table (child_id bigint, parent_id bigint)
 language sql stable as $$
     select null::bigint, null::bigint where false

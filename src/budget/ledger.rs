@@ -22,8 +22,8 @@ pub struct Settlement {
 pub struct Wants {
     /// Now, if it can be. 0: none.
     pub now: u32,
-    /// At least as many: those that will be used soon, to be had where every window stays half empty with them. Permits that are bought
-    /// together count until the last of their calls has ended; where there is room nobody waits for that.
+    /// At least as many: those that will be used soon. They are to be had where every window stays half empty with them. Permits that
+    /// are bought together count until the last of their calls has ended: where there is room, nobody waits for that.
     pub soon: u32,
 }
 
@@ -88,8 +88,8 @@ pub struct LedgerError {
 
 /// One budget's ledger, shared by all processes.
 pub trait Ledger: Send + Sync {
-    /// Settles what has ended, then buys the permits that are wanted, or what there is of them, in one transaction. Who must wait keeps its place;
-    /// who wants 0 gives it up.
+    /// Settles what has ended, then buys what is wanted, or what there is of it, in one transaction. Who must wait keeps its place;
+    /// who wants none gives it up.
     ///
     /// # Errors
     /// When the database does not answer; nothing is bought then.

@@ -24,13 +24,13 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Permits bought in one trade at most.
 const MOST: u32 = 256;
 
-/// A trade buys for this while ahead where the windows have room.
+/// A trade buys for this while ahead, where the windows have room.
 const AHEAD: Duration = Duration::from_secs(1);
 
-/// Where so many are wanted in a second, it does so however full they are, so that trades stay few,
+/// Where so many are wanted in a second, it buys ahead however full the windows are: trades stay few.
 const MANY: f64 = 100.0;
 
-/// but for this while only.
+/// Then it buys for this while only.
 const AHEAD_IF_MANY: Duration = Duration::from_millis(200);
 
 /// Permits for one budget.

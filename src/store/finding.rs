@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::{conn::Conn, facts::At, run::OpenRun};
-use crate::model::finding::{About, Finding, words};
+use crate::model::finding::{self as model, About, Finding, words};
 
 /// Opens findings; those that are open already are only marked as seen in this walk, once.
 pub async fn open(conn: &mut Conn<'_>, at: At, findings: &[Finding]) -> sqlx::Result<()> {
@@ -176,7 +176,7 @@ pub async fn newest(conn: &mut Conn<'_>, source: Option<&str>, all: bool, limit:
 }
 
 /// What explains how a walk has ended, in the order in which it was met.
-pub async fn explaining(conn: &mut Conn<'_>, run: &OpenRun, kinds: &[&str], limit: i64) -> sqlx::Result<Vec<FindingRow>> {
+pub async fn explaining(conn: &mut Conn<'_>, run: &OpenRun, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
     sqlx::query_as!(
         FindingRow,
         r#"select f.finding_id, s.name as source, f.kind, f.key, r.asked_by as "root?", f.detail, f.seen_at, f.resolved_at
@@ -191,7 +191,7 @@ pub async fn explaining(conn: &mut Conn<'_>, run: &OpenRun, kinds: &[&str], limi
            order by f.finding_id limit $4"#,
         run.lease.source_id,
         run.walk_id,
-        kinds as &[&str],
+        &model::explaining() as &[&str],
         limit
     )
     .fetch_all(conn)

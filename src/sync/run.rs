@@ -25,7 +25,6 @@ use crate::{
     budget::purse::Purse,
     config::{Keep, Source},
     model::{
-        finding::explaining,
         reach::Reach,
         run::{Counters, Outcome},
     },
@@ -206,7 +205,7 @@ impl<V: Synced> Context<V> {
         let changes =
             if wanted.dry_run { report::changes(&mut step.conn(), None, Some(self.open.run_id), None, TOLD).await? } else { Vec::new() };
         let findings = match outcome {
-            Outcome::Partial | Outcome::Failed => finding::explaining(&mut step.conn(), &self.open, &explaining(), TOLD).await?,
+            Outcome::Partial | Outcome::Failed => finding::explaining(&mut step.conn(), &self.open, TOLD).await?,
             _ => Vec::new(),
         };
         step.commit().await?;

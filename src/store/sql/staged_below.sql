@@ -1,18 +1,6 @@
--- Staged rows that hang on a root: through staged rows, and through lines that the directory has shown to stand or whose user it
--- hides though others name them. Those whose content is known.
-with recursive edge as (
-    select t.parent_id as manager_id, t.child_id as user_id
-    from hiersync_internal.user_told($1, $2) t
-    where t.parent_id is not null and t.content is not null
-    union all
-    select l.manager_id, l.user_id
-    from hiersync.reporting_line l
-    where l.source_id = $1 and l.retired_at is null
-      and not exists (select from hiersync_internal.user_told($1, $2) t where t.child_id = l.user_id)
-), reached as (
-    select r.node_key::uuid as user_id from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2
-    union
-    select e.user_id from edge e join reached on reached.user_id = e.manager_id
+-- Staged rows that hang on a root, of those whose content is known.
+with reached as materialized (
+    select r.user_id from hiersync_internal.user_reached($1, $2, true) r
 )
 select
     s.child_id as "user_id!",
