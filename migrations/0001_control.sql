@@ -25,12 +25,14 @@ $$;
 create table hiersync.source (
     source_id int generated always as identity primary key,
     name text not null unique,
-    vendor text not null check (vendor in ('capillary', 'leadsquared'))
+    vendor text not null check (vendor in ('capillary', 'leadsquared')),
+    is_configured boolean not null default true
 );
 comment on table hiersync.source is 'One vendor account and the roots below which it is mirrored.';
 comment on column hiersync.source.source_id is 'Leads every primary key.';
 comment on column hiersync.source.name is 'Its name in the configuration.';
 comment on column hiersync.source.vendor is 'capillary or leadsquared.';
+comment on column hiersync.source.is_configured is 'Whether the configuration still names it.';
 
 -- What a source's walks hand on from one to the next.
 create table hiersync_internal.source_state (
@@ -40,7 +42,8 @@ create table hiersync_internal.source_state (
     count_is_total boolean,
     first_seen_at timestamptz not null default clock_timestamp(),
     tidied_at timestamptz,
-    history_since timestamptz
+    history_since timestamptz,
+    first_complete_walk_id bigint
 ) with (fillfactor = 70);
 comment on table hiersync_internal.source_state is 'What a source''s walks hand on from one to the next.';
 comment on column hiersync_internal.source_state.source_id is 'The source.';
@@ -48,6 +51,7 @@ comment on column hiersync_internal.source_state.next_node_no is 'The number tha
 comment on column hiersync_internal.source_state.count_is_total is 'Whether the count beside a list is of the whole list, as one of several pages has shown; null: none has.';
 comment on column hiersync_internal.source_state.first_seen_at is 'When the source was first met: no firing before that was missed.';
 comment on column hiersync_internal.source_state.tidied_at is 'When what is older than it is kept was last removed.';
+comment on column hiersync_internal.source_state.first_complete_walk_id is 'The first walk that was complete: what it has brought was there before.';
 comment on column hiersync_internal.source_state.history_since is 'Replaced versions and changes from before were removed; null: none was.';
 
 -- One hiersync process. Leases and permits name it, so that a dead one on the same machine is known at once.
@@ -105,6 +109,7 @@ create table hiersync_internal.walk (
     finished_at timestamptz,
     verdict text check (verdict in ('complete', 'partial', 'superseded')),
     live_nodes bigint,
+    lists_unproven bigint,
     primary key (source_id, walk_id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 comment on table hiersync_internal.walk is 'One generation: reading everything below the roots once. A walk can span several runs.';
@@ -117,6 +122,7 @@ comment on column hiersync_internal.walk.longest_page is 'Rows of the longest pa
 comment on column hiersync_internal.walk.started_at is 'When it was opened.';
 comment on column hiersync_internal.walk.finished_at is 'When it was closed; null while it is open.';
 comment on column hiersync_internal.walk.live_nodes is 'Live nodes that it left. Of those of the last complete one the next may retire a share.';
+comment on column hiersync_internal.walk.lists_unproven is 'Lists that it could not prove.';
 comment on column hiersync_internal.walk.verdict is 'complete: everything was proven; partial: something was not; superseded: the settings changed on the way.';
 
 -- One attempt to bring a walk forward. The counters that every page moves stand together, for small WAL records.
@@ -229,6 +235,7 @@ create table hiersync_internal.root (
     node_key text not null,
     walk_id bigint not null,
     row_walk_id bigint,
+    valid_from timestamptz not null,
     primary key (source_id, asked_by)
 );
 comment on table hiersync_internal.root is 'The nodes below which a source is mirrored.';
@@ -237,6 +244,21 @@ comment on column hiersync_internal.root.asked_by is 'The root as configured: ty
 comment on column hiersync_internal.root.node_key is 'The node''s id as text.';
 comment on column hiersync_internal.root.walk_id is 'The walk that last resolved it.';
 comment on column hiersync_internal.root.row_walk_id is 'The walk that last read its own row and queued its list.';
+comment on column hiersync_internal.root.valid_from is 'Since when this node is it.';
+
+-- Which nodes were roots before: of a past tree, and of one that lives on.
+create table hiersync_internal.root_history (
+    source_id int not null,
+    node_key text not null,
+    valid_from timestamptz not null,
+    valid_to timestamptz not null,
+    primary key (source_id, node_key, valid_from)
+);
+comment on table hiersync_internal.root_history is 'Nodes that were roots, and are none now or by another name.';
+comment on column hiersync_internal.root_history.source_id is 'The source.';
+comment on column hiersync_internal.root_history.node_key is 'The node''s id as text.';
+comment on column hiersync_internal.root_history.valid_from is 'Since when it was one.';
+comment on column hiersync_internal.root_history.valid_to is 'Until when.';
 
 -- One row per list to read. The rows stay from walk to walk; the state belongs to the walk named. What every walk writes anew stands
 -- together, for small WAL records; a page of the table has room for all of its rows once more, when one list above queues them all.

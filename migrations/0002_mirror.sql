@@ -25,6 +25,7 @@ create table hiersync.customer (
     changed_at timestamptz not null,
     retired_at timestamptz,
     retired_walk_id bigint,
+    forgotten_at timestamptz,
     valid_from timestamptz not null,
     primary key (source_id, customer_id)
 );
@@ -41,7 +42,7 @@ comment on column hiersync.customer.external_id is 'externalId of the leading pr
 comment on column hiersync.customer.account_id is 'accountId of the leading profile.';
 comment on column hiersync.customer.profile_source is 'source of the leading profile.';
 comment on column hiersync.customer.role_code is 'roleCode: the customer''s role in its hierarchy.';
-comment on column hiersync.customer.no_of_children is 'noOfChildren as the vendor states it.';
+comment on column hiersync.customer.no_of_children is 'noOfChildren as the vendor last stated it: said of others, so that a new one is no change of this customer.';
 comment on column hiersync.customer.default_child is 'defaultChild: the one default child of its parent.';
 comment on column hiersync.customer.created_at is 'createdDate.';
 comment on column hiersync.customer.auto_update_time is 'The latest autoUpdateTime over the profiles.';
@@ -49,9 +50,10 @@ comment on column hiersync.customer.extended_fields is 'extendedFields.';
 comment on column hiersync.customer.extra is 'What the vendor sent and no column holds; under profiles by profile number.';
 comment on column hiersync.customer.is_placeholder is 'Only the id is known: a root that no list has shown.';
 comment on column hiersync.customer.first_seen_at is 'When we first saw it.';
-comment on column hiersync.customer.changed_at is 'When we last saw it change.';
+comment on column hiersync.customer.changed_at is 'When we last saw it change, go or come back.';
 comment on column hiersync.customer.retired_at is 'When the vendor was found to show it no longer; null while it lives.';
 comment on column hiersync.customer.retired_walk_id is 'The walk that found so.';
+comment on column hiersync.customer.forgotten_at is 'When all that was known of the person was erased, for good; null: it was not.';
 comment on column hiersync.customer.valid_from is 'Since when this version stands.';
 
 -- One entry of a customer's profiles[].
@@ -170,6 +172,7 @@ create table hiersync.reporting_user (
     changed_at timestamptz not null,
     retired_at timestamptz,
     retired_walk_id bigint,
+    forgotten_at timestamptz,
     valid_from timestamptz not null,
     primary key (source_id, user_id)
 );
@@ -187,9 +190,10 @@ comment on column hiersync.reporting_user.auto_update_time is 'ModifiedOn, when 
 comment on column hiersync.reporting_user.extra is 'Asked-for columns and anything else.';
 comment on column hiersync.reporting_user.is_placeholder is 'Only the id is known: a root that no list has shown.';
 comment on column hiersync.reporting_user.first_seen_at is 'When we first saw it.';
-comment on column hiersync.reporting_user.changed_at is 'When we last saw it change.';
+comment on column hiersync.reporting_user.changed_at is 'When we last saw it change, go or come back.';
 comment on column hiersync.reporting_user.retired_at is 'When the vendor was found to show it no longer; null while it lives.';
 comment on column hiersync.reporting_user.retired_walk_id is 'The walk that found so.';
+comment on column hiersync.reporting_user.forgotten_at is 'When all that was known of the person was erased, for good; null: it was not.';
 comment on column hiersync.reporting_user.valid_from is 'Since when this version stands.';
 
 -- Manager → report.
@@ -243,6 +247,7 @@ create table hiersync.change (
     source_id int not null,
     change_id bigint generated always as identity,
     run_id bigint not null,
+    walk_id bigint not null,
     entity text not null check (entity in ('customer', 'customer_link', 'reporting_user', 'reporting_line')),
     key text not null,
     op text not null check (op in ('insert', 'update', 'retire', 'restore')),
@@ -255,6 +260,7 @@ comment on table hiersync.change is 'What changed in the mirror, row by row.';
 comment on column hiersync.change.source_id is 'The source.';
 comment on column hiersync.change.change_id is 'Unique; grows.';
 comment on column hiersync.change.run_id is 'The run that saw it.';
+comment on column hiersync.change.walk_id is 'The walk that saw it: what changed in one walk has changed together.';
 comment on column hiersync.change.entity is 'customer, customer_link, reporting_user or reporting_line.';
 comment on column hiersync.change.key is 'The node''s id, or parent/child for a link.';
 comment on column hiersync.change.op is 'insert, update, retire or restore.';
@@ -277,6 +283,8 @@ create table hiersync.finding (
     run_id bigint not null,
     walk_id bigint not null,
     kind text not null,
+    severity text not null check (severity in ('act', 'look', 'told')),
+    entity text not null check (entity in ('customer', 'reporting_user', 'source', 'field')),
     key text not null,
     detail jsonb not null default '{}',
     seen_at timestamptz not null,
@@ -289,6 +297,8 @@ comment on column hiersync.finding.finding_id is 'Unique; grows.';
 comment on column hiersync.finding.run_id is 'The run that first saw it.';
 comment on column hiersync.finding.walk_id is 'The walk that last saw it.';
 comment on column hiersync.finding.kind is 'What kind of thing.';
+comment on column hiersync.finding.severity is 'act: something is to be done, or it stays so. look: something was not proven, or is odd. told: only told.';
+comment on column hiersync.finding.entity is 'What its key names: customer or reporting_user, the source, or a field of whatever rows.';
 comment on column hiersync.finding.key is 'Contains the id that it is about.';
 comment on column hiersync.finding.detail is 'In plain words, under say, and what else is known.';
 comment on column hiersync.finding.seen_at is 'When it was first seen.';
@@ -297,6 +307,12 @@ comment on column hiersync.finding.resolved_at is 'When a later walk no longer s
 -- The same finding is open once, however often it is seen.
 create unique index finding_open on hiersync.finding (source_id, kind, key) where resolved_at is null;
 comment on index hiersync.finding_open is 'The same finding is open once.';
+
+-- Finds the newest of each kind.
+create index finding_kind on hiersync.finding (source_id, kind, finding_id);
+comment on index hiersync.finding_kind is 'Finds the newest of each kind.';
+create index finding_kind_open on hiersync.finding (source_id, kind, finding_id) where resolved_at is null;
+comment on index hiersync.finding_kind_open is 'Finds the newest open ones of each kind.';
 
 -- History: every replaced version with the time for which it stood.
 --
@@ -410,15 +426,16 @@ comment on index hiersync.reporting_line_history_end is 'Finds old versions.';
 -- Both vendors' nodes and links under one set of names, so that what holds for both is written once.
 create view hiersync_internal.customer_node as
 select source_id, customer_id as id, node_no, digest, auto_update_time, extra, is_placeholder, first_seen_at, changed_at, retired_at,
-    retired_walk_id, valid_from
+    retired_walk_id, forgotten_at, valid_from, no_of_children
 from hiersync.customer;
 comment on view hiersync_internal.customer_node is 'Customers by the names that both vendors'' nodes have.';
 
 create view hiersync_internal.user_node as
 select source_id, user_id as id, node_no, digest, auto_update_time, extra, is_placeholder, first_seen_at, changed_at, retired_at,
-    retired_walk_id, valid_from
+    retired_walk_id, forgotten_at, valid_from, null::bigint as no_of_children
 from hiersync.reporting_user;
 comment on view hiersync_internal.user_node is 'Users by the names that both vendors'' nodes have.';
+comment on column hiersync_internal.user_node.no_of_children is 'Null: nobody says.';
 
 create view hiersync_internal.customer_edge as table hiersync.customer_link;
 comment on view hiersync_internal.customer_edge is 'Customers'' links by the names that both vendors'' links have.';
@@ -449,27 +466,3 @@ comment on column hiersync_internal.shown.parent_no is 'The number of the node w
 comment on column hiersync_internal.shown.depth is 'Levels below the root; 0 for a root''s own list.';
 comment on column hiersync_internal.shown.list_no is 'Order among lists of one depth.';
 comment on column hiersync_internal.shown.node_no is 'The number of the node that it has shown.';
-
--- The columns of the other views are commented as those of their tables.
-do $$
-declare
-    made text;
-begin
-    for made in
-        select format('comment on column hiersync_internal.%I.%I is %L', v.name, a.attname, col_description(t.attrelid, t.attnum))
-        from (values
-            ('customer_node', 'hiersync.customer'), ('user_node', 'hiersync.reporting_user'), ('customer_edge', 'hiersync.customer_link'),
-            ('user_edge', 'hiersync.reporting_line'), ('customer_edge_history', 'hiersync.customer_link_history'),
-            ('user_edge_history', 'hiersync.reporting_line_history')
-        ) v (name, made_of)
-        join pg_attribute a on a.attrelid = ('hiersync_internal.' || v.name)::regclass
-        join pg_attribute t on t.attrelid = v.made_of::regclass and t.attnum > 0 and (
-            t.attname = a.attname or (a.attname, t.attname) in (
-                ('id', 'customer_id'), ('id', 'user_id'), ('parent_id', 'manager_id'), ('child_id', 'user_id')
-            )
-        )
-    loop
-        execute made;
-    end loop;
-end
-$$;

@@ -14,7 +14,10 @@ select
     latest.outcome as last_outcome,
     latest.error as last_error,
     latest.resume_at,
-    (select count(*) from hiersync.finding f where f.source_id = s.source_id and f.resolved_at is null) as open_findings
+    (
+        select count(*) from hiersync.finding f where f.source_id = s.source_id and f.resolved_at is null and f.severity = 'act'
+    ) as open_findings,
+    s.is_configured
 from hiersync.source s
 left join lateral (
     select w.finished_at from hiersync_internal.walk w where w.source_id = s.source_id and w.verdict = 'complete'
@@ -35,7 +38,8 @@ comment on column hiersync.source_health.last_finished_at is 'When it ended; nul
 comment on column hiersync.source_health.last_outcome is 'How it ended; null while it runs.';
 comment on column hiersync.source_health.last_error is 'What a person must see.';
 comment on column hiersync.source_health.resume_at is 'When the budget lets it go on.';
-comment on column hiersync.source_health.open_findings is 'Findings that nobody and nothing has resolved.';
+comment on column hiersync.source_health.is_configured is 'The configuration still names it.';
+comment on column hiersync.source_health.open_findings is 'Open findings on which somebody is to act.';
 
 -- For people and dashboards: each window of each budget as it stands.
 create view hiersync.budget_use as
@@ -94,15 +98,17 @@ comment on function hiersync.is_kept(timestamptz) is 'True where the mirror''s h
 -- The mirror as it stood at a time. Each gives the columns of its table, and is a plain selection that the planner puts into the
 -- statement around it: conditions on the key are looked up by key. A row that was retired later is given as live; one that was
 -- retired by then is given with its retired_at; one that was not yet seen is not given. For the time between a page's time and its
--- commit, the answer changes when the page commits. Who adds a column to a table replaces its function, too.
+-- commit, the answer changes when the page commits. A null stands for now. Who adds a column to a table replaces its function, too.
 create function hiersync.customer_at(t timestamptz) returns setof hiersync.customer language sql stable parallel safe as $$
     select
         v.source_id, v.customer_id, v.node_no, v.digest, v.first_name, v.last_name, v.email, v.mobile, v.external_id,
         v.account_id, v.profile_source, v.role_code, v.no_of_children, v.default_child, v.created_at, v.auto_update_time,
-        v.extended_fields, v.extra, v.is_placeholder, v.first_seen_at, v.changed_at,
-        case when v.retired_at > t then null else v.retired_at end, case when v.retired_at > t then null else v.retired_walk_id end, v.valid_from
+        v.extended_fields, v.extra, v.is_placeholder, v.first_seen_at,
+        case when v.retired_at > t then least(v.changed_at, v.valid_from) else v.changed_at end,
+        case when v.retired_at > t then null else v.retired_at end, case when v.retired_at > t then null else v.retired_walk_id end,
+        v.forgotten_at, v.valid_from
     from (select null::timestamptz as valid_to, c.* from hiersync.customer c union all table hiersync.customer_history) v
-    where v.valid_from <= t and (v.valid_to > t) is not false and (select hiersync.is_kept(t))
+    where v.valid_from <= coalesce(t, 'infinity') and (v.valid_to > coalesce(t, 'infinity')) is not false and (select hiersync.is_kept(t))
 $$;
 comment on function hiersync.customer_at(timestamptz) is 'Customers as the mirror had them at a time: live ones, and with retired_at those that were gone by then.';
 
@@ -111,17 +117,19 @@ create function hiersync.customer_link_at(t timestamptz) returns setof hiersync.
         v.source_id, v.parent_id, v.child_id, v.first_seen_at,
         case when v.retired_at > t then null else v.retired_at end, v.valid_from
     from (select null::timestamptz as valid_to, c.* from hiersync.customer_link c union all table hiersync.customer_link_history) v
-    where v.valid_from <= t and (v.valid_to > t) is not false and (select hiersync.is_kept(t))
+    where v.valid_from <= coalesce(t, 'infinity') and (v.valid_to > coalesce(t, 'infinity')) is not false and (select hiersync.is_kept(t))
 $$;
 comment on function hiersync.customer_link_at(timestamptz) is 'Parents and children as the mirror had them at a time; those that were gone by then with retired_at.';
 
 create function hiersync.reporting_user_at(t timestamptz) returns setof hiersync.reporting_user language sql stable parallel safe as $$
     select
         v.source_id, v.user_id, v.node_no, v.digest, v.name, v.email, v.mobile, v.is_active, v.checked_in,
-        v.auto_update_time, v.extra, v.is_placeholder, v.first_seen_at, v.changed_at,
-        case when v.retired_at > t then null else v.retired_at end, case when v.retired_at > t then null else v.retired_walk_id end, v.valid_from
+        v.auto_update_time, v.extra, v.is_placeholder, v.first_seen_at,
+        case when v.retired_at > t then least(v.changed_at, v.valid_from) else v.changed_at end,
+        case when v.retired_at > t then null else v.retired_at end, case when v.retired_at > t then null else v.retired_walk_id end,
+        v.forgotten_at, v.valid_from
     from (select null::timestamptz as valid_to, c.* from hiersync.reporting_user c union all table hiersync.reporting_user_history) v
-    where v.valid_from <= t and (v.valid_to > t) is not false and (select hiersync.is_kept(t))
+    where v.valid_from <= coalesce(t, 'infinity') and (v.valid_to > coalesce(t, 'infinity')) is not false and (select hiersync.is_kept(t))
 $$;
 comment on function hiersync.reporting_user_at(timestamptz) is 'Users as the mirror had them at a time: live ones, and with retired_at those that were gone by then.';
 
@@ -130,7 +138,7 @@ create function hiersync.reporting_line_at(t timestamptz) returns setof hiersync
         v.source_id, v.manager_id, v.user_id, v.first_seen_at,
         case when v.retired_at > t then null else v.retired_at end, v.valid_from
     from (select null::timestamptz as valid_to, c.* from hiersync.reporting_line c union all table hiersync.reporting_line_history) v
-    where v.valid_from <= t and (v.valid_to > t) is not false and (select hiersync.is_kept(t))
+    where v.valid_from <= coalesce(t, 'infinity') and (v.valid_to > coalesce(t, 'infinity')) is not false and (select hiersync.is_kept(t))
 $$;
 comment on function hiersync.reporting_line_at(timestamptz) is 'Managers and reports as the mirror had them at a time; those that were gone by then with retired_at.';
 
@@ -215,11 +223,18 @@ $$;
 comment on function hiersync_internal.compared_lines(int, bigint) is 'Who reports to whom, by comparing lists that hold everybody below.';
 
 -- Removes a source's replaced versions and changes from before a time, so many of each table at most, and gives how many those were.
-create function hiersync_internal.remove_history(the_source int, before timestamptz, many int) returns bigint language plpgsql as $$
+create function hiersync_internal.remove_history(the_source int, the_time timestamptz, many int) returns bigint language plpgsql as $$
 declare
     aged record;
     gone bigint;
     removed bigint := 0;
+    -- What walks have changed since one was last closed is still to be settled.
+    before timestamptz := case when the_time is not null then least(the_time, (
+        select min(w.started_at) from hiersync_internal.walk w
+        where w.source_id = the_source and w.walk_id > coalesce((
+            select max(c.walk_id) from hiersync_internal.walk c where c.source_id = the_source and c.verdict in ('complete', 'partial')
+        ), 0)
+    )) end;
 begin
     for aged in select * from (values
         ('customer_history'), ('customer_profile_history'), ('customer_identifier_history'), ('customer_channel_history'),
@@ -230,6 +245,11 @@ begin
                  select ctid from hiersync.%1$I where source_id = $1 and valid_to < $2 limit $3
              ))', aged.name
         ) using the_source, before, many;
+        get diagnostics gone = row_count;
+        removed := removed + gone;
+    end loop;
+    for aged in select * from (values ('customer_move'), ('reporting_move')) as v (name) loop
+        execute format('delete from hiersync.%1$I where source_id = $1 and moved_at < $2', aged.name) using the_source, before;
         get diagnostics gone = row_count;
         removed := removed + gone;
     end loop;

@@ -40,6 +40,8 @@ pub enum Moment {
     Committed,
     /// What is gone is retired, and the walk is not closed.
     Retired,
+    /// The trees are settled, too.
+    Settled,
     /// Walk and run are closed, and it is not committed.
     Closing,
     /// Walk and run are closed.

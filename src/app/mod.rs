@@ -47,6 +47,7 @@ pub struct App {
     /// It can only be read, which does for some verbs.
     pub is_read_only: bool,
     shared: OnceCell<Shared>,
+    configured: OnceCell<()>,
     embedded: Option<Embedded>,
     purses: Mutex<HashMap<String, Arc<Purse<PgLedger>>>>,
 }
@@ -92,7 +93,16 @@ impl App {
         } else {
             connect::open_to_read(&url, password, connections).await?
         };
-        Ok(Self { config, secrets, pool, is_read_only, shared: OnceCell::new(), embedded, purses: Mutex::default() })
+        Ok(Self {
+            config,
+            secrets,
+            pool,
+            is_read_only,
+            shared: OnceCell::new(),
+            configured: OnceCell::new(),
+            embedded,
+            purses: Mutex::default(),
+        })
     }
 
     /// Runs a source once. There is no other way to run one. That it could not be begun is written down as a run that failed.
@@ -113,6 +123,9 @@ impl App {
             let client = self.client(source)?;
             let purse = self.purse(source).await?;
             let shared = self.shared().await?;
+            if !wanted.dry_run {
+                self.tell_configured().await?;
+            }
             Ok(match client {
                 Client::Capillary(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
                 Client::LeadSquared(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
@@ -135,6 +148,17 @@ impl App {
         let mut step = self.begin().await?;
         store::run::refuse(&mut step.conn(), (&source.name, source.vendor.word()), process_id, wanted.trigger, &chain(refused)).await?;
         step.commit().await
+    }
+
+    /// Writes down which sources the configuration names, once.
+    pub async fn tell_configured(&self) -> sqlx::Result<()> {
+        let tell = || async {
+            let names: Vec<String> = self.config.sources.iter().map(|source| source.name.clone()).collect();
+            let mut step = self.begin().await?;
+            store::source::configure(&mut step.conn(), &names).await?;
+            step.commit().await
+        };
+        self.configured.get_or_try_init(tell).await.copied()
     }
 
     /// Begins a transaction, which must end before the application closes.

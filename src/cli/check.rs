@@ -14,6 +14,7 @@ use super::{
 use crate::{
     app::{App, Client, error::SourceError},
     config::{Config, Source, secrets::Secrets},
+    store::rights,
     sync::{Interrupted, call_error::CallError, caller::Caller, gauges::Gauges, terms::Terms},
     text::{chain, time},
     vendor_api::{Ask, List, error::VendorError, hierarchy::Hierarchy},
@@ -34,6 +35,7 @@ pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
     let mut ends = vec![check_secrets(&config, &secrets)];
     let app = App::open(config, secrets, own_program()?).await?;
     say!("database: reached, its schema is up to date");
+    tell_readers(&app).await?;
     if !args.offline {
         for source in &app.config.sources {
             ends.push(check_source(&app, source).await);
@@ -45,6 +47,17 @@ pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
     }
     app.close().await;
     Ok(Exit::worst(ends))
+}
+
+/// By which roles BI tools read.
+async fn tell_readers(app: &App) -> Result<(), Failure> {
+    let lack = rights::readers_lack(&mut app.begin_to_read().await?.conn()).await?;
+    if lack.is_empty() {
+        say!("readers: `grant hiersync_reader to NAME` lets a role read schema hiersync_bi, hiersync_pii_reader also what is personal");
+    } else {
+        say!("readers: roles for BI tools are missing; whoever may create roles runs\n  {};", lack.join(";\n  "));
+    }
+    Ok(())
 }
 
 fn check_secrets(config: &Config, secrets: &Secrets) -> Exit {

@@ -159,6 +159,7 @@ async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Res
         info!(listen, "the status page is up");
     }
     let runner = &watch.runner;
+    app.tell_configured().await?;
     *watch.timetable() = timetable(app, &sources, runner).await?;
     let ticks =
         schedule::run(&watch.timetable, stop.clone(), |source| runner.trigger(source, Trigger::Schedule, Why::Firing(Duration::ZERO)));

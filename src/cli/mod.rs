@@ -1,10 +1,13 @@
 //! The command line: what people type, what they read, and the exit code.
 
-pub mod bars;
+pub mod aligned;
+mod bars;
 pub mod check;
 pub mod daemon;
 pub mod demo;
 pub mod exit;
+mod findings;
+mod forget;
 pub mod moment;
 pub mod out;
 pub mod plan;
@@ -63,9 +66,11 @@ enum Verb {
     /// Lists the latest changes
     Changes(show::ChangesArgs),
     /// Lists what a person should know: lists that moved, silent changes, rows that could not be read
-    Findings(show::FindingsArgs),
+    Findings(findings::Args),
     /// Draws a source's tree, as it stands or as it stood
     Tree(tree::Args),
+    /// Erases a person from all tables, history included, and keeps them erased
+    Forget(forget::Args),
     /// Prints the database URL that BI tools should use
     Url,
     /// Prints completions for a shell
@@ -161,7 +166,8 @@ async fn run(args: Args, libpq: Vec<String>) -> Result<Exit, Failure> {
         Verb::Status(args) => show::status(&args, open_to_read(file).await?).await,
         Verb::Runs(args) => show::runs(&args, open_to_read(file).await?).await,
         Verb::Changes(args) => show::changes(&args, open_to_read(file).await?).await,
-        Verb::Findings(args) => show::findings(&args, open_to_read(file).await?).await,
+        Verb::Forget(args) => forget::run(&args, open(file).await?).await,
+        Verb::Findings(args) => findings::run(&args, open_to_read(file).await?).await,
         Verb::Tree(args) => tree::run(&args, open_to_read(file).await?).await,
         Verb::Url => url::run(&load(file)?, &libpq),
         Verb::Completions { shell } => Ok(completions(shell)),

@@ -1,13 +1,14 @@
-//! `status`, `runs`, `changes` and `findings`: what the tables say.
+//! `status`, `runs` and `changes`: what the tables say.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
+    aligned::{self, Record},
     exit::{Exit, Failure},
-    out::{self, note, say},
-    sync::{change_line, chosen, finding_line},
+    out::{self, say},
+    sync::{chosen, fields_of},
     table::table,
 };
 use crate::{
@@ -17,8 +18,7 @@ use crate::{
     schedule,
     store::{
         figures::{self, BudgetRow},
-        finding,
-        report::{self, Health},
+        report::{self, ChangeRow, Health},
     },
     text::{ago, seconds, time, window_note},
 };
@@ -63,22 +63,6 @@ pub struct ChangesArgs {
     json: bool,
 }
 
-/// `findings`.
-#[derive(Debug, clap::Args)]
-pub struct FindingsArgs {
-    /// Of this source only
-    source: Option<String>,
-    /// Those that are resolved, too
-    #[arg(long)]
-    all: bool,
-    /// So many at most
-    #[arg(long, default_value_t = 50)]
-    limit: i64,
-    /// As JSON, one a line
-    #[arg(long)]
-    json: bool,
-}
-
 /// Tells how each source and each budget stands.
 pub async fn status(args: &StatusArgs, app: App) -> Result<Exit, Failure> {
     let health = report::health(&mut app.begin_to_read().await?.conn()).await?;
@@ -110,6 +94,7 @@ fn tell_sources(health: &[Health], due: &[Option<DateTime<Utc>>]) {
         let note = match (&row.last_error, row.resume_at) {
             (Some(error), Some(resume)) => format!("{error}; goes on from {}", time(Some(resume))),
             (Some(error), None) => error.clone(),
+            _ if !row.is_configured => "no longer in the config; its tables are kept".into(),
             _ => String::new(),
         };
         sources.add_row(vec![
@@ -184,39 +169,15 @@ pub async fn changes(args: &ChangesArgs, app: App) -> Result<Exit, Failure> {
     if args.json {
         return Ok(lines(&rows));
     }
-    for row in &rows {
-        say!("{} run {} {} {}", time(Some(row.seen_at)), row.run_id, row.source, change_line(row));
-    }
+    let record = |row: &ChangeRow| Record {
+        columns: [&time(Some(row.seen_at)), &format!("run {}", row.run_id), &row.source, &row.op, &row.entity, &row.key]
+            .map(ToString::to_string)
+            .to_vec(),
+        more: fields_of(row),
+    };
+    aligned::print(&rows.iter().map(record).collect::<Vec<_>>());
     if rows.is_empty() {
         say!("no changes");
-    }
-    Ok(Exit::Complete)
-}
-
-/// Lists what a person should know.
-pub async fn findings(args: &FindingsArgs, app: App) -> Result<Exit, Failure> {
-    let mut step = app.begin_to_read().await?;
-    let mut rows = finding::newest(&mut step.conn(), args.source.as_deref(), args.all, args.limit.saturating_add(1)).await?;
-    drop(step);
-    let is_all = i64::try_from(rows.len()).is_ok_and(|many| many <= args.limit);
-    if !is_all {
-        let oldest = rows.iter().map(|row| row.finding_id).min();
-        rows.retain(|row| Some(row.finding_id) != oldest);
-    }
-    is_known(args.source.as_ref(), rows.is_empty(), &app)?;
-    app.close().await;
-    if !is_all {
-        note!("only the newest {} are shown; `--limit` sets how many", args.limit);
-    }
-    if args.json {
-        return Ok(lines(&rows));
-    }
-    for row in &rows {
-        let resolved = row.resolved_at.map(|at| format!(" (resolved {})", time(Some(at)))).unwrap_or_default();
-        say!("{} {} {}{resolved}", time(Some(row.seen_at)), row.source, finding_line(row));
-    }
-    if rows.is_empty() {
-        say!("no findings");
     }
     Ok(Exit::Complete)
 }
@@ -228,14 +189,14 @@ pub fn next_due(source: &Source) -> Option<DateTime<Utc>> {
 }
 
 /// A name of which nothing is told may be misspelt.
-fn is_known(source: Option<&String>, is_empty: bool, app: &App) -> Result<(), Failure> {
+pub(super) fn is_known(source: Option<&String>, is_empty: bool, app: &App) -> Result<(), Failure> {
     if let (Some(source), true) = (source, is_empty) {
         chosen(std::slice::from_ref(source), app)?;
     }
     Ok(())
 }
 
-fn lines<R: Serialize>(rows: &[R]) -> Exit {
+pub(super) fn lines<R: Serialize>(rows: &[R]) -> Exit {
     for row in rows {
         out::json(row);
     }

@@ -152,23 +152,36 @@ fn as_json(args: &Args, row: &RunRow, changes: &[ChangeRow]) -> Value {
     value
 }
 
-/// One finding in a line, about a root under the name that it has in the config.
+/// One finding in a line.
 pub fn finding_line(finding: &FindingRow) -> String {
-    let FindingRow { kind, key, root, detail, .. } = finding;
+    format!("{} {}: {}", finding.kind, about(finding), said(finding).unwrap_or_default())
+}
+
+/// What a finding is about: a root under the name that it has in the config.
+pub fn about(finding: &FindingRow) -> String {
+    let FindingRow { key, root, .. } = finding;
     // What stands for a root whose id is not known tells nobody anything.
-    let about = match root {
+    match root {
         Some(root) if key.starts_with('-') => format!("root {root}"),
         Some(root) => format!("root {root} ({key})"),
         None => key.clone(),
-    };
-    format!("{kind} {about}: {}", detail["say"].as_str().unwrap_or_default())
+    }
+}
+
+/// What it says, in plain words.
+pub fn said(finding: &FindingRow) -> Option<String> {
+    finding.detail["say"].as_str().map(str::to_owned)
 }
 
 /// One change in a line.
 pub fn change_line(change: &ChangeRow) -> String {
+    [format!("{} {} {}", change.op, change.entity, change.key)].into_iter().chain(fields_of(change)).collect::<Vec<_>>().join(" ")
+}
+
+/// What an update has changed, field by field.
+pub fn fields_of(change: &ChangeRow) -> Vec<String> {
     let fields = change.fields.as_ref().and_then(Value::as_object);
-    let told = fields.map(|fields| fields.iter().map(|(name, pair)| format!(" {name}: {} → {}", pair[0], pair[1])).collect::<String>());
-    format!("{} {} {}{}", change.op, change.entity, change.key, told.unwrap_or_default())
+    fields.into_iter().flatten().map(|(name, pair)| format!("{name}: {} → {}", pair[0], pair[1])).collect()
 }
 
 /// One run in a line.

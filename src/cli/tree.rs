@@ -1,6 +1,5 @@
-//! `hiersync tree`: draws a source's tree, as it stands or as it stood.
+//! `hiersync tree`: draws a source's tree: settled, as the mirror has it now, or as it stood.
 
-use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::{
     app::App,
-    store::tree::{TreeLine, Trees, Wanted},
+    store::tree::{TreeLine, Trees, Wanted, Which},
     text::{shown, time},
 };
 
@@ -35,6 +34,9 @@ pub struct Args {
     /// As it stood: YYYY-MM-DD [HH:MM[:SS]] in the daemon's timezone, or RFC 3339
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// As the mirror has it now: in the middle of a walk, with every link
+    #[arg(long, conflicts_with = "at")]
+    live: bool,
     /// As JSON, one node a line
     #[arg(long)]
     json: bool,
@@ -50,6 +52,7 @@ pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
 async fn draw(args: &Args, app: &App) -> Result<Exit, Failure> {
     let at = args.at.as_deref().map(|at| moment::parse(at, app.config.daemon.timezone)).transpose();
     let at = at.map_err(|error| usage(format!("--at: {error}")))?;
+    let which = at.map_or(if args.live { Which::Live } else { Which::Settled }, Which::At);
     let mut step = app.begin_to_read().await?;
     let Some(trees) = Trees::of(&mut step.conn(), &args.source).await? else {
         chosen(std::slice::from_ref(&args.source), app)?;
@@ -57,9 +60,9 @@ async fn draw(args: &Args, app: &App) -> Result<Exit, Failure> {
     };
     let trees = match args.node.as_deref() {
         None => trees,
-        Some(node) => trees.below(node).ok_or_else(|| unknown(args, node, at))?,
+        Some(node) => trees.below(node).ok_or_else(|| unknown(args, node, which))?,
     };
-    let wanted = Wanted { depth: args.depth, children: args.limit.or((!args.json).then_some(CHILDREN)), at };
+    let wanted = Wanted { depth: args.depth, children: args.limit.or((!args.json).then_some(CHILDREN)), which };
     let mut conn = step.conn();
     let mut lines = trees.lines(&mut conn, wanted);
     // The statement ends before anything is printed: who reads page by page in a pager would else hold it up until its time is over.
@@ -70,9 +73,9 @@ async fn draw(args: &Args, app: &App) -> Result<Exit, Failure> {
     drop(lines);
     drop(step);
     match args.node.as_deref() {
-        Some(node) if page.nodes == 0 => return Err(unknown(args, node, at)),
+        Some(node) if page.nodes == 0 => return Err(unknown(args, node, which)),
         _ if args.json => {}
-        _ => page.end(args, at),
+        _ => page.end(args, which),
     }
     out::text(&page.out);
     Ok(Exit::Complete)
@@ -90,9 +93,19 @@ fn failed(error: sqlx::Error) -> Failure {
     }
 }
 
-fn unknown(args: &Args, node: &str, at: Option<DateTime<Utc>>) -> Failure {
-    let then = at.map(|at| format!(" at {}", time(Some(at)))).unwrap_or_default();
-    usage(format!("{} has no node {node}{then}; NODE is the id of a customer or user", args.source))
+fn unknown(args: &Args, node: &str, which: Which) -> Failure {
+    let source = &args.source;
+    usage(match which {
+        Which::Settled => format!(
+            "no node {node} is in the settled tree of {source}; NODE is the id of a customer or user, and --live shows those that are not \
+             in the tree, or not yet"
+        ),
+        _ => format!("{source} has no node {node}{}; NODE is the id of a customer or user", then(which)),
+    })
+}
+
+fn then(which: Which) -> String {
+    if let Which::At(at) = which { format!(" at {}", time(Some(at))) } else { String::new() }
 }
 
 /// What is drawn, line by line.
@@ -153,11 +166,11 @@ impl Page {
     }
 
     /// What was left out.
-    fn end(&mut self, args: &Args, at: Option<DateTime<Utc>>) {
+    fn end(&mut self, args: &Args, which: Which) {
         self.up_to(0);
         if self.nodes == 0 {
-            let then = at.map(|at| format!(" at {}", time(Some(at)))).unwrap_or_default();
-            self.out += &format!("{} has no tree{then}\n", args.source);
+            let not_yet = if which == Which::Settled { " yet: no walk has ended; --live shows what is there" } else { "" };
+            self.out += &format!("{} has no tree{not_yet}{}\n", args.source, then(which));
         }
         if self.more > 0 {
             self.out += &format!("\n{} more beside those shown: --limit shows more children of a node\n", self.more);

@@ -95,6 +95,8 @@ pub struct Source {
     pub max_depth: u32,
     /// Share of live nodes that one walk may retire.
     pub retire_guard: f64,
+    /// Retired persons are erased so long after they were retired; `None`: never.
+    pub forget_retired_after: Option<Duration>,
     /// What only this vendor has.
     pub vendor: Vendor,
 }

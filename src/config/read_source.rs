@@ -11,7 +11,7 @@ use super::{
     read_capillary, read_leadsquared,
     table::Table,
     timetable::{cron, zone},
-    value::{Wrong, bytes, flag, quote, share, text, timeout, whole, word},
+    value::{Wrong, bytes, flag, keep, quote, share, text, timeout, whole, word},
 };
 use crate::model::limit::Limit;
 
@@ -94,6 +94,7 @@ fn read_common(table: &mut Table<'_>, name: Option<String>, kind: Option<Kind>, 
     let max_response = table.get("max_response", bytes).unwrap_or(MAX_RESPONSE);
     let max_depth = table.get("max_depth", whole(1..=i32::MAX as u32)).unwrap_or(MAX_DEPTH);
     let retire_guard = table.get("retire_guard", share(true)).unwrap_or(RETIRE_GUARD);
+    let forget_retired_after = table.get("forget_retired_after", keep);
     let vendor = read_vendor(table, kind);
     let (name, vendor) = (name?, vendor?);
     Some(Source {
@@ -109,6 +110,7 @@ fn read_common(table: &mut Table<'_>, name: Option<String>, kind: Option<Kind>, 
         max_response,
         max_depth,
         retire_guard,
+        forget_retired_after,
         vendor,
     })
 }

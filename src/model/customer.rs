@@ -184,7 +184,6 @@ impl Node for Customer {
         content.insert("mobile".into(), json!(self.contact("mobile")));
         content.insert("external_id".into(), json!(self.contact("externalId")));
         content.insert("role_code".into(), json!(self.role_code));
-        content.insert("no_of_children".into(), json!(self.no_of_children));
         content.insert("default_child".into(), json!(self.default_child));
         content.insert("created_at".into(), json!(self.created_at.map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))));
         content.insert("extended_fields".into(), Value::Object(self.extended_fields.clone()));
@@ -200,6 +199,14 @@ impl Node for Customer {
             told.extend(difference::between(&old.beside_columns(), &self.beside_columns()));
         }
         told
+    }
+
+    fn nameless(&self) -> Self {
+        Self { id: self.id, parent: self.parent, no_of_children: self.no_of_children, ..Self::default() }
+    }
+
+    fn children(&self) -> Option<i64> {
+        self.no_of_children
     }
 
     fn stated_parent(&self) -> Stated {

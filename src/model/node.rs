@@ -105,6 +105,17 @@ pub trait Node {
     /// The vendor's change stamp (`autoUpdateTime`), the latest where there are several.
     fn stamp(&self) -> Option<DateTime<Utc>>;
 
+    /// The same node with nothing of the person: what the tree needs of it.
+    #[must_use]
+    fn nameless(&self) -> Self
+    where
+        Self: Sized;
+
+    /// How many children the vendor says it has: said of others, and no content of its own.
+    fn children(&self) -> Option<i64> {
+        None
+    }
+
     /// What the row says of its own parent.
     fn stated_parent(&self) -> Stated {
         Stated::Nothing

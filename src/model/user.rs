@@ -9,8 +9,8 @@ use super::{
     reach::Stated,
 };
 
-/// Where a change stamp that could not be read stands in `extra`: it is no content, as a stamp is none.
-const STAMP: &str = "ModifiedOn";
+/// What stands in `extra` and is no content: a change stamp that could not be read, and the manager's name, which is said of somebody else.
+const NO_CONTENT: [&str; 2] = ["ModifiedOn", "ManagerName"];
 
 /// One user.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -60,9 +60,13 @@ impl Node for User {
         content.insert("is_active".into(), json!(self.is_active));
         content.insert("checked_in".into(), json!(self.checked_in));
         let mut extra = self.extra.clone();
-        extra.remove(STAMP);
+        extra.retain(|name, _| !NO_CONTENT.contains(&name.as_str()));
         content.insert("extra".into(), Value::Object(extra));
         content
+    }
+
+    fn nameless(&self) -> Self {
+        Self { id: self.id, manager: self.manager, ..Self::default() }
     }
 
     fn stamp(&self) -> Option<DateTime<Utc>> {

@@ -43,10 +43,11 @@ pub async fn write(conn: &mut Conn<'_>, at: At, changes: &[Change]) -> sqlx::Res
     let fields: Vec<Option<Json<&Map<String, Value>>>> = changes.iter().map(|change| change.fields.as_ref().map(Json)).collect();
     let times: Vec<Option<DateTime<Utc>>> = changes.iter().map(|change| change.vendor_time).collect();
     sqlx::query!(
-        "insert into hiersync.change (source_id, run_id, seen_at, entity, key, op, fields, vendor_time)
-         select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[])",
+        "insert into hiersync.change (source_id, run_id, walk_id, seen_at, entity, key, op, fields, vendor_time)
+         select $1, $2, $3, $4, * from unnest($5::text[], $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])",
         at.source_id,
         at.run_id,
+        at.walk_id,
         at.now,
         &entities as &[&str],
         &keys as &[&str],

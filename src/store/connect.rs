@@ -21,6 +21,12 @@ use super::{
 /// Guards the migrations between processes; transaction-level, so that a pooling proxy in front works.
 const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
 
+/// A migration waits so long for a table that others use, and lets them go on before it tries again: everybody else would wait behind it.
+const LOCKED: &str = "set local lock_timeout = '2s'";
+
+/// A migration that meets the same tables in use so often is given up.
+const MIGRATION_TRIES: u32 = 60;
+
 /// A connection that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -156,13 +162,29 @@ async fn migrate(pool: &PgPool, options: &PgConnectOptions, place: &str) -> Resu
     let mut migrator = sqlx::migrate!();
     // The migrator's own lock is a session lock, which a transaction-pooling proxy breaks.
     migrator.set_locking(false);
+    // A schema that is there is not made: even that would ask for the right to make one.
+    migrator.create_schemas = Cow::Borrowed(&[]);
     if is_current(pool, &migrator).await {
         return Ok(());
     }
     let of_place = |source: MigrateError| ConnectError::Migrate { place: place.to_owned(), source };
-    let mut connection = options.connect().await.map_err(|error| of_place(error.into()))?;
-    check(&mut connection, place).await?;
-    bring_up(connection, migrator).await.map_err(of_place)
+    let mut tries = 1;
+    loop {
+        let mut connection = options.connect().await.map_err(|error| of_place(error.into()))?;
+        check(&mut connection, place).await?;
+        match bring_up(connection, &migrator).await {
+            Err(error) if is_locked(&error) && tries < MIGRATION_TRIES => warn!(tries, "the schema waits for who uses its tables"),
+            ended => return ended.map_err(of_place),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        tries += 1;
+    }
+}
+
+/// Somebody else holds what is to be changed. SQLSTATE `55P03`.
+fn is_locked(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) = error else { return false };
+    source.as_database_error().is_some_and(|told| told.code().as_deref() == Some("55P03"))
 }
 
 /// Before anything is made: whether it can be.
@@ -181,14 +203,13 @@ async fn check(connection: &mut PgConnection, place: &str) -> Result<(), Connect
     }
 }
 
-async fn bring_up(mut connection: PgConnection, mut migrator: Migrator) -> Result<(), MigrateError> {
-    // A schema that is there is not made: even that would ask for the right to make one.
-    migrator.create_schemas = Cow::Borrowed(&[]);
+async fn bring_up(mut connection: PgConnection, migrator: &Migrator) -> Result<(), MigrateError> {
     // The migrator gives names to its statements. They must not outlive its transaction, nor meet others there: behind a proxy
     // the server's connection is shared. Ours is not used again; where it ends early, the server's ends with it.
     let mut transaction = connection.begin().await?;
     sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction, Patience::All)).await?;
     sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
+    sqlx::raw_sql(LOCKED).execute(&mut *transaction).await?;
     rights::become_owner(&mut Conn::of(&mut transaction, Patience::All)).await?;
     sqlx::raw_sql("do $$ begin if to_regnamespace('hiersync') is null then create schema hiersync; end if; end $$")
         .execute(&mut *transaction)

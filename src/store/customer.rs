@@ -104,6 +104,20 @@ impl Mirror for Customers {
         profile::touch(conn, at.source_id, rows).await
     }
 
+    async fn recount(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
+        let (nodes, counts): (Vec<i64>, Vec<Option<i64>>) = rows.iter().map(|row| (row.id, row.no_of_children)).unzip();
+        sqlx::query!(
+            "update hiersync.customer c set no_of_children = n.said
+             from unnest($2::bigint[], $3::bigint[]) as n (id, said) where c.source_id = $1 and c.customer_id = n.id",
+            at.source_id,
+            &nodes,
+            &counts as _
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+
     async fn shared(
         conn: &mut Conn<'_>,
         at: At,

@@ -40,6 +40,10 @@ pub struct Existing {
     pub digest: Option<Uuid>,
     /// The vendor's stamp.
     pub stamp: Option<DateTime<Utc>>,
+    /// How many children the vendor last said it has.
+    pub children: Option<i64>,
+    /// The person was forgotten, and stays so.
+    pub forgotten: bool,
     /// It was retired.
     pub retired: bool,
     /// It is linked to the list's parent, live.
@@ -88,7 +92,7 @@ pub struct Oddity {
     pub kind: String,
     /// Which node.
     pub key: NodeId,
-    /// How many live parents it has.
+    /// How many live parents it has; of a second parent only those that are proven.
     pub parents: i64,
 }
 
@@ -103,6 +107,8 @@ pub struct DirectoryExisting {
     pub stamp: Option<DateTime<Utc>>,
     /// It is live.
     pub live: bool,
+    /// The person was forgotten, and stays so.
+    pub forgotten: bool,
     /// It is a root of this walk.
     pub is_root: bool,
     /// The directory has shown it in this walk already.

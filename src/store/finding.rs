@@ -20,9 +20,15 @@ pub async fn open(conn: &mut Conn<'_>, at: At, findings: &[Finding]) -> sqlx::Re
     let kinds: Vec<&str> = distinct.iter().map(|finding| finding.kind).collect();
     let keys: Vec<&str> = distinct.iter().map(|finding| finding.key.as_str()).collect();
     let details: Vec<Json<Value>> = distinct.iter().map(|finding| Json(finding.detail())).collect();
+    let kind = |finding: &&Finding| model::of(finding.kind);
+    let severities: Vec<&str> = distinct.iter().map(|finding| kind(finding).map_or("look", |kind| kind.severity.into())).collect();
+    let subjects: Vec<&str> = distinct.iter().map(|finding| kind(finding).map_or("node", |kind| kind.subject.into())).collect();
     sqlx::query!(
-        "insert into hiersync.finding as f (source_id, run_id, walk_id, seen_at, kind, key, detail)
-         select $1, $2, $3, $4, * from unnest($5::text[], $6::text[], $7::jsonb[])
+        "insert into hiersync.finding as f (source_id, run_id, walk_id, seen_at, kind, key, detail, severity, entity)
+         select $1, $2, $3, $4, n.kind, n.key, n.detail, n.severity, case
+             when n.subject <> 'node' then n.subject when s.vendor = 'capillary' then 'customer' else 'reporting_user' end
+         from unnest($5::text[], $6::text[], $7::jsonb[], $8::text[], $9::text[]) as n (kind, key, detail, severity, subject)
+         join hiersync.source s on s.source_id = $1
          on conflict (source_id, kind, key) where resolved_at is null
          do update set walk_id = excluded.walk_id, detail = excluded.detail where f.walk_id <> excluded.walk_id",
         at.source_id,
@@ -31,7 +37,9 @@ pub async fn open(conn: &mut Conn<'_>, at: At, findings: &[Finding]) -> sqlx::Re
         at.now,
         &kinds as &[&str],
         &keys as &[&str],
-        &details as _
+        &details as _,
+        &severities as &[&str],
+        &subjects as &[&str]
     )
     .execute(conn)
     .await?;
@@ -132,6 +140,10 @@ pub struct FindingRow {
     pub source: String,
     /// What kind of thing.
     pub kind: String,
+    /// `act`, `look` or `told`.
+    pub severity: String,
+    /// What its key names: `customer`, `reporting_user`, `source` or `field`.
+    pub entity: String,
     /// Contains the id that it is about.
     pub key: String,
     /// The root that it is about, as the config names it, if it is one.
@@ -144,32 +156,31 @@ pub struct FindingRow {
     pub resolved_at: Option<DateTime<Utc>>,
 }
 
-/// The newest findings, those that are open or all: the latest run's first, of one run in the order in which they were met, so that a cause
-/// stands before what follows from it.
+/// The newest findings of each source and kind, those that are open or all: the severe kinds first, of one kind the newest first.
 pub async fn newest(conn: &mut Conn<'_>, source: Option<&str>, all: bool, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
+    // That a kind is a range of kinds keeps the planner from looking for one that is rare from the newest finding back.
+    let kinds: Vec<&str> = model::by_severity().flat_map(|kind| kind.words).copied().collect();
     sqlx::query_as!(
         FindingRow,
-        r#"select n.finding_id, n.source, n.kind, n.key, r.asked_by as "root?", n.detail, n.seen_at, n.resolved_at
-           from (
-               select f.*, s.name as source
-               from hiersync.source s
-               cross join lateral (
-                   select * from hiersync.finding f
-                   where f.source_id = s.source_id and ($2 or f.resolved_at is null)
-                   order by f.finding_id desc limit $3
-               ) f
-               where $1::text is null or s.name = $1
-               order by f.finding_id desc limit $3
-           ) n
+        r#"select f.finding_id, s.name as source, f.kind, f.severity, f.entity, f.key, r.asked_by as "root?", f.detail, f.seen_at, f.resolved_at
+           from hiersync.source s
+           cross join unnest($4::text[]) with ordinality k (kind, place)
+           cross join lateral (
+               select * from hiersync.finding f
+               where f.source_id = s.source_id and f.kind between k.kind and k.kind and ($2 or f.resolved_at is null)
+               order by f.kind desc, f.finding_id desc limit $3
+           ) f
            left join lateral (
                select r.asked_by from hiersync_internal.root r
-               where r.source_id = n.source_id and r.node_key = split_part(n.key, ' ', 1) and r.asked_by <> r.node_key
+               where r.source_id = f.source_id and r.node_key = split_part(f.key, ' ', 1) and r.asked_by <> r.node_key
                order by r.asked_by limit 1
            ) r on true
-           order by n.run_id desc, n.finding_id"#,
+           where $1::text is null or s.name = $1
+           order by k.place, s.name, f.finding_id desc"#,
         source,
         all,
-        limit
+        limit,
+        &kinds as &[&str]
     )
     .fetch_all(conn)
     .await
@@ -179,7 +190,7 @@ pub async fn newest(conn: &mut Conn<'_>, source: Option<&str>, all: bool, limit:
 pub async fn explaining(conn: &mut Conn<'_>, run: &OpenRun, limit: i64) -> sqlx::Result<Vec<FindingRow>> {
     sqlx::query_as!(
         FindingRow,
-        r#"select f.finding_id, s.name as source, f.kind, f.key, r.asked_by as "root?", f.detail, f.seen_at, f.resolved_at
+        r#"select f.finding_id, s.name as source, f.kind, f.severity, f.entity, f.key, r.asked_by as "root?", f.detail, f.seen_at, f.resolved_at
            from hiersync.finding f
            join hiersync.source s using (source_id)
            left join lateral (

@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use super::{
     conn::Conn,
     facts::{At, DirectoryExisting},
+    forget::Forget,
     links::Links,
     nodes::Nodes,
+    place::Places,
     retire::Retire,
 };
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
 };
 
 /// One vendor's mirror tables.
-pub trait Mirror: Nodes + Links + Retire {
+pub trait Mirror: Nodes + Links + Places + Retire + Forget {
     /// A node.
     type Row: Node + Clone + Send + Sync + 'static;
 
@@ -39,6 +41,11 @@ pub trait Mirror: Nodes + Links + Retire {
 
     /// Writes the stamps of live nodes only; one that could not be read may have stood in `extra`.
     fn touch(conn: &mut Conn<'_>, at: At, rows: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Writes how many children the vendor now says that live nodes have, and nothing else: no version, no change.
+    fn recount(_: &mut Conn<'_>, _: At, _: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Of these identifiers, each with the node that has it, those that another live node has too.
     fn shared(_: &mut Conn<'_>, _: At, _: &[(NodeId, Identifier)]) -> impl Future<Output = sqlx::Result<HashSet<Identifier>>> + Send {

@@ -62,8 +62,8 @@ macro_rules! nodes {
                          ))
                      )
                      select "
-                    + r#"c.node_no as "node_no?", c.digest as "digest?", c.auto_update_time as "stamp?",
-                         coalesce(c.retired_at is not null, false) as "retired!", coalesce(f.seen @> c.node_no, false) as "shown!",
+                    + r#"c.node_no as "node_no?", c.digest as "digest?", c.auto_update_time as "stamp?", c.no_of_children as "children?",
+                         coalesce(c.retired_at is not null, false) as "retired!", coalesce(c.forgotten_at is not null, false) as "forgotten!", coalesce(f.seen @> c.node_no, false) as "shown!",
                          coalesce(f.seen_earlier @> c.node_no, false) as "shown_earlier!", p.id is not null as "has_children!",
                          (
                              select true from hiersync_internal."# + $what + r#"_edge l

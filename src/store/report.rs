@@ -25,8 +25,10 @@ pub struct Health {
     pub last_error: Option<String>,
     /// When the budget lets it go on.
     pub resume_at: Option<DateTime<Utc>>,
-    /// Findings that are open.
+    /// Open findings on which somebody is to act.
     pub open_findings: i64,
+    /// The configuration still names it.
+    pub is_configured: bool,
     /// Live nodes.
     pub live_nodes: i64,
 }

@@ -31,8 +31,9 @@ pub trait Retire: Send + Sync + 'static {
     /// parent; where the roots' lists hold everybody below, nobody whom they show.
     fn retire_nodes(conn: &mut Conn<'_>, at: At, reach: Reach) -> impl Future<Output = sqlx::Result<Vec<NodeId>>> + Send;
 
-    /// What is odd about the tree as it stands: nodes that are their own parent, nodes with several parents, and cycles.
-    fn oddities(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<Oddity>>> + Send;
+    /// What is odd about the links as they stand: nodes that are their own parent, nodes with several parents, and cycles. `by_list`: a
+    /// parent counts only where the walk has proven its list.
+    fn oddities(conn: &mut Conn<'_>, at: At, by_list: bool) -> impl Future<Output = sqlx::Result<Vec<Oddity>>> + Send;
 }
 
 /// `$what`: the views' name; `$id`, `$sql_id`: what an id is, here and in Postgres.
@@ -128,7 +129,7 @@ macro_rules! retire {
 
             async fn retire_nodes(conn: &mut Conn<'_>, at: At, reach: Reach) -> sqlx::Result<Vec<NodeId>> {
                 let rows = sqlx::query_scalar!(
-                    "update hiersync_internal." + $what + "_node n set retired_at = $3, retired_walk_id = $2
+                    "update hiersync_internal." + $what + "_node n set retired_at = $3, changed_at = $3, retired_walk_id = $2
                      where n.source_id = $1 and n.retired_at is null
                        and not exists (
                            select 1 from hiersync_internal." + $what + "_edge l
@@ -157,13 +158,13 @@ macro_rules! retire {
             }
 
             // Whoever is reached from a root and lies in a cycle was entered twice or is a root: only those are looked into.
-            async fn oddities(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Oddity>> {
+            async fn oddities(conn: &mut Conn<'_>, at: At, by_list: bool) -> sqlx::Result<Vec<Oddity>> {
                 let rows = sqlx::query!(
                     "with recursive live as (
                          select l.parent_id as parent, l.child_id as child
                          from hiersync_internal." + $what + "_edge l where l.source_id = $1 and l.retired_at is null
                      ), several as (
-                         select l.child, count(*) as parents from live l where l.parent <> l.child group by l.child having count(*) > 1
+                         select l.child from live l where l.parent <> l.child group by l.child having count(*) > 1
                      ), suspect as (
                          select s.child as id from several s
                          union
@@ -175,11 +176,18 @@ macro_rules! retire {
                      )"
                     + r#"select 'self_parent' as "kind!", l.child as "id!", 1::bigint as "parents!" from live l where l.parent = l.child
                      union all
-                     select 'second_parent', s.child, s.parents from several s
+                     select 'second_parent', s.child, (
+                         select count(*) from live l
+                         where l.child = s.child and l.parent <> l.child and (not $3 or exists (
+                             select from hiersync_internal.frontier f
+                             where f.source_id = $1 and f.parent_key = l.parent::text and f.walk_id = $2 and f.state = 'read'
+                         ))
+                     ) from several s
                      union all
                      select 'cycle', a.id, 1 from above a where a.parent = a.id"#,
                     at.source_id,
-                    at.walk_id
+                    at.walk_id,
+                    by_list
                 );
                 let oddity = rows.fetch_all(conn).await?.into_iter();
                 Ok(oddity.map(|row| Oddity { kind: row.kind, key: row.id.into(), parents: row.parents }).collect())

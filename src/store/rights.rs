@@ -33,3 +33,18 @@ pub(super) async fn become_owner(conn: &mut Conn<'_>) -> sqlx::Result<()> {
     sqlx::query(become_owner).execute(conn).await?;
     Ok(())
 }
+
+/// What an administrator is to run so that BI tools can read by roles of their own: nothing where both are there and may.
+pub async fn readers_lack(conn: &mut Conn<'_>) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"select r.statement as "statement!" from hiersync_internal.reader_statements() r
+           where not coalesce(
+               has_schema_privilege(to_regrole('hiersync_reader'), 'hiersync_bi', 'usage')
+               and has_schema_privilege(to_regrole('hiersync_pii_reader'), 'hiersync', 'usage'), false
+           )
+             and not (r.statement = 'create role hiersync_reader nologin' and to_regrole('hiersync_reader') is not null)
+             and not (r.statement = 'create role hiersync_pii_reader nologin' and to_regrole('hiersync_pii_reader') is not null)"#
+    )
+    .fetch_all(conn)
+    .await
+}

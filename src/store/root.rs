@@ -40,11 +40,30 @@ pub async fn learned(conn: &mut Conn<'_>, run: &OpenRun, asked_by: &str) -> sqlx
     Ok(key.map(|text| NodeId::parse(&text)))
 }
 
-/// Writes a root's key down.
+/// How roots of this node are configured.
+pub async fn named(conn: &mut Conn<'_>, source: &str, node: NodeId) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "select r.asked_by from hiersync_internal.root r join hiersync.source s using (source_id) where s.name = $1 and r.node_key = $2",
+        source,
+        node.to_string()
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Writes a root's key down; another one that it had is kept in the history.
 pub async fn write(conn: &mut Conn<'_>, run: &OpenRun, asked_by: &str, key: NodeId) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into hiersync_internal.root (source_id, asked_by, node_key, walk_id) values ($1, $2, $3, $4)
-         on conflict (source_id, asked_by) do update set node_key = excluded.node_key, walk_id = excluded.walk_id",
+        "with kept as (
+             insert into hiersync_internal.root_history (source_id, node_key, valid_from, valid_to)
+             select source_id, node_key, valid_from, greatest(clock_timestamp(), valid_from + interval '1 microsecond')
+             from hiersync_internal.root where source_id = $1 and asked_by = $2 and node_key <> $3
+             on conflict (source_id, node_key, valid_from) do update set valid_to = excluded.valid_to
+         )
+         insert into hiersync_internal.root as r (source_id, asked_by, node_key, walk_id, valid_from)
+         values ($1, $2, $3, $4, clock_timestamp())
+         on conflict (source_id, asked_by) do update set node_key = excluded.node_key, walk_id = excluded.walk_id,
+             valid_from = case when r.node_key = excluded.node_key then r.valid_from else excluded.valid_from end",
         run.lease.source_id,
         asked_by,
         key.to_string(),
@@ -73,10 +92,19 @@ pub async fn taken_in(conn: &mut Conn<'_>, run: &OpenRun, asked_by: &str, key: N
     .await
 }
 
-/// Removes roots that the config no longer names.
+/// Removes roots that the config no longer names, into the history.
 pub async fn forget_unmet(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
-    sqlx::query!("delete from hiersync_internal.root where source_id = $1 and walk_id <> $2", run.lease.source_id, run.walk_id)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "with gone as (
+             delete from hiersync_internal.root where source_id = $1 and walk_id <> $2 returning node_key, valid_from
+         )
+         insert into hiersync_internal.root_history (source_id, node_key, valid_from, valid_to)
+         select distinct $1, node_key, valid_from, greatest(clock_timestamp(), valid_from + interval '1 microsecond') from gone
+         on conflict (source_id, node_key, valid_from) do update set valid_to = excluded.valid_to",
+        run.lease.source_id,
+        run.walk_id
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

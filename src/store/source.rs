@@ -15,6 +15,17 @@ pub async fn id_of(conn: &mut Conn<'_>, name: &str, vendor: &str) -> sqlx::Resul
     Ok((row.vendor == vendor).then_some(row.source_id))
 }
 
+/// Writes down which sources the configuration names; those that it names no more keep their tables. Nothing is written that is known.
+pub async fn configure(conn: &mut Conn<'_>, names: &[String]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync.source set is_configured = name = any ($1) where is_configured is distinct from (name = any ($1))",
+        names
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Takes numbers for new nodes and gives the first.
 pub async fn take_numbers(conn: &mut Conn<'_>, source_id: i32, count: i32) -> sqlx::Result<i32> {
     sqlx::query_scalar!(

@@ -24,6 +24,7 @@ pub(super) async fn existing(conn: &mut Conn<'_>, at: At, ids: &[Uuid]) -> sqlx:
         digest: row.digest.map(Digest),
         stamp: row.auto_update_time,
         live: row.live,
+        forgotten: row.forgotten,
         is_root: row.is_root,
         shown: row.shown,
         is_staged: row.staged,

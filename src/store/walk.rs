@@ -21,16 +21,30 @@ pub async fn open(conn: &mut Conn<'_>, source_id: i32, shape: &str) -> sqlx::Res
         .await
 }
 
-/// Closes the walk, which leaves so many live nodes.
-pub async fn close(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool, live: i64) -> sqlx::Result<()> {
+/// What a walk leaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Left {
+    /// Live nodes.
+    pub live: i64,
+    /// Lists that it could not prove.
+    pub unproven: i64,
+}
+
+/// Closes the walk. The first complete one of its source is remembered.
+pub async fn close(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool, left: Left) -> sqlx::Result<()> {
     let verdict = if is_complete { "complete" } else { "partial" };
     sqlx::query!(
-        "update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = $3, live_nodes = $4
+        "with first as (
+             update hiersync_internal.source_state set first_complete_walk_id = $2
+             where source_id = $1 and $3 = 'complete' and first_complete_walk_id is null
+         )
+         update hiersync_internal.walk set finished_at = clock_timestamp(), verdict = $3, live_nodes = $4, lists_unproven = $5
          where source_id = $1 and walk_id = $2",
         run.lease.source_id,
         run.walk_id,
         verdict,
-        live
+        left.live,
+        left.unproven
     )
     .execute(conn)
     .await?;

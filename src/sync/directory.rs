@@ -119,6 +119,8 @@ async fn write<V: Synced>(
     let mut met = HashSet::new();
     let distinct: Vec<V::Row> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
     let existing = Tables::<V>::directory_existing(&mut w.step.conn(), w.at, &ids(&distinct)).await?;
+    let distinct: Vec<V::Row> =
+        distinct.into_iter().zip(&existing).map(|(row, known)| if known.forgotten { row.nameless() } else { row }).collect();
     let (same, differing): (Vec<_>, Vec<_>) = distinct.iter().zip(&existing).partition(|(row, known)| stands(*row, known, is_all));
     Tables::<V>::stage(&mut w.step.conn(), w.at, &differing.iter().map(|(row, _)| *row).collect::<Vec<_>>(), is_all).await?;
     let numbers: Vec<i32> = same.iter().filter_map(|(_, known)| known.node_no.filter(|_| known.live).or(outside_no(known))).collect();

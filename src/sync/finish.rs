@@ -4,7 +4,7 @@
 use super::{
     Interrupted, columns,
     context::{Context, Synced, Tables},
-    directory, managers, quota,
+    directory, managers, quota, trees,
     writing::Writing,
 };
 use crate::{
@@ -18,11 +18,13 @@ use crate::{
     store::{
         change::{self, Change},
         facts::{Edge, Linked},
-        finding, frontier, ledger,
+        finding,
+        forget::Forget,
+        frontier, ledger,
         nodes::Nodes,
         queued, reporting,
         retire::Retire,
-        root, walk,
+        walk::{self, Left},
     },
 };
 
@@ -121,7 +123,10 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         failpoint::pass(Moment::Retired);
         context.gauges.progress();
     }
-    tell_oddities(&mut w).await?;
+    let live = Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?;
+    trees::settle(&mut w, reach, live).await?;
+    failpoint::pass(Moment::Settled);
+    context.gauges.progress();
     if reach != Reach::Direct {
         // Lists of children are not read below that level; here it shows only now, when all are linked.
         let deep = reporting::too_deep(&mut w.step.conn(), w.at, context.max_depth()).await?;
@@ -133,11 +138,11 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         columns::tell_absent(&mut w).await?;
     }
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
-    close(w, outcome, counters).await?;
+    close(w, outcome, counters, Left { live, unproven: unread }).await?;
     Ok(Ended::As(outcome))
 }
 
-async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Counters) -> Result<(), Interrupted> {
+async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Counters, left: Left) -> Result<(), Interrupted> {
     let open = &w.context.open;
     // However many runs it took: the walk is done, and the next one is foreseen anew.
     finding::withdraw(&mut w.step.conn(), open, quota::KIND).await?;
@@ -147,46 +152,14 @@ async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Cou
         finding::resolve_seen(&mut w.step.conn(), open).await?;
     }
     queued::forget_unmet(&mut w.step.conn(), open).await?;
-    root::forget_unmet(&mut w.step.conn(), open).await?;
-    let live = Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?;
-    walk::close(&mut w.step.conn(), open, outcome == Outcome::Complete, live).await?;
+    Tables::<V>::keep_forgotten(&mut w.step.conn(), w.at).await?;
+    walk::close(&mut w.step.conn(), open, outcome == Outcome::Complete, left).await?;
     w.close(counters, outcome, (None, None)).await
 }
 
 fn too_deep(key: NodeId, max_depth: i32) -> Finding {
     let say = format!("those below this user are deeper than max_depth = {max_depth}; they are mirrored all the same, but raise max_depth");
     Finding::new("too_deep", key, say)
-}
-
-/// Cycles, second parents and managers whom the vendor hides are mirrored as its rows say; a person should know.
-async fn tell_oddities<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<()> {
-    let hidden = managers::hidden(w).await?;
-    finding::open(&mut w.step.conn(), w.at, &hidden).await?;
-    reporting::keep_outside(&mut w.step.conn(), w.at).await?;
-    let told = Tables::<V>::oddities(&mut w.step.conn(), w.at).await?.into_iter().filter_map(|oddity| {
-        let (kind, say) = match oddity.kind.as_str() {
-            "self_parent" => (
-                "self_parent",
-                "the vendor shows this node as its own parent, and it is mirrored so; if that is wrong, correct it at the vendor"
-                    .to_owned(),
-            ),
-            "second_parent" => (
-                "second_parent",
-                format!(
-                    "the vendor shows this node below {} parents; all links are mirrored; if that is wrong, correct it at the vendor",
-                    oddity.parents
-                ),
-            ),
-            "cycle" => (
-                "cycle",
-                "this node is below itself: the links are mirrored as the vendor shows them; if that is wrong, correct it at the vendor"
-                    .to_owned(),
-            ),
-            _ => return None,
-        };
-        Some(Finding::new(kind, oddity.key, say))
-    });
-    finding::open(&mut w.step.conn(), w.at, &told.collect::<Vec<_>>()).await
 }
 
 /// What the vendor stated is kept to; a person should write it into the config.

@@ -28,6 +28,7 @@ pub mod rows;
 pub mod run;
 mod settle;
 pub mod terms;
+mod trees;
 pub mod wanted;
 pub mod writing;
 

@@ -39,6 +39,7 @@ struct Plan<'a, R> {
     changed: Vec<(&'a R, &'a Existing)>,
     touched: Vec<&'a R>,
     back: Vec<&'a R>,
+    recounted: Vec<&'a R>,
     stale: Vec<(&'a R, &'a Existing)>,
     counters: Counters,
     findings: Vec<Finding>,
@@ -46,6 +47,14 @@ struct Plan<'a, R> {
 
 /// Writes rows of which this is known, in the same order.
 pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], existing: &[Existing]) -> sqlx::Result<Applied> {
+    // Whoever was forgotten stays so.
+    let nameless: Vec<M::Row>;
+    let rows = if existing.iter().any(|existing| existing.forgotten) {
+        nameless = rows.iter().zip(existing).map(|(row, existing)| if existing.forgotten { row.nameless() } else { row.clone() }).collect();
+        &nameless
+    } else {
+        rows
+    };
     let mut plan = plan(rows, existing);
     plan.take_confirmed(conn, at).await?;
     let mut changes = Vec::new();
@@ -59,6 +68,9 @@ pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], exis
         M::restore(conn, at, &keys).await?;
         changes.extend(plan.back.iter().map(|row| change_of::<M>(*row, "restore")));
     }
+    if !plan.recounted.is_empty() {
+        M::recount(conn, at, &plan.recounted).await?;
+    }
     change::write(conn, at, &changes).await?;
     let changed = changes.into_iter().map(|change| NodeId::parse(&change.key)).collect();
     Ok(Applied { counters: plan.counters, numbers: numbers(existing, first_no), changed, findings: plan.findings })
@@ -70,6 +82,7 @@ fn plan<'a, R: Node>(rows: &'a [R], existing: &'a [Existing]) -> Plan<'a, R> {
         changed: Vec::new(),
         touched: Vec::new(),
         back: Vec::new(),
+        recounted: Vec::new(),
         stale: Vec::new(),
         counters: Counters::default(),
         findings: Vec::new(),
@@ -94,6 +107,10 @@ impl<'a, R: Node> Plan<'a, R> {
             Decision::Same | Decision::Touch | Decision::Stale => &mut self.counters.unchanged,
         };
         *counter += i64::from(!existing.counted);
+        let is_as_known = matches!(decision, Decision::Same) || (decision == Decision::Touch && !existing.retired);
+        if is_as_known && row.children().is_some_and(|said| existing.children != Some(said)) {
+            self.recounted.push(row);
+        }
         match decision {
             Decision::Update => self.changed.push((row, existing)),
             Decision::SilentUpdate => {

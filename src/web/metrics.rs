@@ -19,7 +19,7 @@ pub fn render(sources: &[Live], health: &[Health], totals: &[Totals]) -> String 
     for live in sources.iter().filter(|live| health.iter().all(|row| row.name != live.source)) {
         let _ = writeln!(text, "{name}{{source=\"{}\"}} 0", live.source);
     }
-    gauge(&mut text, "hiersync_open_findings", "Findings that nobody has resolved.", health, |row| Some(float(row.open_findings)));
+    gauge(&mut text, "hiersync_open_findings", "Open findings on which somebody is to act.", health, |row| Some(float(row.open_findings)));
     counter(&mut text, "hiersync_requests_total", "Calls made.", totals, |row| row.requests);
     counter(&mut text, "hiersync_throttled_total", "Calls refused for the budget's sake.", totals, |row| row.throttled);
     counter(&mut text, "hiersync_rows_seen_total", "Rows as received.", totals, |row| row.rows_seen);

@@ -49,7 +49,7 @@ async fn rows(pool: &PgPool, sql: &'static str) -> Vec<Value> {
 }
 
 async fn customer(pool: &PgPool, id: i64) -> Value {
-    let sql = "select to_jsonb(c) - '{source_id, node_no, digest, first_seen_at, changed_at, valid_from, retired_walk_id}'::text[]
+    let sql = "select to_jsonb(c) - '{source_id, node_no, digest, first_seen_at, changed_at, valid_from, retired_walk_id, forgotten_at}'::text[]
                    || jsonb_build_object('created_at', created_at at time zone 'UTC', 'auto_update_time', auto_update_time at time zone 'UTC')
                from hiersync.customer c where customer_id = $1";
     sqlx::query_scalar(sql).bind(id).fetch_one(pool).await.unwrap()
@@ -178,7 +178,7 @@ async fn landed(body: &'static str) -> (Vec<Value>, Vec<Value>) {
     );
     let users = rows(
         &pool,
-        "select to_jsonb(u) - '{source_id, node_no, digest, first_seen_at, changed_at, valid_from, retired_walk_id}'::text[]
+        "select to_jsonb(u) - '{source_id, node_no, digest, first_seen_at, changed_at, valid_from, retired_walk_id, forgotten_at}'::text[]
          from hiersync.reporting_user u where not is_placeholder order by user_id",
     );
     let lines = rows(&pool, "select to_jsonb(user_id) from hiersync.reporting_line where retired_at is null order by user_id");

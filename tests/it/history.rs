@@ -176,8 +176,14 @@ async fn tables_now(pool: &PgPool) -> Vec<Value> {
     let mut tables = Vec::new();
     for (table, key, _) in KEPT {
         tables.push(
-            json_of(pool, format!("select coalesce(jsonb_agg(to_jsonb(x) order by source_id, {key}), '[]') from hiersync.{table} x"), None)
-                .await,
+            json_of(
+                pool,
+                format!(
+                    "select coalesce(jsonb_agg(to_jsonb(x) - 'no_of_children' order by source_id, {key}), '[]') from hiersync.{table} x"
+                ),
+                None,
+            )
+            .await,
         );
     }
     for (table, number) in PARTS {
@@ -192,7 +198,9 @@ async fn tables_now(pool: &PgPool) -> Vec<Value> {
 async fn tables_at(pool: &PgPool, at: DateTime<Utc>) -> Vec<Value> {
     let mut tables = Vec::new();
     for (table, key, _) in KEPT {
-        let sql = format!("select coalesce(jsonb_agg(to_jsonb(x) order by source_id, {key}), '[]') from hiersync.{table}_at($1) x");
+        let sql = format!(
+            "select coalesce(jsonb_agg(to_jsonb(x) - 'no_of_children' order by source_id, {key}), '[]') from hiersync.{table}_at($1) x"
+        );
         tables.push(json_of(pool, sql, Some(at)).await);
     }
     for (table, number) in PARTS {

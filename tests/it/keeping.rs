@@ -80,8 +80,8 @@ async fn without_a_word_everything_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn old_runs_go_and_those_that_still_say_something_stay() {
     let (case, _vendor, pool) = lived().await;
-    let open = "insert into hiersync.finding (source_id, run_id, walk_id, kind, key, seen_at, resolved_at)
-                values (1, 1, 1, 'old', '1', now(), now()), (1, 1, 1, 'open', '1', now(), null)";
+    let open = "insert into hiersync.finding (source_id, run_id, walk_id, kind, severity, entity, key, seen_at, resolved_at)
+                values (1, 1, 1, 'old', 'told', 'customer', '1', now(), now()), (1, 1, 1, 'open', 'told', 'customer', '1', now(), null)";
     sqlx::raw_sql(open).execute(&pool).await.unwrap();
     sqlx::raw_sql("update hiersync_internal.walk set verdict = 'partial' where walk_id = 3").execute(&pool).await.unwrap();
     ten_days_later(&pool).await;
@@ -105,8 +105,8 @@ async fn old_runs_go_and_those_that_still_say_something_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn old_history_goes_and_a_time_before_is_refused() {
     let (case, vendor, pool) = lived().await;
-    let many = "insert into hiersync.change (source_id, run_id, entity, key, op, seen_at)
-                select 1, 1, 'customer', '1', 'update', now() from generate_series(1, 25000)";
+    let many = "insert into hiersync.change (source_id, run_id, walk_id, entity, key, op, seen_at)
+                select 1, 1, 1, 'customer', '1', 'update', now() from generate_series(1, 25000)";
     sqlx::raw_sql(many).execute(&pool).await.unwrap();
     ten_days_later(&pool).await;
     let head = {

@@ -1,6 +1,7 @@
 //! All integration tests, in one binary: real Postgres, simulated vendors over HTTP, the real program.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod analysts;
 mod budget;
 mod changes;
 mod cli;
@@ -9,6 +10,7 @@ mod crash;
 mod daemon;
 mod documented;
 mod failover;
+mod forgetting;
 mod harness;
 mod history;
 mod hostile;
@@ -27,6 +29,7 @@ mod outages;
 mod own_postgres;
 mod plan;
 mod pooling;
+mod questions;
 mod quiet;
 mod quota;
 mod readings;
@@ -38,4 +41,5 @@ mod sharing;
 mod stamps;
 mod tidy;
 mod tree;
+mod trees;
 mod year;

@@ -8,12 +8,15 @@ use sqlx::{PgPool, migrate::Migrator};
 use crate::harness::{
     case::Case,
     postgres::fresh_database,
+    program::Program,
+    running::Running,
     tables::{assert_customers, count, customers_now},
+    until::{seconds, until},
     vendors::capillary_of,
 };
 
 /// Migrations of the first release.
-const FIRST: usize = 3;
+const FIRST: usize = 6;
 
 /// A row in each table of the first release.
 const FILLED: &str = "
@@ -24,7 +27,8 @@ insert into hiersync_internal.daemon values (1, now());
 insert into hiersync_internal.lease values (1, 1, 1, now());
 insert into hiersync_internal.walk (source_id, shape, reach, finished_at, verdict) values (1, 's', 'direct', now(), 'complete');
 insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger, finished_at, outcome) values (1, 1, 1, 1, 'manual', now(), 'complete');
-insert into hiersync_internal.root values (1, 'mobile:1', '1', 1, 1);
+insert into hiersync_internal.root values (1, 'mobile:1', '1', 1, 1, now());
+insert into hiersync_internal.root_history values (1, '2', now(), now() + interval '1 hour');
 insert into hiersync_internal.frontier (source_id, parent_key, walk_id, depth, state, seen) values (1, '1', 1, 0, 'read', '{[1,3)}');
 insert into hiersync_internal.budget (name) values ('old');
 insert into hiersync_internal.budget_ledger (budget_id, process_id, calls, bought_at, ended_at) values (1, 1, 1, now(), now());
@@ -40,8 +44,12 @@ insert into hiersync.reporting_user (source_id, user_id, node_no, first_seen_at,
     select 1, gen_random_uuid(), n, now(), now(), now() from generate_series(1, 2) n;
 insert into hiersync.reporting_line select 1, min(user_id::text)::uuid, max(user_id::text)::uuid, now(), null, now() from hiersync.reporting_user;
 insert into hiersync_internal.staged_user values (1, gen_random_uuid(), null, 1, 1, null, '{}');
-insert into hiersync.change (source_id, run_id, entity, key, op, seen_at) values (1, 1, 'customer', '1', 'insert', now());
-insert into hiersync.finding (source_id, run_id, walk_id, kind, key, seen_at) values (1, 1, 1, 'cycle', '1', now());
+insert into hiersync.change (source_id, run_id, walk_id, entity, key, op, seen_at) values (1, 1, 1, 'customer', '1', 'insert', now());
+insert into hiersync.finding (source_id, run_id, walk_id, kind, severity, entity, key, seen_at) values (1, 1, 1, 'cycle', 'told', 'customer', '1', now());
+insert into hiersync.customer_place values (1, 1, null, 1, 0, 0, 0, 1, 'old:1', '{1}');
+insert into hiersync.customer_move values (1, 1, 1, 2, 3, now());
+insert into hiersync.reporting_place select 1, user_id, null, user_id, 0, 0, 0, 1, 'old:' || user_id, array[user_id] from hiersync.reporting_user;
+insert into hiersync.reporting_move select 1, 1, user_id, gen_random_uuid(), gen_random_uuid(), now() from hiersync.reporting_user;
 insert into hiersync.customer_history select now() + interval '1 hour', c.* from hiersync.customer c;
 insert into hiersync.customer_profile_history select now(), now() + interval '1 hour', p.* from hiersync.customer_profile p;
 insert into hiersync.customer_identifier_history select now(), now() + interval '1 hour', p.* from hiersync.customer_identifier p;
@@ -75,7 +83,7 @@ async fn sizes(pool: &PgPool) -> Vec<(String, i64)> {
 async fn filled() -> (String, PgPool, Vec<(String, i64)>) {
     let url = fresh_database().await;
     let pool = PgPool::connect(&url).await.unwrap();
-    sqlx::raw_sql("drop schema hiersync cascade; drop schema hiersync_internal cascade").execute(&pool).await.unwrap();
+    sqlx::raw_sql("drop schema hiersync, hiersync_internal, hiersync_bi cascade").execute(&pool).await.unwrap();
     // As the program does it, so that it finds them done.
     let mut first: Migrator = sqlx::migrate!();
     first.migrations = Cow::Owned(first.migrations.iter().take(FIRST).cloned().collect());
@@ -121,4 +129,47 @@ async fn a_column_that_is_added_as_the_papers_say_does_not_disturb_history() {
     sqlx::query("delete from hiersync.customer where source_id = 1").execute(&pool).await.unwrap();
     sqlx::query("delete from hiersync.customer_link where source_id = 1").execute(&pool).await.unwrap();
     assert_customers(&pool, &truth).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_schemas_hold_says_what_it_is() {
+    let pool = PgPool::connect(&fresh_database().await).await.unwrap();
+    let silent = "
+        with ours as (select oid, nspname from pg_namespace where nspname in ('hiersync', 'hiersync_internal', 'hiersync_bi'))
+        select format('%s %I.%I', c.relkind, n.nspname, c.relname) from pg_class c join ours n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'v', 'i') and c.relname !~ '_pkey$|_key$|_sqlx' and obj_description(c.oid, 'pg_class') is null
+        union all
+        select format('column %I.%I.%I', n.nspname, c.relname, a.attname) from pg_class c join ours n on n.oid = c.relnamespace
+        join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        where c.relkind in ('r', 'v') and c.relname !~ '_sqlx' and col_description(c.oid, a.attnum) is null
+        union all
+        select format('function %s', p.oid::regprocedure) from pg_proc p join ours n on n.oid = p.pronamespace
+        where obj_description(p.oid, 'pg_proc') is null
+        union all
+        select format('schema %s', n.nspname) from ours n where obj_description(n.oid, 'pg_namespace') is null";
+    let silent: Vec<String> = sqlx::query_scalar(silent).fetch_all(&pool).await.unwrap();
+    assert!(silent.is_empty(), "write `comment on …` for those who query it: {silent:#?}");
+    assert!(count(&pool, "select count(*) from pg_class where relnamespace = 'hiersync_bi'::regnamespace").await > 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_does_not_make_readers_wait_behind_somebody_who_takes_long() {
+    let vendor = capillary_of(&[Shape::list(3)]).await;
+    let case = Case::at(&fresh_database().await).customers(&vendor, "");
+    case.complete().await;
+    let pool = case.pool().await;
+    // As before the upgrade, and somebody has the table for long.
+    sqlx::raw_sql("drop schema hiersync_bi cascade; drop function hiersync_internal.reader_statements").execute(&pool).await.unwrap();
+    sqlx::raw_sql("delete from hiersync._sqlx_migrations where version = 5").execute(&pool).await.unwrap();
+    let mut long = pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table hiersync.customer in access exclusive mode").execute(&mut *long).await.unwrap();
+    let program = Program::of(&case);
+    let upgrade = Running::start(&program, &["status"]);
+    upgrade.says("the schema waits for who uses its tables", seconds(10)).await;
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    until("it lets others go on", seconds(10), async || count(&pool, waiting).await == 0).await;
+    long.rollback().await.unwrap();
+    let ended = upgrade.end(seconds(20)).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(count(&pool, "select count(*) from hiersync_bi.customer").await, 4);
 }

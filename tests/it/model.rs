@@ -40,7 +40,7 @@ use uuid::Uuid;
 
 use crate::harness::{
     case::{Case, WANTED, run},
-    postgres, tables,
+    postgres, settled, tables,
 };
 
 type Link = (String, String);
@@ -532,7 +532,11 @@ where
         let is_told = !dice.spoilt || (tells && !before.live_links.is_empty());
         let after = mirrored(pool.clone()).await;
         let faults = after.faults(&record.lock().unwrap(), &root, outcome, is_told, Some(&before).filter(|_| compares));
-        played.faults.extend(faults.into_iter().map(|fault| format!("walk {walk}, {shape}: {fault}")));
+        let told = |fault| format!("walk {walk}, {shape}: {fault}");
+        played.faults.extend(faults.into_iter().map(told));
+        if matches!(outcome, Outcome::Complete | Outcome::Partial) {
+            played.faults.extend(settled::faults(&pool).await.into_iter().map(told));
+        }
     }
     // A walk that was interrupted is gone on with; the one after it sees a world at rest from its beginning.
     if !matches!(played.ends.last(), Some(Outcome::Complete | Outcome::Partial)) {
@@ -545,6 +549,7 @@ where
         report.and_then(|report| report.row).map_or(0, |row| row.requests) * i64::try_from(played.ends.len()).unwrap_or(0);
     app.close().await;
     let (mirrored, findings) = (mirrored(pool.clone()).await, tables::findings(&pool).await);
+    played.faults.extend(settled::faults(&pool).await.into_iter().map(|fault| format!("at rest, {shape}: {fault}")));
     played.faults.extend(mirrored.at_rest(&*vendor.world(), outcome, &findings).map(|fault| format!("{shape}: {fault}")));
     pool.close().await;
     vendor.stop().await;

@@ -73,7 +73,7 @@ async fn processes_behind_a_pooling_proxy_start_at_once_on_an_empty_database_and
     vendor.door().set_limits(&["25/1s".parse().unwrap()]);
     vendor.door().set_latency(Latency::Between(millis(10), millis(30)));
     let (pool, pooler) = pooled().await;
-    sqlx::raw_sql("drop schema hiersync, hiersync_internal cascade").execute(&pool).await.unwrap();
+    sqlx::raw_sql("drop schema hiersync, hiersync_internal, hiersync_bi cascade").execute(&pool).await.unwrap();
     let keys = "page_size = 5\nlimits = [\"25/1s\"]\nbudget = \"account\"";
     let names = ["north", "south", "west"];
     let case = (0..3).fold(Case::at(&pooler.url), |case, root| case.customers_of_root(names[root], &vendor, root, keys));

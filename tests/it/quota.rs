@@ -75,9 +75,7 @@ async fn a_walk_that_the_quota_cannot_pay_says_so_and_goes_on_window_by_window()
     let said_first = "select count(*) from hiersync.finding where seen_at < (select min(bought_at) from hiersync_internal.budget_ledger)";
     assert_eq!(count(&pool, said_first).await, 1, "it was said before the first call");
     let told = program.run(&["findings"]).await.out;
-    for words in
-        ["customers quota_short customers: the walk needs 76 more calls", "lets 30 go before 30/1h is spent", "headroom", "hiersync plan"]
-    {
+    for words in ["quota_short  customers  the walk needs 76 more calls", "lets 30 go before 30/1h is spent", "headroom", "hiersync plan"] {
         assert!(told.contains(words), "{words} is not in {told}");
     }
 

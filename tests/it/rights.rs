@@ -14,7 +14,7 @@ use crate::harness::{
 async fn empty() -> (String, PgPool, String) {
     let url = fresh_database().await;
     let pool = PgPool::connect(&url).await.unwrap();
-    sqlx::raw_sql("drop schema hiersync cascade; drop schema hiersync_internal cascade").execute(&pool).await.unwrap();
+    sqlx::raw_sql("drop schema hiersync, hiersync_internal, hiersync_bi cascade").execute(&pool).await.unwrap();
     let name: String = sqlx::query_scalar("select current_database()").fetch_one(&pool).await.unwrap();
     (url, pool, name)
 }
@@ -34,14 +34,16 @@ fn says(ended: &Ended, code: i32, words: &str) {
 async fn a_role_works_in_the_schemas_that_an_administrator_has_made_for_it() {
     let vendor = capillary(10).await;
     let (url, pool, name) = empty().await;
-    administer(&pool, &name, "create role alone_NAME login; revoke create on database NAME from public").await;
+    administer(&pool, &name, "create role alone_NAME login; revoke create, temporary on database NAME from public").await;
     let case = Case::at(&url_for(&url, &format!("alone_{name}"))).customers(&vendor, "");
     let program = Program::of(&case);
-    let missing =
-        format!("`create schema hiersync authorization alone_{name}; create schema hiersync_internal authorization alone_{name}`");
+    let made = |schema: &str| format!("create schema {schema} authorization alone_{name}");
+    let temporary = format!("grant temporary on database {name} to alone_{name}");
+    let missing = format!("`{}; {}; {}; {temporary}`", made("hiersync"), made("hiersync_bi"), made("hiersync_internal"));
     says(&program.run(&["sync"]).await, 77, &missing);
     administer(&pool, &name, "create schema hiersync authorization alone_NAME").await;
-    says(&program.run(&["status"]).await, 77, &format!("`create schema hiersync_internal authorization alone_{name}`"));
+    administer(&pool, &name, "create schema hiersync_bi authorization alone_NAME; grant temporary on database NAME to alone_NAME").await;
+    says(&program.run(&["status"]).await, 77, &format!("`{}`", made("hiersync_internal")));
     assert_eq!(count(&pool, "select count(*) from pg_tables where schemaname = 'hiersync'").await, 0, "nothing was made");
     administer(&pool, &name, "create schema hiersync_internal authorization alone_NAME").await;
     let ended = program.run(&["sync"]).await;
@@ -56,14 +58,14 @@ async fn two_roles_of_the_owning_group_take_turns() {
     let script =
         "create role owners_NAME; create role first_NAME login in role owners_NAME; create role second_NAME login in role owners_NAME;
                   create role stranger_NAME login; create schema hiersync authorization owners_NAME;
-                  create schema hiersync_internal authorization owners_NAME; revoke create on database NAME from public";
+                  create schema hiersync_internal authorization owners_NAME; create schema hiersync_bi authorization owners_NAME; revoke create on database NAME from public";
     administer(&pool, &name, script).await;
     let program = |role: &str| Program::of(&Case::at(&url_for(&url, &format!("{role}_{name}"))).customers(&vendor, ""));
     for role in ["first", "second", "first"] {
         let ended = program(role).run(&["sync"]).await;
         assert_eq!(ended.code, 0, "{role}: {ended:?}");
     }
-    let owners = "select count(distinct tableowner) from pg_tables where schemaname in ('hiersync', 'hiersync_internal')";
+    let owners = "select count(distinct tableowner) from pg_tables where schemaname like 'hiersync%'";
     assert_eq!(count(&pool, owners).await, 1);
     says(&program("stranger").run(&["sync"]).await, 77, &format!("`grant owners_{name} to stranger_{name}`"));
 }

@@ -257,7 +257,7 @@ async fn the_counters_of_a_run_are_what_happened() {
     let gone = vendor.world().below(root)[19];
     vendor.world().delete(gone);
     let run = case.complete().await;
-    assert_eq!((run.inserted, run.updated, run.unchanged, run.retired), (0, 1, 19, 1));
+    assert_eq!((run.inserted, run.updated, run.unchanged, run.retired), (0, 0, 20, 1));
     assert_eq!(open_runs(&pool).await, 0);
 }
 

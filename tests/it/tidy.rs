@@ -613,101 +613,6 @@ fn every_dependency_says_why() {
 }
 
 #[test]
-fn every_table_column_and_index_has_a_comment() {
-    let migrations = files("migrations", &[".sql"]);
-    assert!(!migrations.is_empty(), "no migrations found");
-    let said: BTreeSet<String> = migrations.iter().flat_map(|file| file.text.lines().filter_map(commented).collect::<Vec<_>>()).collect();
-    let mut faults = Vec::new();
-    for file in &migrations {
-        for (line, thing) in made(&file.text) {
-            if !said.contains(&thing) {
-                faults.push(format!("{}:{line}: write `comment on {thing} is '…';` for those who query it", file.path));
-            }
-        }
-    }
-    report("the schema explains itself", &faults);
-}
-
-/// What a line comments: `table hiersync.x`, `column hiersync.x.y`.
-fn commented(line: &str) -> Option<String> {
-    let (thing, said) = line.strip_prefix("comment on ")?.split_once(" is ")?;
-    (said.len() > "'';".len()).then(|| thing.split('(').next().unwrap_or(thing).to_owned())
-}
-
-/// What a migration makes, with its line, in the words of `comment on`.
-fn made(text: &str) -> Vec<(usize, String)> {
-    let mut made = Vec::new();
-    let mut table = None;
-    for (at, line) in text.lines().enumerate() {
-        let number = at + 1;
-        if let Some((kind, name)) = created(line) {
-            made.push((number, format!("{kind} {name}")));
-            // Views of the machinery only give columns of commented tables other names.
-            if kind.ends_with("view") && !name.starts_with("hiersync_internal.") {
-                let body: Vec<&str> = text.lines().skip(at + 1).collect();
-                made.extend(view_columns(&body.join("\n")).into_iter().map(|column| (number, format!("column {name}.{column}"))));
-            }
-            table = (kind == "table").then_some(name);
-        } else if let Some(name) = line.strip_prefix("alter table ") {
-            table = name.split(' ').next().map(str::to_owned);
-        } else if line.starts_with(')') || line.trim_end().ends_with(';') && !line.contains("add column ") {
-            table = None;
-        }
-        if let Some((name, column)) = table.as_ref().zip(column_of(line)) {
-            made.push((number, format!("column {name}.{column}")));
-        }
-    }
-    made
-}
-
-/// The kind and the name of what a line creates.
-fn created(line: &str) -> Option<(String, String)> {
-    let rest = line.strip_prefix("create ")?;
-    let rest = rest.strip_prefix("or replace ").unwrap_or(rest);
-    let rest = rest.strip_prefix("unique ").unwrap_or(rest);
-    let kind = ["table", "index", "view", "materialized view", "function", "type", "sequence", "schema"]
-        .into_iter()
-        .find(|kind| rest.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')))?;
-    let name = rest[kind.len() + 1..].trim_start_matches("if not exists ").split([' ', '(', ';']).next()?;
-    // An index has no schema in its own statement; its table's is meant.
-    let name = if name.contains('.') || kind == "schema" { name.to_owned() } else { format!("hiersync.{name}") };
-    Some((kind.to_owned(), name))
-}
-
-/// The column that a line of a table's body declares.
-fn column_of(line: &str) -> Option<&str> {
-    const NO_COLUMNS: [&str; 7] = ["primary", "unique", "check", "foreign", "constraint", "exclude", "like"];
-    let body = match line.split_once("add column ") {
-        Some((_, added)) => added.trim_start_matches("if not exists "),
-        None => line.strip_prefix("    ").filter(|body| body.starts_with(|sign: char| sign.is_ascii_lowercase()))?,
-    };
-    body.split([' ', '(']).next().filter(|word| !NO_COLUMNS.contains(word) && !["add", "alter", "drop"].contains(word))
-}
-
-/// The names of what a view selects: the last word of each entry between `select` and its `from`.
-fn view_columns(body: &str) -> Vec<String> {
-    let (mut depth, mut entries, mut is_list) = (0, vec![String::new()], false);
-    for word in body.split_inclusive([' ', '\n', ',']) {
-        match word.trim() {
-            "select" if depth == 0 => is_list = true,
-            "from" if depth == 0 => break,
-            _ if !is_list => {}
-            _ => {
-                depth += word.matches('(').count();
-                depth -= word.matches(')').count();
-                let entry = entries.last_mut().expect("there is one from the start");
-                entry.push_str(word.trim_end_matches(','));
-                if depth == 0 && word.ends_with(',') {
-                    entries.push(String::new());
-                }
-            }
-        }
-    }
-    let name = |entry: &String| entry.trim().rsplit(|sign: char| !sign.is_alphanumeric() && sign != '_').next().map(str::to_owned);
-    entries.iter().filter_map(name).collect()
-}
-
-#[test]
 fn sql_is_lower_case() {
     let words = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "ALTER ", "FROM ", "WHERE ", "JOIN "];
     let mut faults = Vec::new();
@@ -756,7 +661,7 @@ fn no_file_speaks_of_one_machine() {
 fn the_runbook_says_what_every_kind_of_finding_asks_for() {
     let runbook = fs::read_to_string(root().join("docs/runbook.md")).expect("the runbook");
     let words = |kind: &Kind| kind.words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    let rows: Vec<String> = KINDS.iter().map(|kind| format!("| {} | {} |", words(kind), kind.todo)).collect();
+    let rows: Vec<String> = KINDS.iter().map(|kind| format!("| {} | {:?} | {} |", words(kind), kind.severity, kind.todo)).collect();
     let table: Vec<&str> =
         runbook.lines().skip_while(|line| !line.starts_with("| kind |")).skip(2).take_while(|line| line.starts_with('|')).collect();
     assert_eq!(table, rows, "docs/runbook.md, \"Findings\": its table is that of src/model/finding.rs");

@@ -45,11 +45,16 @@ fn root(vendor: &CapillarySim) -> i64 {
     vendor.world().roots()[0]
 }
 
-/// The children of a customer, as the tree has them.
+/// The children of a customer, as the tree has them: by name.
 fn children(world: &CapillaryWorld, of: i64) -> Vec<i64> {
     let mut children = world.children(of).to_vec();
-    children.sort_unstable();
+    children.sort_by_key(|id| by_name(world, *id));
     children
+}
+
+fn by_name(world: &CapillaryWorld, id: i64) -> (String, i64) {
+    let line = named(world, id);
+    (line.split_once(' ').unwrap().1.to_owned(), id)
 }
 
 fn named(world: &CapillaryWorld, id: i64) -> String {
@@ -116,13 +121,13 @@ async fn a_cycle_is_shown_and_not_followed() {
     let case = Case::new().await.customers(&vendor, "");
     case.complete().await;
     let program = Program::of(&case);
-    let drawn = drew(program.run(&["tree", "customers", &ids[1].to_string()]).await);
+    let drawn = drew(program.run(&["tree", "customers", &ids[1].to_string(), "--live"]).await);
     let expected = {
         let world = vendor.world();
         let line = |id: i64, mark: &str| format!("{}{mark}", named(&world, id));
         let again = " [cycle: see above]";
         let mut last = [ids[1], ids[3]];
-        last.sort_unstable();
+        last.sort_by_key(|id| by_name(&world, *id));
         format!(
             "{}\n└── {}\n    └── {}\n        ├── {}\n        └── {}\n",
             line(ids[1], ""),
@@ -134,8 +139,11 @@ async fn a_cycle_is_shown_and_not_followed() {
     };
     assert_eq!(drawn, expected);
     // Who is above is not counted as below.
-    let drawn = drew(program.run(&["tree", "customers", &ids[1].to_string(), "--depth", "0"]).await);
+    let drawn = drew(program.run(&["tree", "customers", &ids[1].to_string(), "--live", "--depth", "0"]).await);
     assert!(drawn.contains("[2 more below]"), "{drawn}");
+    // The settled tree counts it below one parent.
+    let settled = drew(program.run(&["tree", "customers", &ids[1].to_string()]).await);
+    assert_eq!((settled.lines().count(), settled.contains("cycle")), (3, false), "{settled}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,7 +206,8 @@ async fn the_tree_is_drawn_as_it_stood() {
 
     // Who is gone is still known by the id, and was there.
     let gone = ids[2].to_string();
-    let drawn = drew(program.run(&["tree", "customers", &gone]).await);
+    refused(program.run(&["tree", "customers", &gone]).await, &[&gone, "settled tree", "--live"]);
+    let drawn = drew(program.run(&["tree", "customers", &gone, "--live"]).await);
     assert!(drawn.starts_with(&gone) && drawn.contains("[gone since "), "{drawn}");
     let drawn = drew(program.run(&["tree", "customers", &gone, "--at", &rfc3339(before)]).await);
     assert!(drawn.starts_with(&gone) && !drawn.contains("gone since"), "{drawn}");

@@ -9,7 +9,7 @@ use crate::{
     embedded,
     store::{
         figures, report,
-        tree::{TreeLine, Trees, Wanted},
+        tree::{TreeLine, Trees, Wanted, Which},
     },
     sync::report::Report,
 };
@@ -18,7 +18,7 @@ use crate::{
 const SHOWN: usize = 14;
 
 /// What is read of each tree.
-const TOP: Wanted = Wanted { depth: 3, children: Some(8), at: None };
+const TOP: Wanted = Wanted { depth: 3, children: Some(8), which: Which::Settled };
 
 /// Lines of each tree.
 const LINES: usize = 8;

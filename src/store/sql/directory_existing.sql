@@ -4,6 +4,7 @@ select
     u.digest as "digest?",
     u.auto_update_time as "auto_update_time?",
     coalesce(u.user_id is not null and u.retired_at is null, false) as "live!",
+    coalesce(u.forgotten_at is not null, false) as "forgotten!",
     exists (select 1 from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text) as "is_root!",
     exists (
         select 1 from hiersync_internal.frontier f
@@ -23,7 +24,7 @@ select
     ) as "managers!"
 from unnest($3::uuid[]) with ordinality as i (id, ord)
 left join lateral (
-    select k.user_id, k.node_no, k.digest, k.auto_update_time, k.retired_at from hiersync.reporting_user k
+    select k.user_id, k.node_no, k.digest, k.auto_update_time, k.retired_at, k.forgotten_at from hiersync.reporting_user k
     where k.source_id = $1 and k.user_id = i.id
     limit 1
 ) u on true

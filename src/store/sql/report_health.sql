@@ -9,6 +9,7 @@ select
     h.last_error,
     h.resume_at,
     h.open_findings as "open_findings!",
+    h.is_configured as "is_configured!",
     coalesce(closed.live_nodes, 0) + coalesce(since.nodes, 0) as "live_nodes!"
 from hiersync.source_health h
 left join lateral (

@@ -1,5 +1,5 @@
 -- The role, the encoding, and what must be granted before the tables can be made or used.
-select current_user::text as "user!", current_setting('server_encoding') as "encoding!", (
+select current_user::text as "user!", current_setting('server_encoding') as "encoding!", nullif(concat_ws('; ', (
     select string_agg(distinct
         case
             when n.oid is null then format('create schema %I authorization %I', s.name, current_user)
@@ -7,7 +7,7 @@ select current_user::text as "user!", current_setting('server_encoding') as "enc
                 then format('alter schema %I owner to %I', s.name, current_user)
             else format('grant %I to %I', pg_get_userbyid(coalesce(t.relowner, n.nspowner)), current_user)
         end, '; ')
-    from (values ('hiersync'), ('hiersync_internal')) s (name)
+    from (values ('hiersync'), ('hiersync_internal'), ('hiersync_bi')) s (name)
     left join pg_namespace n on n.nspname = s.name
     left join pg_class t on t.relnamespace = n.oid and t.relname in ('_sqlx_migrations', 'lease')
     where not case
@@ -15,4 +15,7 @@ select current_user::text as "user!", current_setting('server_encoding') as "enc
         when t.oid is not null then has_schema_privilege(n.oid, 'usage') and has_table_privilege(t.oid, 'select')
         else has_schema_privilege(n.oid, 'create') and has_schema_privilege(n.oid, 'usage')
     end
-) as missing
+), (
+    select format('grant temporary on database %I to %I', current_database(), current_user)
+    where not has_database_privilege(current_database(), 'temporary')
+)), '') as missing

@@ -7,6 +7,7 @@ pub mod postgres;
 pub mod program;
 pub mod running;
 pub mod server;
+pub mod settled;
 pub mod tables;
 pub mod until;
 pub mod vendors;

@@ -113,7 +113,11 @@ pub async fn everything(pool: &PgPool) -> Value {
          union all select 'channel', count(*) from hiersync.customer_channel_history
          union all select 'link', count(*) from hiersync.customer_link_history
          union all select 'user', count(*) from hiersync.reporting_user_history
-         union all select 'line', count(*) from hiersync.reporting_line_history order by 1",
+         union all select 'line', count(*) from hiersync.reporting_line_history
+         union all select 'customer_move', count(*) from hiersync.customer_move
+         union all select 'reporting_move', count(*) from hiersync.reporting_move
+         union all select 'customer_place', coalesce(sum(descendants + 1), 0)::bigint from hiersync.customer_place
+         union all select 'reporting_place', coalesce(sum(descendants + 1), 0)::bigint from hiersync.reporting_place order by 1",
     )
     .fetch_all(pool)
     .await
@@ -150,6 +154,8 @@ pub async fn places(pool: &PgPool) -> String {
              union all select 'user', ctid::text, xmin::text from hiersync.reporting_user
              union all select 'line', ctid::text, xmin::text from hiersync.reporting_line
              union all select 'change', ctid::text, xmin::text from hiersync.change
+             union all select 'customer_place', ctid::text, xmin::text from hiersync.customer_place
+             union all select 'reporting_place', ctid::text, xmin::text from hiersync.reporting_place
              union all select 'customer_history', ctid::text, xmin::text from hiersync.customer_history
              union all select 'profile_history', ctid::text, xmin::text from hiersync.customer_profile_history
              union all select 'identifier_history', ctid::text, xmin::text from hiersync.customer_identifier_history

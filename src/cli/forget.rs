@@ -1,0 +1,83 @@
+//! `hiersync forget`: erases a person from all tables, and keeps them erased.
+
+use std::time::Duration;
+
+use super::{
+    exit::{Exit, Failure},
+    out::say,
+    sync::chosen,
+};
+use crate::{
+    app::App,
+    clock,
+    config::{Source, Vendor},
+    model::node::NodeId,
+    store::{forget, root},
+};
+
+/// A transaction under way has not seen that the person is to be forgotten: so long it is waited for.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// How often it is looked whether they are over.
+const LOOKED_EVERY: Duration = Duration::from_millis(200);
+
+/// `forget`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The source
+    source: String,
+    /// The id of the customer or user
+    #[arg(allow_negative_numbers = true)]
+    node: String,
+}
+
+/// Forgets a person. A sync may be under way: what it reads from now on is taken in without a name.
+pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
+    let forgotten = forget(args, &app).await;
+    app.close().await;
+    forgotten
+}
+
+async fn forget(args: &Args, app: &App) -> Result<Exit, Failure> {
+    let Args { source, node } = args;
+    let id = NodeId::parse(node);
+    chosen(std::slice::from_ref(source), app)?;
+    let mut step = app.begin().await?;
+    let named = root::named(&mut step.conn(), source, id).await?;
+    if app.source(source).is_some_and(|source| named.iter().any(|asked_by| names(source, asked_by))) {
+        return Err(usage(format!("{node} is a root of {source}, which the config names by an identifier: take it out of `roots` first")));
+    }
+    let Some((person, marked_by)) = forget::mark(&mut step.conn(), source, id).await? else {
+        return Err(usage(format!("{source} has no node {node}; NODE is the id of a customer or user")));
+    };
+    step.commit().await?;
+    let begun = clock::instant();
+    while !forget::is_seen(&mut app.begin_to_read().await?.conn(), &marked_by).await? {
+        if begun.elapsed() > PATIENCE {
+            let say = "nothing is taken in of the person any more, but a transaction that began before is still under way: run this again when it is over";
+            return Err(Failure::new(Exit::Later, anyhow::anyhow!(say)));
+        }
+        tokio::time::sleep(LOOKED_EVERY).await;
+    }
+    let mut step = app.begin().await?;
+    step.is_about_all();
+    forget::erase(&mut step.conn(), person).await?;
+    step.commit().await?;
+    say!(
+        "{source}: {node} is forgotten: in the tables its node stands without a name, and will; backups and the server's log files hold what \
+         they held, and the vendor what it has"
+    );
+    Ok(Exit::Complete)
+}
+
+/// Whether the config names a root so, and not by an id that stays anyhow.
+fn names(source: &Source, asked_by: &str) -> bool {
+    match &source.vendor {
+        Vendor::Capillary(settings) => settings.roots.iter().any(|root| format!("{}:{}", root.kind, root.value) == asked_by),
+        Vendor::LeadSquared(_) => false,
+    }
+}
+
+fn usage(what: String) -> Failure {
+    Failure::new(Exit::Usage, anyhow::anyhow!(what))
+}

@@ -1,0 +1,108 @@
+//! Erasing persons. What is erased stands in the migration of forgetting.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{conn::Conn, customer::Customers, facts::At, user::Users};
+use crate::model::{
+    customer::Customer,
+    node::{Node, NodeId},
+    user::User,
+};
+
+/// Forgets nodes of one vendor.
+pub trait Forget: Send + Sync + 'static {
+    /// At a walk's end: erases what it has brought of forgotten nodes beside their rows.
+    fn keep_forgotten(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Erases those who were retired before a time, `many` at most, and gives how many those were.
+    fn forget_retired(
+        conn: &mut Conn<'_>,
+        source_id: i32,
+        before: DateTime<Utc>,
+        many: i32,
+    ) -> impl Future<Output = sqlx::Result<i64>> + Send;
+}
+
+/// A person of a source, in either vendor's kind of id.
+#[derive(Debug, Clone, Copy)]
+pub struct Person {
+    source_id: i32,
+    id: NodeId,
+}
+
+/// Marks a person, so that no later transaction takes anything in of it. Gives the transaction by which the mark is seen. `None`: no such
+/// node is in the mirror.
+pub async fn mark(conn: &mut Conn<'_>, source: &str, id: NodeId) -> sqlx::Result<Option<(Person, String)>> {
+    let marked = sqlx::query!(
+        r#"with customer as (
+               update hiersync.customer c set forgotten_at = coalesce(c.forgotten_at, clock_timestamp())
+               from hiersync.source s
+               where s.name = $1 and c.source_id = s.source_id and c.customer_id = $2 and s.vendor = 'capillary'
+               returning c.source_id
+           ), reporting_user as (
+               update hiersync.reporting_user u set forgotten_at = coalesce(u.forgotten_at, clock_timestamp())
+               from hiersync.source s
+               where s.name = $1 and u.source_id = s.source_id and u.user_id = $3 and s.vendor = 'leadsquared'
+               returning u.source_id
+           )
+           select m.source_id as "source_id!", pg_current_xact_id()::text as "marked_by!"
+           from (select source_id from customer union all select source_id from reporting_user) m"#,
+        source,
+        if let NodeId::Customer(id) = id { Some(id) } else { None },
+        if let NodeId::User(id) = id { Some(id) } else { None }
+    );
+    Ok(marked.fetch_optional(conn).await?.map(|row| (Person { source_id: row.source_id, id }, row.marked_by)))
+}
+
+/// Whether every transaction that may not have seen the mark is over.
+pub async fn is_seen(conn: &mut Conn<'_>, marked_by: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select pg_snapshot_xmin(pg_current_snapshot()) > $1::text::xid8 as "is_seen!""#, marked_by).fetch_one(conn).await
+}
+
+/// Erases the person.
+pub async fn erase(conn: &mut Conn<'_>, Person { source_id, id }: Person) -> sqlx::Result<()> {
+    match id {
+        NodeId::Customer(id) => {
+            let forget = sqlx::query!("select hiersync_internal.forget_customers($1, $2, $3)", source_id, &[id], blank::<Customer>());
+            forget.fetch_one(conn).await.map(drop)
+        }
+        _ => {
+            let ids = [Uuid::from(id)];
+            let forget = sqlx::query!("select hiersync_internal.forget_users($1, $2, $3)", source_id, &ids, blank::<User>());
+            forget.fetch_one(conn).await.map(drop)
+        }
+    }
+}
+
+/// The digest of a node of which nothing is known.
+fn blank<N: Node + Default>() -> Uuid {
+    N::default().nameless().digest().0
+}
+
+/// `$what`: the functions' names; `$row`: a node.
+macro_rules! forget {
+    ($tables:ty, $row:ty, $what:literal) => {
+        impl Forget for $tables {
+            async fn keep_forgotten(conn: &mut Conn<'_>, at: At) -> sqlx::Result<()> {
+                let keep = sqlx::query!("select hiersync_internal.keep_" + $what + "s_forgotten($1)", at.source_id);
+                keep.fetch_one(conn).await.map(drop)
+            }
+
+            async fn forget_retired(conn: &mut Conn<'_>, source_id: i32, before: DateTime<Utc>, many: i32) -> sqlx::Result<i64> {
+                sqlx::query_scalar!(
+                    "select hiersync_internal.forget_retired_" + $what + r#"s($1, $2, $3, $4) as "many!""#,
+                    source_id,
+                    before,
+                    blank::<$row>(),
+                    many
+                )
+                .fetch_one(conn)
+                .await
+            }
+        }
+    };
+}
+
+forget!(Customers, Customer, "customer");
+forget!(Users, User, "user");
