@@ -97,7 +97,7 @@ def now():
 
 def customers():
     numbers = iter(range(700000001, 700100000))
-    return Company(700000000, lambda: next(numbers), heads=8, size=300, seed=7)
+    return Company(700000000, lambda: next(numbers), heads=8, size=200, seed=7)
 
 
 def users():
@@ -106,7 +106,7 @@ def users():
     def user_id(number):
         return str(uuid.UUID(f"5f0c1a10-0000-4000-8000-{number:012}"))
 
-    return Company(user_id(1), lambda: user_id(next(numbers)), heads=5, size=60, seed=7)
+    return Company(user_id(1), lambda: user_id(next(numbers)), heads=5, size=50, seed=7)
 
 
 class Handler(BaseHTTPRequestHandler):
