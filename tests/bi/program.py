@@ -132,4 +132,8 @@ schedule = "*/{EVERY_SECONDS} * * * * *"
         behind = f"""select string_agg(f.source, ', ') from hiersync_bi.freshness f where not exists (
             select from hiersync_bi.sync_run r
             where r.source_id = f.source_id and r.started_at > '{began}' and r.outcome = 'complete')"""
-        until("a complete walk of each source", 60, lambda: self.scalar(behind) is None)
+        try:
+            until("a complete walk of each source", 60, lambda: self.scalar(behind) is None)
+        except Failed as error:
+            open_findings = self.rows("select source, say from hiersync_bi.finding where is_open")
+            raise Failed(f"{error}: {self.scalar(behind)}; findings: {open_findings}") from None

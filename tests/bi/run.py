@@ -4,6 +4,7 @@ usage: run.py BINARY FOLDER [WORD...]. A case is one line: ok or FAILED, how lon
 cases whose names contain one of them.
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -33,4 +34,6 @@ def main(binary, folder, *wanted):
         program.stop()
 
 
+# So that the daemon is stopped then, too.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 sys.exit(0 if main(*sys.argv[1:]) else 1)

@@ -4,13 +4,14 @@ The program's own simulator stands inside the program, where a test cannot reach
 makes, and leaves limits and faults to the tests in Rust.
 """
 
+import itertools
 import json
 import random
 import re
 import threading
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -92,7 +93,7 @@ class Company:
 
 
 def now():
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def customers():
@@ -218,13 +219,18 @@ class Vendors:
         return f"http://127.0.0.1:{server.server_port}"
 
     def live_for(self, seconds):
-        """Changes both companies all the time, as a thread that is returned."""
+        """Changes both companies all the time, as a thread that is returned.
+
+        Moves mostly: of too many who are gone at once the program believes nothing (`retire_guard`).
+        """
 
         def live():
             until = time.monotonic() + seconds
-            while time.monotonic() < until:
-                self.customers.live()
-                self.users.live()
+            for step in itertools.count():
+                if time.monotonic() > until:
+                    return
+                for company in [self.customers, self.users]:
+                    company.move() if step % 10 else company.live()
                 time.sleep(0.2)
 
         thread = threading.Thread(target=live, daemon=True)
