@@ -124,7 +124,8 @@ def program_types(program, name):
 def _(program):
     # One snapshot: the daemon goes on writing.
     with program.engine().connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        frames = {name: pandas.read_sql(sqlalchemy.text(f"select * from {BI}.{name}"), connection) for name in views(program) if name not in PERSONAL}
+        readable = [name for name in views(program) if name not in PERSONAL]
+        frames = {name: pandas.read_sql(sqlalchemy.text(f"select * from {BI}.{name}"), connection) for name in readable}
     merged = 0
     for nodes, (key, relating) in NODES.items():
         check(frames[nodes][key].is_unique, f"{nodes}.{key} is not unique")

@@ -11,9 +11,10 @@ from pathlib import Path
 import harness
 from program import Program
 
-# In the order in which they are played.
+# In the order in which they are played: those of modelling build on each other.
 import reading  # noqa: F401
 import modelling  # noqa: F401
+import describing  # noqa: F401
 import dashboard  # noqa: F401
 import syncing  # noqa: F401
 

@@ -92,7 +92,11 @@ def _(program):
         f"create materialized view {OWN_SCHEMA}.live as select * from hiersync_bi.reporting_user where is_live",
         user=READER,
     )
-    program.execute("create role guest login", "grant usage on schema hiersync_bi to guest", "grant select on hiersync_bi.customer_tree to guest")
+    program.execute(
+        "create role guest login",
+        "grant usage on schema hiersync_bi to guest",
+        "grant select on hiersync_bi.customer_tree to guest",
+    )
     before = identities(program)
     program.vendors.customers.live()
     program.next_walks()

@@ -1,5 +1,5 @@
--- Users as a table of your own, brought forward by what has changed. Nobody is deleted: whoever is gone has `is_live` false, and
--- `changed_at` moves with that as with any other change.
+-- Users as a table of your own, brought forward by what has changed. It keeps everybody: whoever is gone has `is_live` false,
+-- and `changed_at` moves with that as with any other change.
 {{
     config(
         materialized='incremental',
