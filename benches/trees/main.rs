@@ -1,6 +1,9 @@
 //! Settled trees at scale: what keeping them costs, and what asking them costs. `cargo bench --bench trees`, or with how many customers:
 //! `cargo bench --bench trees -- 200000`. On a server of its own with stock settings.
+//! `questions` before the number measures the questions of docs/bi.md.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a measurement that cannot go on fails")]
+
+mod questions;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -110,6 +113,11 @@ async fn main() {
         .await
         .unwrap();
     let pool = app.pool.clone();
+    if std::env::args().any(|word| word == "questions") {
+        sqlx::raw_sql("insert into hiersync_internal.process (machine, pid, start_ticks) values ('m', 1, 1); insert into hiersync.source (name, vendor) values ('crm', 'capillary')").execute(&pool).await.unwrap();
+        questions::measure(&pool, many).await;
+        return app.close().await;
+    }
     script(&pool, FILL, many).await;
     println!("{many} customers");
     println!("  first settlement      {:>8.2} s", timed(&pool, SETTLE).await.as_secs_f64());

@@ -28,7 +28,7 @@ pub fn run(config: &Config, libpq: &[String]) -> Result<Exit, Failure> {
         Some(url) => say!("{url}"),
         None => {
             let kept_out = AGAINST.iter().filter(|(variable, _)| libpq.iter().any(|set| set == variable)).map(|(_, key)| *key);
-            say!("{}{}", embedded::url(&config.database.dir), kept_out.collect::<String>());
+            say!("{}{}", as_all_know_it(&embedded::url(&config.database.dir)), kept_out.collect::<String>());
             if libpq.iter().any(|set| set == "PGSERVICE") {
                 note!("PGSERVICE is set, and no URL keeps it out: psql needs it unset for this one");
             }
@@ -36,4 +36,9 @@ pub fn run(config: &Config, libpq: &[String]) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Complete)
+}
+
+/// Of the scheme's two names the one that every client takes: SQLAlchemy knows no `postgres`.
+fn as_all_know_it(url: &str) -> String {
+    url.strip_prefix("postgres://").map_or_else(|| url.to_owned(), |rest| format!("postgresql://{rest}"))
 }

@@ -662,7 +662,7 @@ async fn the_url_is_for_other_tools() {
     let ended = Program::of(&Case::own(folder.path()).customers(&vendor, "")).run(&["url"]).await;
     ends(&ended, 0);
     assert_eq!(ended.out.lines().count(), 1);
-    has(&ended.out, &["postgres:///hiersync?host="]);
+    has(&ended.out, &["postgresql:///hiersync?host="]);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a look starts nothing");
 }
 
