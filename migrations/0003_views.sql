@@ -287,7 +287,7 @@ create function hiersync_internal.remove_runs(the_source int, before timestamptz
     ), walk as (
         delete from hiersync_internal.walk where source_id = the_source and walk_id in (
             select w.walk_id from hiersync_internal.walk w, last
-            where w.source_id = the_source and w.finished_at < before and w.walk_id is distinct from last.ended
+            where w.source_id = the_source and w.finished_at < before and w.walk_id < last.ended
                 and w.walk_id is distinct from last.complete
             order by w.walk_id limit many
         ) returning 1

@@ -273,7 +273,7 @@ begin
             select m.id, m.parent_id, p.path || m.id
             from settling_main m
             join hiersync_internal.{node}_position p on p.source_id = the_source and p.id = m.parent_id
-            where not exists (select from settling s where s.id = m.parent_id)
+            where not exists (select from settling s where s.id = m.parent_id) and cardinality(p.path) < 1000
         )
         union all
         select m.id, m.parent_id, p.path || m.id
@@ -328,7 +328,9 @@ comment on function hiersync_internal.settle_{node}(int, bigint, {id}[], bigint)
 
 -- Live nodes that have no place because they are below themselves. A walk up from everybody who has no place ends at a top, or goes round
 -- and round.
-create function hiersync_internal.{node}_cycles(the_source int, the_walk bigint) returns table (id {id}) language plpgsql as $$
+create function hiersync_internal.{node}_cycles(the_source int, the_walk bigint) returns table (id {id}) language plpgsql
+-- A plan that knows no sizes looks through the array for each of its members.
+set plan_cache_mode = force_custom_plan as $$
 declare
     unplaced {id}[] := array(
         select n.id from hiersync_internal.{node}_node n

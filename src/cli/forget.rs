@@ -12,7 +12,7 @@ use crate::{
     clock,
     config::{Source, Vendor},
     model::node::NodeId,
-    store::{forget, root},
+    store::{forget, root, source},
 };
 
 /// A transaction under way has not seen that the person is to be forgotten: so long it is waited for.
@@ -41,20 +41,27 @@ pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
 async fn forget(args: &Args, app: &App) -> Result<Exit, Failure> {
     let Args { source, node } = args;
     let id = NodeId::parse(node);
-    chosen(std::slice::from_ref(source), app)?;
     let mut step = app.begin().await?;
     let named = root::named(&mut step.conn(), source, id).await?;
     if app.source(source).is_some_and(|source| named.iter().any(|asked_by| names(source, asked_by))) {
         return Err(usage(format!("{node} is a root of {source}, which the config names by an identifier: take it out of `roots` first")));
     }
-    let Some((person, marked_by)) = forget::mark(&mut step.conn(), source, id).await? else {
+    let Some(person) = forget::mark(&mut step.conn(), source, id).await? else {
+        // A source that the config names no more keeps its tables: only one that is not there is misspelt.
+        if !source::is_there(&mut step.conn(), source).await? {
+            chosen(std::slice::from_ref(source), app)?;
+        }
         return Err(usage(format!("{source} has no node {node}; NODE is the id of a customer or user")));
     };
     step.commit().await?;
+    let mut step = app.begin().await?;
+    let now = forget::now(&mut step.conn()).await?;
+    step.commit().await?;
     let begun = clock::instant();
-    while !forget::is_seen(&mut app.begin_to_read().await?.conn(), &marked_by).await? {
+    while !forget::is_over(&mut app.begin_to_read().await?.conn(), &now).await? {
         if begun.elapsed() > PATIENCE {
-            let say = "nothing is taken in of the person any more, but a transaction that began before is still under way: run this again when it is over";
+            let say = "nothing is taken in of the person any more, but a transaction that began before is still under way; the end of the next walk \
+                       erases the person, or this verb when it is run again";
             return Err(Failure::new(Exit::Later, anyhow::anyhow!(say)));
         }
         tokio::time::sleep(LOOKED_EVERY).await;

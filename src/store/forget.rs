@@ -31,10 +31,9 @@ pub struct Person {
     id: NodeId,
 }
 
-/// Marks a person, so that no later transaction takes anything in of it. Gives the transaction by which the mark is seen. `None`: no such
-/// node is in the mirror.
-pub async fn mark(conn: &mut Conn<'_>, source: &str, id: NodeId) -> sqlx::Result<Option<(Person, String)>> {
-    let marked = sqlx::query!(
+/// Marks a person, so that no later transaction takes anything in of it. `None`: no such node is in the mirror.
+pub async fn mark(conn: &mut Conn<'_>, source: &str, id: NodeId) -> sqlx::Result<Option<Person>> {
+    let marked = sqlx::query_scalar!(
         r#"with customer as (
                update hiersync.customer c set forgotten_at = coalesce(c.forgotten_at, clock_timestamp())
                from hiersync.source s
@@ -46,18 +45,27 @@ pub async fn mark(conn: &mut Conn<'_>, source: &str, id: NodeId) -> sqlx::Result
                where s.name = $1 and u.source_id = s.source_id and u.user_id = $3 and s.vendor = 'leadsquared'
                returning u.source_id
            )
-           select m.source_id as "source_id!", pg_current_xact_id()::text as "marked_by!"
-           from (select source_id from customer union all select source_id from reporting_user) m"#,
+           insert into hiersync_internal.forgetting as f (source_id, node_key)
+           select m.source_id, $4 from (select source_id from customer union all select source_id from reporting_user) m
+           on conflict (source_id, node_key) do update set marked_at = f.marked_at
+           returning source_id"#,
         source,
         if let NodeId::Customer(id) = id { Some(id) } else { None },
-        if let NodeId::User(id) = id { Some(id) } else { None }
+        if let NodeId::User(id) = id { Some(id) } else { None },
+        id.to_string()
     );
-    Ok(marked.fetch_optional(conn).await?.map(|row| (Person { source_id: row.source_id, id }, row.marked_by)))
+    Ok(marked.fetch_optional(conn).await?.map(|source_id| Person { source_id, id }))
 }
 
-/// Whether every transaction that may not have seen the mark is over.
-pub async fn is_seen(conn: &mut Conn<'_>, marked_by: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(r#"select pg_snapshot_xmin(pg_current_snapshot()) > $1::text::xid8 as "is_seen!""#, marked_by).fetch_one(conn).await
+/// A transaction that begins now, when a mark is committed. Each of a run has such a number before it reads anything (`run::clock`): those
+/// with a lower one may not have seen the mark.
+pub async fn now(conn: &mut Conn<'_>) -> sqlx::Result<String> {
+    sqlx::query_scalar!(r#"select pg_current_xact_id()::text as "now!""#).fetch_one(conn).await
+}
+
+/// Whether all transactions up to that one are over.
+pub async fn is_over(conn: &mut Conn<'_>, now: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select pg_snapshot_xmin(pg_current_snapshot()) > $1::text::xid8 as "is_over!""#, now).fetch_one(conn).await
 }
 
 /// Erases the person.
@@ -85,7 +93,7 @@ macro_rules! forget {
     ($tables:ty, $row:ty, $what:literal) => {
         impl Forget for $tables {
             async fn keep_forgotten(conn: &mut Conn<'_>, at: At) -> sqlx::Result<()> {
-                let keep = sqlx::query!("select hiersync_internal.keep_" + $what + "s_forgotten($1)", at.source_id);
+                let keep = sqlx::query!("select hiersync_internal.keep_" + $what + "s_forgotten($1, $2)", at.source_id, blank::<$row>());
                 keep.fetch_one(conn).await.map(drop)
             }
 

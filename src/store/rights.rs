@@ -40,7 +40,11 @@ pub async fn readers_lack(conn: &mut Conn<'_>) -> sqlx::Result<Vec<String>> {
         r#"select r.statement as "statement!" from hiersync_internal.reader_statements() r
            where not coalesce(
                has_schema_privilege(to_regrole('hiersync_reader'), 'hiersync_bi', 'usage')
-               and has_schema_privilege(to_regrole('hiersync_pii_reader'), 'hiersync', 'usage'), false
+               and has_schema_privilege(to_regrole('hiersync_pii_reader'), 'hiersync', 'usage')
+               and has_table_privilege(to_regrole('hiersync_reader'), 'hiersync_bi.customer', 'select')
+               and has_table_privilege(to_regrole('hiersync_pii_reader'), 'hiersync_bi.customer_person', 'select')
+               and has_table_privilege(to_regrole('hiersync_pii_reader'), 'hiersync.customer', 'select')
+               and not has_table_privilege(to_regrole('hiersync_reader'), 'hiersync_bi.customer_person', 'select'), false
            )
              and not (r.statement = 'create role hiersync_reader nologin' and to_regrole('hiersync_reader') is not null)
              and not (r.statement = 'create role hiersync_pii_reader nologin' and to_regrole('hiersync_pii_reader') is not null)"#

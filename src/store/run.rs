@@ -18,9 +18,11 @@ pub struct OpenRun {
     pub walk_id: i64,
 }
 
-/// The database's clock.
+/// The database's clock, for a transaction that is going to write. From here on it has a number by which others can wait for its end,
+/// whatever it reads before it writes.
 pub async fn clock(conn: &mut Conn<'_>) -> sqlx::Result<DateTime<Utc>> {
-    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
+    let row = sqlx::query!(r#"select clock_timestamp() as "now!", pg_current_xact_id()::text as "number!""#);
+    Ok(row.fetch_one(conn).await?.now)
 }
 
 /// A run whose end could not be written down, as the database was away.

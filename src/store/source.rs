@@ -15,6 +15,11 @@ pub async fn id_of(conn: &mut Conn<'_>, name: &str, vendor: &str) -> sqlx::Resul
     Ok((row.vendor == vendor).then_some(row.source_id))
 }
 
+/// Whether a source of this name was ever synced.
+pub async fn is_there(conn: &mut Conn<'_>, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select exists (select from hiersync.source where name = $1) as "is_there!""#, name).fetch_one(conn).await
+}
+
 /// Writes down which sources the configuration names; those that it names no more keep their tables. Nothing is written that is known.
 pub async fn configure(conn: &mut Conn<'_>, names: &[String]) -> sqlx::Result<()> {
     sqlx::query!(

@@ -152,8 +152,8 @@ async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Cou
         finding::resolve_seen(&mut w.step.conn(), open).await?;
     }
     queued::forget_unmet(&mut w.step.conn(), open).await?;
-    Tables::<V>::keep_forgotten(&mut w.step.conn(), w.at).await?;
     walk::close(&mut w.step.conn(), open, outcome == Outcome::Complete, left).await?;
+    Tables::<V>::keep_forgotten(&mut w.step.conn(), w.at).await?;
     w.close(counters, outcome, (None, None)).await
 }
 

@@ -16,8 +16,10 @@ use sqlx::{AssertSqlSafe, PgPool};
 use crate::harness::{
     case::{Case, with_calls},
     program::Program,
+    running::Running,
     settled,
     tables::{count, places},
+    until::{millis, seconds, until},
     vendors::capillary_of,
 };
 
@@ -123,7 +125,59 @@ async fn a_customer_who_is_forgotten_is_nowhere_now_and_after_three_more_walks()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_forgotten_in_the_middle_of_a_walk_is_not_brought_back_by_it() {
+async fn who_is_forgotten_after_any_call_of_a_walk_is_not_brought_back_and_the_walk_is_none_the_worse() {
+    for calls in 1..8 {
+        let vendor = capillary_of(&[Shape::even(3, 2)]).await;
+        // Full pages that a count has ended are looked at once more.
+        let case = Case::new().await.customers(&vendor, "page_size = 3\nconcurrency = 1");
+        let pool = case.pool().await;
+        case.complete().await;
+        let head = {
+            let mut world = vendor.world();
+            let head = world.children(world.roots()[0])[1];
+            world.rename(head, "Zebulon", Stamp::Bump);
+            head
+        };
+        case.sync_with(with_calls(calls)).await;
+        let all = needles(&vendor, &pool, head).await;
+        forgets(&case, "customers", head).await;
+        vendor.world().insert(head, Place::First);
+        while case.sync_with(with_calls(2)).await.outcome == Outcome::Stopped {}
+        case.complete().await;
+        assert_eq!(found(&pool, &all).await, Vec::<String>::new(), "after {calls} calls");
+        assert_eq!(count(&pool, "select count(*) from hiersync.customer_place").await, 14);
+        assert_eq!(count(&pool, "select count(*) from hiersync.finding").await, 0, "after {calls} calls");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_is_forgotten_while_the_search_is_read_stays_in_the_tree() {
+    for calls in 1..4 {
+        let mut world = LeadSquaredWorld::new(91, Flavour::PLAIN);
+        world.plant(&Shape::even(3, 2));
+        let vendor = LeadSquaredSim::start(world, LeadSquaredSettings::default()).await.unwrap();
+        let case = Case::new().await.users(&vendor, "edges = \"advanced_search\"\nretire_guard = 1.0");
+        let pool = case.pool().await;
+        case.complete().await;
+        let (leaf, low) = {
+            let mut world = vendor.world();
+            let head = world.reports(world.roots()[0])[0];
+            let leaf = world.reports(head)[0];
+            world.rename(leaf, "Zebulon Quartz", Stamp::Bump);
+            (leaf, world.insert(leaf, Place::Last))
+        };
+        case.sync_with(with_calls(calls)).await;
+        forgets(&case, "sales", leaf).await;
+        case.complete().await;
+        assert_eq!(found(&pool, &["Quartz".to_owned()]).await, Vec::<String>::new(), "after {calls} calls");
+        let lives = "select count(*) from hiersync.reporting_place where user_id = any($1)";
+        let lives: i64 = sqlx::query_scalar(lives).bind([leaf, low]).fetch_one(&pool).await.unwrap();
+        assert_eq!((lives, count(&pool, "select count(*) from hiersync.change where op = 'retire'").await), (2, 0), "after {calls} calls");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_dies_between_mark_and_erasure_leaves_it_to_the_next_walk() {
     let vendor = capillary_of(&[Shape::even(3, 2)]).await;
     let case = Case::new().await.customers(&vendor, "");
     let pool = case.pool().await;
@@ -134,12 +188,65 @@ async fn who_is_forgotten_in_the_middle_of_a_walk_is_not_brought_back_by_it() {
         world.rename(head, "Zebulon", Stamp::Bump);
         head
     };
-    case.sync_with(with_calls(2)).await;
+    case.complete().await;
     let all = needles(&vendor, &pool, head).await;
-    forgets(&case, "customers", head).await;
-    while case.sync_with(with_calls(1)).await.outcome != Outcome::Complete {}
+    let mark = "update hiersync.customer set forgotten_at = now() where customer_id = $1";
+    sqlx::query(mark).bind(head).execute(&pool).await.unwrap();
+    sqlx::query("insert into hiersync_internal.forgetting (source_id, node_key) values (1, $1::bigint::text)")
+        .bind(head)
+        .execute(&pool)
+        .await
+        .unwrap();
+    case.complete().await;
     assert_eq!(found(&pool, &all).await, Vec::<String>::new());
-    assert_eq!(count(&pool, "select count(*) from hiersync.customer_place").await, 13);
+    assert_eq!(count(&pool, "select count(*) from hiersync_internal.forgetting").await, 0);
+}
+
+/// A page that has read its rows when somebody is marked is waited for, though it has written nothing yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_under_way_is_waited_for() {
+    let vendor = capillary_of(&[Shape::even(3, 2)]).await;
+    let case = Case::new().await.customers(&vendor, "");
+    let pool = case.pool().await;
+    case.complete().await;
+    let leaf = {
+        let world = vendor.world();
+        *world.below(world.roots()[0]).last().unwrap()
+    };
+    let app = case.app().await;
+    let mut page = app.begin().await.unwrap();
+    hiersync::store::run::clock(&mut page.conn()).await.unwrap();
+    let program = Program::of(&case);
+    let forgetting = Running::start(&program, &["forget", "customers", &leaf.to_string()]);
+    until("it is marked", seconds(10), async || count(&pool, "select count(*) from hiersync_internal.forgetting").await == 1).await;
+    tokio::time::sleep(millis(700)).await;
+    assert_eq!(count(&pool, "select count(*) from hiersync.customer where forgotten_at is not null and first_name is not null").await, 1);
+    let write = "update hiersync.customer set first_name = 'Zebulon' where customer_id = $1";
+    sqlx::query(write).bind(leaf).execute(&mut page.conn()).await.unwrap();
+    page.commit().await.unwrap();
+    app.close().await;
+    let ended = forgetting.end(seconds(10)).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(found(&pool, &["Zebulon".to_owned()]).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_former_root_of_two_identifiers_in_a_source_that_is_configured_no_more_is_forgotten() {
+    let vendor = capillary_of(&[Shape::list(3), Shape::list(2)]).await;
+    let ids = {
+        let world = vendor.world();
+        let root = world.roots()[0];
+        ["mobile", "externalId"].map(|kind| (kind, world.identifier(root, &[kind]).unwrap().1))
+    };
+    let roots: Vec<(&str, &str)> = ids.iter().map(|(kind, value)| (*kind, value.as_str())).collect();
+    let case = Case::new().await.customers_as("customers", &vendor, &roots, "");
+    case.complete().await;
+    let (pool, root) = (case.pool().await, vendor.world().roots()[0]);
+    assert_eq!(count(&pool, "select count(*) from hiersync_internal.root").await, 2);
+    let other = Case::at(&case.url).customers_of_root("others", &vendor, 1, "");
+    forgets(&other, "customers", root).await;
+    let needles: Vec<String> = ids.iter().map(|(_, value)| value.clone()).collect();
+    assert_eq!(found(&pool, &needles).await, Vec::<String>::new());
 }
 
 async fn users(way: &str, settings: LeadSquaredSettings) {
@@ -181,6 +288,7 @@ async fn users(way: &str, settings: LeadSquaredSettings) {
 async fn a_user_who_is_forgotten_is_nowhere_however_users_are_read() {
     users("", LeadSquaredSettings::default()).await;
     users("columns = [\"ManagerUserId\", \"ManagerName\"]", LeadSquaredSettings::default()).await;
+    users("columns = [\"ManagerName\"]", LeadSquaredSettings::default()).await;
     users("edges = \"advanced_search\"", LeadSquaredSettings::default()).await;
 }
 

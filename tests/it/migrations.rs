@@ -28,6 +28,7 @@ insert into hiersync_internal.lease values (1, 1, 1, now());
 insert into hiersync_internal.walk (source_id, shape, reach, finished_at, verdict) values (1, 's', 'direct', now(), 'complete');
 insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger, finished_at, outcome) values (1, 1, 1, 1, 'manual', now(), 'complete');
 insert into hiersync_internal.root values (1, 'mobile:1', '1', 1, 1, now());
+insert into hiersync_internal.forgetting values (1, '1');
 insert into hiersync_internal.root_history values (1, '2', now(), now() + interval '1 hour');
 insert into hiersync_internal.frontier (source_id, parent_key, walk_id, depth, state, seen) values (1, '1', 1, 0, 'read', '{[1,3)}');
 insert into hiersync_internal.budget (name) values ('old');

@@ -189,6 +189,8 @@ async fn a_tree_deeper_than_an_index_can_hold_is_settled_all_the_same() {
     sqlx::query(lines).bind(levels).bind(root).execute(&pool).await.unwrap();
     sqlx::query("select hiersync_internal.settle_user(1, 1, '{}', 1202)").execute(&pool).await.unwrap();
     assert_eq!(count(&pool, "select max(depth)::bigint from hiersync.reporting_place").await, 999, "a thousand levels");
+    sqlx::query("select hiersync_internal.settle_user(1, 1, '{}', 1202)").execute(&pool).await.unwrap();
+    assert_eq!(count(&pool, "select max(depth)::bigint from hiersync.reporting_place").await, 999, "nor by a later walk");
     // Below a node deeper than the index tells, and above it.
     let below = "select count(*) from hiersync.reporting_bridge where ancestor_id = md5('500')::uuid";
     let above = "select count(*) from hiersync.reporting_bridge where descendant_id = md5('500')::uuid";
