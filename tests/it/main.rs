@@ -26,6 +26,7 @@ mod mirror;
 mod model;
 mod moves;
 mod outages;
+mod outgrowing;
 mod own_postgres;
 mod plan;
 mod pooling;

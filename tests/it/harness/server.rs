@@ -26,10 +26,15 @@ pub struct Server {
 impl Server {
     /// A new one, with an empty database.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with settings.
+    pub async fn start_with(settings: &[&str]) -> Self {
         let folder = folder();
         let data = folder.path().join("data");
         run(program("initdb").arg("-D").arg(&data).args(["--username=hiersync", "--auth=trust", "--encoding=UTF8", "--no-sync"]));
-        let server = Self::serve(folder).await;
+        let server = Self::serve(folder, settings).await;
         let admin = PgPool::connect(&server.url.replace("/hiersync?", "/postgres?")).await.unwrap();
         sqlx::raw_sql("create database hiersync").execute(&admin).await.unwrap();
         admin.close().await;
@@ -42,14 +47,15 @@ impl Server {
         let socket = self.folder.path().display().to_string();
         let data = folder.path().join("data");
         run(program("pg_basebackup").args(["-h", &socket, "-U", "hiersync", "-X", "stream", "-R", "-c", "fast", "-D"]).arg(&data));
-        Self::serve(folder).await
+        Self::serve(folder, &[]).await
     }
 
-    async fn serve(folder: TempDir) -> Self {
+    async fn serve(folder: TempDir, settings: &[&str]) -> Self {
         let log = File::create(folder.path().join("log")).unwrap();
         let mut command = program("postgres");
         command.arg("-D").arg(folder.path().join("data")).args(["-c", "listen_addresses=", "-c", "fsync=off", "-c"]);
         command.arg(format!("unix_socket_directories={}", folder.path().display()));
+        settings.iter().for_each(|setting| _ = command.args(["-c", setting]));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
         let url = format!("postgres://hiersync@localhost/hiersync?host={}", folder.path().display());
