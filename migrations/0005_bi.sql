@@ -28,11 +28,13 @@ select s.name as source, c.source_id, s.name || ':' || c.customer_id as customer
     exists (
         select from hiersync.customer_identifier i where i.source_id = c.source_id and i.customer_id = c.customer_id and i.value <> ''
     ) as has_identifier,
-    c.retired_at is null and p.customer_id is null and not exists (
-        select from hiersync.change g
-        where g.source_id = c.source_id and g.entity = 'customer' and g.key = c.customer_id::text and g.op in ('insert', 'restore')
+    c.retired_at is null and p.customer_id is null and (
+        -- Of the few who have no place, which it names so that it is asked of no others; as a join it would read all changes.
+        select true from hiersync.change g
+        where g.source_id = c.source_id and g.entity = 'customer' and g.key = c.customer_id::text and p.customer_id is null and g.op in ('insert', 'restore')
           and g.walk_id > coalesce((select w.walk_id from hiersync_internal.settled w where w.source_id = c.source_id), 0)
-    ) as is_orphan,
+        limit 1
+    ) is null as is_orphan,
     c.created_at, c.auto_update_time, c.first_seen_at, c.changed_at, c.retired_at
 from hiersync.customer c
 join hiersync.source s on s.source_id = c.source_id
@@ -62,11 +64,12 @@ select s.name as source, u.source_id, s.name || ':' || u.user_id as user_key, u.
     coalesce(p.user_id is not null and p.parent_id is null, false) as is_root,
     u.is_active, u.checked_in, u.extra ->> 'Role' as role, u.extra ->> 'TeamId' as team_id, u.extra ->> 'Groups' as groups,
     u.email is not null as has_email, u.mobile is not null as has_mobile,
-    u.retired_at is null and p.user_id is null and not exists (
-        select from hiersync.change g
-        where g.source_id = u.source_id and g.entity = 'reporting_user' and g.key = u.user_id::text and g.op in ('insert', 'restore')
+    u.retired_at is null and p.user_id is null and (
+        select true from hiersync.change g
+        where g.source_id = u.source_id and g.entity = 'reporting_user' and g.key = u.user_id::text and p.user_id is null and g.op in ('insert', 'restore')
           and g.walk_id > coalesce((select w.walk_id from hiersync_internal.settled w where w.source_id = u.source_id), 0)
-    ) as is_orphan,
+        limit 1
+    ) is null as is_orphan,
     u.auto_update_time, u.first_seen_at, u.changed_at, u.retired_at
 from hiersync.reporting_user u
 join hiersync.source s on s.source_id = u.source_id

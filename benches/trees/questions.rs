@@ -20,11 +20,11 @@ const FILL: &str = "
     insert into hiersync.customer (source_id, customer_id, node_no, first_name, last_name, email, mobile, default_child, extra, first_seen_at, changed_at, valid_from, retired_at)
         select 2, n, n, 'first' || n % 1000, 'last' || n % 5000, 'person' || n % (MANY - 500) || '@example.com', '9' || n, n % 7 = 0,
             jsonb_build_object('note', repeat(md5(n::text), 30)), now() - interval '40 days', now() - n % 100 * interval '1 hour', now() - interval '40 days',
-            case when n % 500 = 499 then now() - n % 20 * interval '1 day' end
+            case when n % 500 = 499 and n > MANY / 5 then now() - n % 20 * interval '1 day' end
         from generate_series(1, MANY) n;
     insert into hiersync.customer_identifier select 2, n, 1, 1, 'mobile', '9' || n from generate_series(1, MANY) n where n % 50 > 0;
     insert into hiersync.customer_link (source_id, parent_id, child_id, first_seen_at, valid_from, retired_at)
-        select 2, 1 + floor(random() * least(n - 1, MANY / 5))::int, n, now(), now() - interval '40 days', case when n % 500 = 499 then now() - n % 20 * interval '1 day' end
+        select 2, 1 + floor(random() * least(n - 1, MANY / 5))::int, n, now(), now() - interval '40 days', case when n % 500 = 499 and n > MANY / 5 then now() - n % 20 * interval '1 day' end
         from generate_series(2, MANY) n;
     insert into hiersync.reporting_user (source_id, user_id, node_no, name, email, mobile, is_active, first_seen_at, changed_at, valid_from)
         select 3, md5(n::text)::uuid, n, 'user' || n, 'user' || n || '@example.com', '8' || n, n % 10 > 0, now(), now(), now() - n % 300 * interval '1 day'
