@@ -157,7 +157,7 @@ comment on column hiersync.{entity}_bridge.descendant_key is 'The node below, or
 
 -- A source's roots: those that the walk has resolved, and those from before that live on without a parent, as while their retirement is
 -- guarded.
-create function hiersync_internal.{node}_tops(the_source int, the_walk bigint) returns table (id {id}) language sql stable as $$
+create function hiersync_internal.tops_of_{node}(the_source int, the_walk bigint) returns table (id {id}) language sql stable as $$
     select r.node_key::{id} from hiersync_internal.root r where r.source_id = the_source and r.walk_id = the_walk
     union
     select n.id
@@ -168,10 +168,10 @@ create function hiersync_internal.{node}_tops(the_source int, the_walk bigint) r
         where l.source_id = the_source and l.child_id = n.id and l.parent_id <> n.id and l.retired_at is null
     )
 $$;
-comment on function hiersync_internal.{node}_tops(int, bigint) is 'The nodes with which the trees of a source begin.';
+comment on function hiersync_internal.tops_of_{node}(int, bigint) is 'The nodes with which the trees of a source begin.';
 
 -- A plain selection that the planner puts into the statement around it.
-create function hiersync_internal.{node}_main(the_source int, the_walk bigint, child {id}) returns table (parent_id {id})
+create function hiersync_internal.main_of_{node}(the_source int, the_walk bigint, child {id}) returns table (parent_id {id})
 language sql stable as $$
     select l.parent_id
     from hiersync_internal.{node}_edge l
@@ -182,19 +182,27 @@ language sql stable as $$
     ), l.valid_from, l.parent_id
     limit 1
 $$;
-comment on function hiersync_internal.{node}_main(int, bigint, {id}) is 'A node''s main parent: of its live links one whose list the walk has proven before one whose list it has not, then the one that has stood longest, then the lowest id.';
+comment on function hiersync_internal.main_of_{node}(int, bigint, {id}) is 'A node''s main parent: of its live links one whose list the walk has proven before one whose list it has not, then the one that has stood longest, then the lowest id.';
+
+create function hiersync_internal.placed_of_{node}(the_source int) returns bigint language sql stable as $$
+    select coalesce(sum(p.descendants + 1), 0) from hiersync_internal.{node}_position p where p.source_id = the_source and p.parent_id is null
+$$;
+comment on function hiersync_internal.placed_of_{node}(int) is 'How many nodes have a place.';
+
+create function hiersync_internal.unplaced_of_{node}(the_source int) returns table (id {id}) language sql stable as $$
+    select n.id from hiersync_internal.{node}_node n
+    where n.source_id = the_source and n.retired_at is null and not exists (
+        select from hiersync_internal.{node}_position p where p.source_id = the_source and p.id = n.id
+    )
+$$;
+comment on function hiersync_internal.unplaced_of_{node}(int) is 'Live nodes that have no place.';
 
 -- Upkeep in steps over analysed tables of their own, so that each is planned on its true size. They live as long as the transaction.
 create function hiersync_internal.settle_{node}(the_source int, the_walk bigint, several {id}[], live bigint) returns void language plpgsql as $$
 declare
-    tops {id}[] := array(select t.id from hiersync_internal.{node}_tops(the_source, the_walk) t);
-    placed bigint := (
-        select coalesce(sum(p.descendants + 1), 0) from hiersync_internal.{node}_position p where p.source_id = the_source and p.parent_id is null
-    );
-    since bigint := (
-        select coalesce(max(w.walk_id), 0) from hiersync_internal.walk w
-        where w.source_id = the_source and w.verdict in ('complete', 'partial')
-    );
+    tops {id}[] := array(select t.id from hiersync_internal.tops_of_{node}(the_source, the_walk) t);
+    placed bigint := hiersync_internal.placed_of_{node}(the_source);
+    since bigint := coalesce((select w.walk_id from hiersync_internal.settled w where w.source_id = the_source), 0);
     movers {id}[];
     unplaced {id}[];
 begin
@@ -212,7 +220,7 @@ begin
             union select p.id from hiersync_internal.{node}_position p where p.source_id = the_source and p.parent_id is null
         ) c
         join hiersync_internal.{node}_position p on p.source_id = the_source and p.id = c.id
-        left join lateral hiersync_internal.{node}_main(the_source, the_walk, c.id) m on true
+        left join lateral hiersync_internal.main_of_{node}(the_source, the_walk, c.id) m on true
         where p.parent_id is distinct from case when c.id <> all (tops) then m.parent_id end
             or (p.parent_id is null and c.id <> all (tops))
     );
@@ -220,16 +228,11 @@ begin
         select from hiersync.sync_run r join hiersync.change g on g.source_id = the_source and g.run_id = r.run_id and g.op <> 'update'
         where r.source_id = the_source and r.walk_id > since
     ) then
-        unplaced := array(
-            select n.id from hiersync_internal.{node}_node n
-            where n.source_id = the_source and n.retired_at is null and not exists (
-                select from hiersync_internal.{node}_position p where p.source_id = the_source and p.id = n.id
-            )
-        );
+        unplaced := array(select u.id from hiersync_internal.unplaced_of_{node}(the_source) u);
     end if;
     if cardinality(movers) = 0 and not exists (
         select from unnest(unplaced) u (id)
-        left join lateral hiersync_internal.{node}_main(the_source, the_walk, u.id) m on true
+        left join lateral hiersync_internal.main_of_{node}(the_source, the_walk, u.id) m on true
         where u.id = any (tops) or exists (
             select from hiersync_internal.{node}_position p where p.source_id = the_source and p.id = m.parent_id
         )
@@ -328,16 +331,11 @@ comment on function hiersync_internal.settle_{node}(int, bigint, {id}[], bigint)
 
 -- Live nodes that have no place because they are below themselves. A walk up from everybody who has no place ends at a top, or goes round
 -- and round.
-create function hiersync_internal.{node}_cycles(the_source int, the_walk bigint) returns table (id {id}) language plpgsql
+create function hiersync_internal.cycles_of_{node}(the_source int, the_walk bigint) returns table (id {id}) language plpgsql
 -- A plan that knows no sizes looks through the array for each of its members.
 set plan_cache_mode = force_custom_plan as $$
 declare
-    unplaced {id}[] := array(
-        select n.id from hiersync_internal.{node}_node n
-        where n.source_id = the_source and n.retired_at is null and not exists (
-            select from hiersync_internal.{node}_position p where p.source_id = the_source and p.id = n.id
-        )
-    );
+    unplaced {id}[] := array(select u.id from hiersync_internal.unplaced_of_{node}(the_source) u);
     above {id}[] := unplaced;
     many int := -1;
 begin
@@ -345,14 +343,14 @@ begin
         many := cardinality(above);
         above := array(
             select distinct m.parent_id from unnest(above) u (id)
-            cross join lateral hiersync_internal.{node}_main(the_source, the_walk, u.id) m
+            cross join lateral hiersync_internal.main_of_{node}(the_source, the_walk, u.id) m
             where m.parent_id = any (unplaced)
         );
     end loop;
     return query select unnest(above);
 end
 $$;
-comment on function hiersync_internal.{node}_cycles(int, bigint) is 'Live nodes that have no place because they are below themselves.';
+comment on function hiersync_internal.cycles_of_{node}(int, bigint) is 'Live nodes that have no place because they are below themselves.';
 
         $sql$, '{node}', vendor.node), '{id}', vendor.id), '{entity}', vendor.entity), '{link}', vendor.link), '{name}', vendor.name),
             '{nodes}', vendor.nodes);

@@ -37,15 +37,11 @@ macro_rules! places {
 
             async fn cycles(conn: &mut Conn<'_>, at: At, live: i64) -> sqlx::Result<Vec<Oddity>> {
                 let rows = sqlx::query!(
-                    r#"select u.id as "id!" from hiersync_internal."#
+                    r#"select u.id as "id!" from hiersync_internal.cycles_of_"#
                         + $what
-                        + "_cycles($1, $2) u
-                       where $3 <> (
-                           select coalesce(sum(p.descendants + 1), 0) from hiersync_internal."
+                        + "($1, $2) u where $3 <> hiersync_internal.placed_of_"
                         + $what
-                        + "_position p
-                           where p.source_id = $1 and p.parent_id is null
-                       )",
+                        + "($1)",
                     at.source_id,
                     at.walk_id,
                     live

@@ -7,6 +7,55 @@ use uuid::Uuid;
 
 use super::{conn::Conn, tree_links, tree_settled};
 
+/// Both vendors' trees by one statement, a macro that takes: how it is asked; nodes, their id and its type; links, parent and child; a node's
+/// name, whether it is active, and places.
+macro_rules! of_both {
+    ($statement:ident) => {
+        /// Of customers.
+        pub(super) fn customers<'c>(
+            conn: &'c mut Conn<'_>,
+            source: i32,
+            top: Option<i64>,
+            wanted: Wanted,
+        ) -> BoxStream<'c, sqlx::Result<TreeLine>> {
+            $statement!(
+                (conn, source, top, wanted),
+                "customer",
+                "customer_id",
+                "bigint",
+                "customer_link",
+                "parent_id",
+                "child_id",
+                "concat_ws(' ', k.first_name, k.last_name)",
+                "null::bool",
+                "customer_place"
+            )
+        }
+
+        /// Of users.
+        pub(super) fn users<'c>(
+            conn: &'c mut Conn<'_>,
+            source: i32,
+            top: Option<Uuid>,
+            wanted: Wanted,
+        ) -> BoxStream<'c, sqlx::Result<TreeLine>> {
+            $statement!(
+                (conn, source, top, wanted),
+                "reporting_user",
+                "user_id",
+                "uuid",
+                "reporting_line",
+                "manager_id",
+                "user_id",
+                "k.name",
+                "k.is_active",
+                "reporting_place"
+            )
+        }
+    };
+}
+pub(super) use of_both;
+
 /// One node where it hangs in a tree.
 #[derive(Debug, Clone, Serialize)]
 pub struct TreeLine {

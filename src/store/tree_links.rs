@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     conn::Conn,
-    tree::{TreeLine, Wanted},
+    tree::{TreeLine, Wanted, of_both},
 };
 
 /// Links and nodes are looked up one by one, of each node as many children as are wanted, by name. Tops are the roots,
@@ -14,7 +14,8 @@ use super::{
 macro_rules! lines {
     (
         ($conn:expr, $source:expr, $top:expr, $wanted:expr),
-        $nodes:literal, $id:literal, $type:literal, $links:literal, $parent:literal, $child:literal, $name:literal, $active:literal
+        $nodes:literal, $id:literal, $type:literal, $links:literal, $parent:literal, $child:literal, $name:literal, $active:literal,
+        $places:literal
     ) => {
         sqlx::query_as!(
             TreeLine,
@@ -154,37 +155,4 @@ macro_rules! lines {
     };
 }
 
-/// Of customers.
-pub(super) fn customers<'c>(
-    conn: &'c mut Conn<'_>,
-    source: i32,
-    top: Option<i64>,
-    wanted: Wanted,
-) -> BoxStream<'c, sqlx::Result<TreeLine>> {
-    lines!(
-        (conn, source, top, wanted),
-        "customer",
-        "customer_id",
-        "bigint",
-        "customer_link",
-        "parent_id",
-        "child_id",
-        "concat_ws(' ', k.first_name, k.last_name)",
-        "null::bool"
-    )
-}
-
-/// Of users.
-pub(super) fn users<'c>(conn: &'c mut Conn<'_>, source: i32, top: Option<Uuid>, wanted: Wanted) -> BoxStream<'c, sqlx::Result<TreeLine>> {
-    lines!(
-        (conn, source, top, wanted),
-        "reporting_user",
-        "user_id",
-        "uuid",
-        "reporting_line",
-        "manager_id",
-        "user_id",
-        "k.name",
-        "k.is_active"
-    )
-}
+of_both!(lines);

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     conn::Conn,
-    tree::{TreeLine, Wanted},
+    tree::{TreeLine, Wanted, of_both},
 };
 
 /// The settled tree. Whoever hangs on a node hung there by a link, gone or not: links find them without all that is below.
@@ -80,39 +80,4 @@ macro_rules! settled {
     };
 }
 
-/// Of customers.
-pub(super) fn customers<'c>(
-    conn: &'c mut Conn<'_>,
-    source: i32,
-    top: Option<i64>,
-    wanted: Wanted,
-) -> BoxStream<'c, sqlx::Result<TreeLine>> {
-    settled!(
-        (conn, source, top, wanted),
-        "customer",
-        "customer_id",
-        "bigint",
-        "customer_link",
-        "parent_id",
-        "child_id",
-        "concat_ws(' ', k.first_name, k.last_name)",
-        "null::bool",
-        "customer_place"
-    )
-}
-
-/// Of users.
-pub(super) fn users<'c>(conn: &'c mut Conn<'_>, source: i32, top: Option<Uuid>, wanted: Wanted) -> BoxStream<'c, sqlx::Result<TreeLine>> {
-    settled!(
-        (conn, source, top, wanted),
-        "reporting_user",
-        "user_id",
-        "uuid",
-        "reporting_line",
-        "manager_id",
-        "user_id",
-        "k.name",
-        "k.is_active",
-        "reporting_place"
-    )
-}
+of_both!(settled);

@@ -22,7 +22,7 @@ use crate::{
         forget::Forget,
         frontier, ledger,
         nodes::Nodes,
-        queued, reporting,
+        queued,
         retire::Retire,
         walk::{self, Left},
     },
@@ -123,22 +123,14 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         failpoint::pass(Moment::Retired);
         context.gauges.progress();
     }
-    let live = Tables::<V>::live(&mut w.step.conn(), w.at.source_id).await?;
-    trees::settle(&mut w, reach, live).await?;
-    failpoint::pass(Moment::Settled);
-    context.gauges.progress();
-    if reach != Reach::Direct {
-        // Lists of children are not read below that level; here it shows only now, when all are linked.
-        let deep = reporting::too_deep(&mut w.step.conn(), w.at, context.max_depth()).await?;
-        is_complete &= deep.is_empty();
-        finding::open(&mut w.step.conn(), w.at, &deep.iter().map(|key| too_deep(*key, context.max_depth())).collect::<Vec<_>>()).await?;
-    }
+    let left = Left { live: trees::settle(&mut w, reach).await?, unproven: unread };
+    is_complete &= trees::tell_too_deep(&mut w, reach).await?;
     tell_stated_limits(&mut w).await?;
     if is_complete {
         columns::tell_absent(&mut w).await?;
     }
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
-    close(w, outcome, counters, Left { live, unproven: unread }).await?;
+    close(w, outcome, counters, left).await?;
     Ok(Ended::As(outcome))
 }
 
@@ -155,11 +147,6 @@ async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Cou
     walk::close(&mut w.step.conn(), open, outcome == Outcome::Complete, left).await?;
     Tables::<V>::keep_forgotten(&mut w.step.conn(), w.at).await?;
     w.close(counters, outcome, (None, None)).await
-}
-
-fn too_deep(key: NodeId, max_depth: i32) -> Finding {
-    let say = format!("those below this user are deeper than max_depth = {max_depth}; they are mirrored all the same, but raise max_depth");
-    Finding::new("too_deep", key, say)
 }
 
 /// What the vendor stated is kept to; a person should write it into the config.

@@ -65,6 +65,21 @@ async fn needles(vendor: &CapillarySim, pool: &PgPool, id: i64) -> Vec<String> {
     needles
 }
 
+/// A tree of threes, mirrored once; then a child of its root has a name that nobody else has.
+async fn mirrored_and_renamed(levels: usize, more: &str) -> (CapillarySim, Case, PgPool, i64) {
+    let vendor = capillary_of(&[Shape::even(3, levels)]).await;
+    let case = Case::new().await.customers(&vendor, more);
+    let pool = case.pool().await;
+    case.complete().await;
+    let head = {
+        let mut world = vendor.world();
+        let head = world.children(world.roots()[0])[1];
+        world.rename(head, "Zebulon", Stamp::Bump);
+        head
+    };
+    (vendor, case, pool, head)
+}
+
 async fn forgets(case: &Case, source: &str, id: impl ToString) {
     let ended = Program::of(case).run(&["forget", source, &id.to_string()]).await;
     assert!(ended.code == 0 && ended.out.contains("is forgotten"), "{ended:?}");
@@ -72,17 +87,7 @@ async fn forgets(case: &Case, source: &str, id: impl ToString) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_who_is_forgotten_is_nowhere_now_and_after_three_more_walks() {
-    let vendor = capillary_of(&[Shape::even(3, 3)]).await;
-    let case = Case::new().await.customers(&vendor, "retire_guard = 1.0");
-    let pool = case.pool().await;
-    case.complete().await;
-    let head = {
-        let mut world = vendor.world();
-        let root = world.roots()[0];
-        let head = world.children(root)[0];
-        world.rename(head, "Zebulon", Stamp::Bump);
-        head
-    };
+    let (vendor, case, pool, head) = mirrored_and_renamed(3, "retire_guard = 1.0").await;
     case.complete().await;
     // Versions, changes and a finding about it, too.
     vendor.world().rename(head, "Zachariah", Stamp::Keep);
@@ -127,17 +132,8 @@ async fn a_customer_who_is_forgotten_is_nowhere_now_and_after_three_more_walks()
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_forgotten_after_any_call_of_a_walk_is_not_brought_back_and_the_walk_is_none_the_worse() {
     for calls in 1..8 {
-        let vendor = capillary_of(&[Shape::even(3, 2)]).await;
         // Full pages that a count has ended are looked at once more.
-        let case = Case::new().await.customers(&vendor, "page_size = 3\nconcurrency = 1");
-        let pool = case.pool().await;
-        case.complete().await;
-        let head = {
-            let mut world = vendor.world();
-            let head = world.children(world.roots()[0])[1];
-            world.rename(head, "Zebulon", Stamp::Bump);
-            head
-        };
+        let (vendor, case, pool, head) = mirrored_and_renamed(2, "page_size = 3\nconcurrency = 1").await;
         case.sync_with(with_calls(calls)).await;
         let all = needles(&vendor, &pool, head).await;
         forgets(&case, "customers", head).await;
@@ -178,16 +174,7 @@ async fn a_user_who_is_forgotten_while_the_search_is_read_stays_in_the_tree() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_between_mark_and_erasure_leaves_it_to_the_next_walk() {
-    let vendor = capillary_of(&[Shape::even(3, 2)]).await;
-    let case = Case::new().await.customers(&vendor, "");
-    let pool = case.pool().await;
-    case.complete().await;
-    let head = {
-        let mut world = vendor.world();
-        let head = world.children(world.roots()[0])[1];
-        world.rename(head, "Zebulon", Stamp::Bump);
-        head
-    };
+    let (vendor, case, pool, head) = mirrored_and_renamed(2, "").await;
     case.complete().await;
     let all = needles(&vendor, &pool, head).await;
     let mark = "update hiersync.customer set forgotten_at = now() where customer_id = $1";
