@@ -59,6 +59,7 @@ pub async fn write<V: Synced>(
     let evidence = evidence::<V>(&mut w, work, (&pass, &seen), &plan, reach).await?;
     let next = pass.next(&seen, evidence);
     teach(&mut w, &plan, &pass, &seen, next).await?;
+    let pass = pass.then(next, evidence.lost);
 
     let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, &plan.rows, &plan.existing).await?;
     failpoint::pass(Moment::RowsWritten);
@@ -114,7 +115,7 @@ async fn evidence<V: Synced>(
         return Ok(Evidence { expected: work.expected, ..Evidence::default() });
     }
     let holds_all = work.depth == 0 && matches!(reach, Some(Reach::Stated | Reach::Subtree | Reach::Compared));
-    let loses = Tables::<V>::loses(&mut w.step.conn(), w.at, work.parent, &ids(&plan.rows), holds_all).await?;
+    let lost = Tables::<V>::lost(&mut w.step.conn(), w.at, work.parent, &ids(&plan.rows), holds_all).await?;
     let together = if pass.number == 0 {
         i64::from(pass.shown)
     } else {
@@ -127,7 +128,7 @@ async fn evidence<V: Synced>(
         lacks: false,
         expected: work.expected,
         is_root: work.depth == 0,
-        loses,
+        lost: u32::try_from(lost).unwrap_or(u32::MAX),
         together: u32::try_from(together).unwrap_or(u32::MAX),
         knows: w.context.walk().knows,
         walk_moved: w.context.walk().has_moved || may_have_moved,
@@ -168,12 +169,8 @@ async fn save<V: Synced>(
     };
     // Of a list that has ended only that is kept which it may be gone on with.
     let by_count = next == Next::Proven { by_count: true } && may_be_cut;
-    let pass = match next {
-        Next::ReadOn | Next::Doubtful => pass.to_stored(),
-        Next::ReadAgain | Next::Confirm => pass.following().to_stored(),
-        _ if by_count => pass.to_stored(),
-        _ => Pass::default().to_stored(),
-    };
+    let goes_on = by_count || matches!(state, State::Queued | State::Doubtful);
+    let pass = if goes_on { pass.to_stored() } else { Pass::default().to_stored() };
     let standing = Standing { pass: &pass, state, page, shown, last_page: by_count.then_some(received) };
     frontier::save(&mut w.step.conn(), &w.context.open, work, standing).await
 }

@@ -57,8 +57,7 @@ async fn read_list<V: Synced>(context: &Context<V>, work: &Work) -> Result<Optio
         match read_on(context, work, &mut pass, &mut total, (&list, limit)).await? {
             Read::Went(Next::ReadOn) | Read::Slipped => {}
             Read::Went(Next::ReadAgain | Next::Confirm) => {
-                let pass = pass.following().to_stored();
-                return Ok(Some(Work { attempts: work.attempts + 1, pass, ..work.clone() }));
+                return Ok(Some(Work { attempts: work.attempts + 1, pass: pass.to_stored(), ..work.clone() }));
             }
             Read::Went(_) | Read::AnotherWay => return Ok(None),
             // A few rows of many megabytes must not keep out the others.

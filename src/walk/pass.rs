@@ -44,6 +44,9 @@ pub struct Pass {
     /// Rows that could not be read.
     #[serde(skip_serializing_if = "is_zero")]
     pub unreadable: u32,
+    /// How many the list would have lost by the passes before.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lost: u32,
     /// Rows to ask for in one page, where that is not what is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -130,7 +133,7 @@ impl Pass {
             return self.end_of_whole(page.received.into(), stated, evidence);
         }
         let may_be_cut = page.received >= evidence.longest_page && evidence.walk_moved;
-        if self.number == 0 && self.is_counted(evidence.expected) && !evidence.loses && !may_be_cut {
+        if self.number == 0 && self.is_counted(evidence.expected) && evidence.lost == 0 && !may_be_cut {
             return self.unless_unreadable(Next::Proven { by_count: true });
         }
         if page.is_end() {
@@ -146,7 +149,7 @@ impl Pass {
 
     /// Nothing follows. `limit`: rows of one page; `None` for a list in one piece.
     fn end(&self, evidence: Evidence, limit: Option<u32>) -> Next {
-        let Evidence { expected, loses, together, .. } = evidence;
+        let Evidence { expected, lost, together, .. } = evidence;
         let length = self.length();
         if self.unreadable > 0 {
             return Next::Unproven(Reason::Unreadable);
@@ -157,18 +160,24 @@ impl Pass {
             return Next::Doubtful;
         }
         // Bad news needs two witnesses, and a count is one.
-        let is_gone = loses || self.shown < together;
+        let is_gone = lost > 0 || self.shown < together;
         let is_bad_news = expected.is_none() && (is_gone || (length == 0 && evidence.is_root));
-        let is_confirmed = self.number > 0 && self.shown == together;
+        // Somebody whom the witness before called gone is there: it was cut short, and this one may be.
+        let is_contradicted = lost < self.lost;
+        let is_confirmed = self.number > 0 && self.shown == together && !is_contradicted;
         if is_exact && (!is_bad_news || is_confirmed) {
             return Next::Proven { by_count: false };
         }
-        if self.number + 1 < self.passes(limit) {
+        let is_contradicted = is_bad_news && is_contradicted;
+        if self.number + 1 < if is_contradicted { PASSES } else { self.passes(limit) } {
             return if is_exact { Next::Confirm } else { Next::ReadAgain };
+        }
+        if is_contradicted && lost > 0 {
+            return Next::Unproven(Reason::Moved);
         }
         let rows = expected.unwrap_or(0).max(length.into());
         let is_same_again = !self.slipped && is_confirmed && agrees;
-        let is_all = i64::from(together) >= rows || (evidence.knows && !loses) || is_same_again;
+        let is_all = i64::from(together) >= rows || (evidence.knows && lost == 0) || is_same_again;
         let is_in_order = self.twice.saturating_mul(DISORDER) <= self.shown;
         if is_all && is_in_order {
             return Next::ProvenTogether;
@@ -207,6 +216,12 @@ impl Pass {
     /// Whether it is the last that the list gets.
     pub fn is_last(&self, limit: u32) -> bool {
         self.number + 1 >= self.passes(Some(limit))
+    }
+
+    /// The pass that the list is gone on with.
+    #[must_use]
+    pub fn then(self, next: Next, lost: u32) -> Self {
+        if matches!(next, Next::ReadAgain | Next::Confirm) { Self { lost, ..self.following() } } else { self }
     }
 
     /// The next pass over the same list.
@@ -349,11 +364,12 @@ mod tests {
                 match next {
                     Next::ReadOn => {}
                     Next::ReadAgain | Next::Confirm => {
+                        let lost = Self::missing(&known, &seen, &earlier);
                         if next == Next::Confirm {
                             earlier.clear();
                         }
                         earlier.extend(seen.drain());
-                        pass = serde_json::from_value(serde_json::json!(pass.following())).expect("a pass");
+                        pass = serde_json::from_value(serde_json::json!(pass.then(next, lost))).expect("a pass");
                     }
                     Next::ProvenTogether => {
                         self.held = seen.union(&earlier).copied().collect();
@@ -389,12 +405,16 @@ mod tests {
             pass.take(&page);
             let evidence = Evidence {
                 expected,
-                loses: known.iter().any(|row| !seen.contains(row) && !earlier.contains(row)),
+                lost: Self::missing(known, seen, earlier),
                 together: u32::try_from(seen.union(earlier).count()).expect("small"),
                 knows: true,
                 ..Evidence::default()
             };
             pass.next(&page, evidence)
+        }
+
+        fn missing(known: &HashSet<u32>, seen: &HashSet<u32>, earlier: &HashSet<u32>) -> u32 {
+            u32::try_from(known.iter().filter(|row| !seen.contains(row) && !earlier.contains(row)).count()).expect("small")
         }
 
         fn lost(&self) -> usize {
@@ -554,13 +574,24 @@ mod tests {
 
     #[test]
     fn that_somebody_is_gone_is_believed_when_two_passes_say_so() {
-        let loses = Evidence { loses: true, ..Evidence::default() };
+        let loses = Evidence { lost: 2, ..Evidence::default() };
         let (pass, next) = after(&begun(), 2, &["c"], &[], loses);
         assert_eq!(next, Next::Confirm);
-        let second = Pass { offset: 2, seam: Some(named("c")), shown: 3, ..pass.following() };
+        let second = Pass { offset: 2, seam: Some(named("c")), shown: 3, ..pass.then(next, 2) };
         assert_eq!(after(&second, 2, &["c"], &[], loses).1, Next::Proven { by_count: false });
         // Whom only the first has shown is not gone.
         assert_eq!(after(&second, 2, &["c"], &[], Evidence { together: 4, ..loses }).1, Next::Confirm);
+    }
+
+    #[test]
+    fn two_passes_that_were_cut_short_at_different_places_are_no_two_witnesses() {
+        let one_is_back = Evidence { lost: 1, together: 3, ..Evidence::default() };
+        let second = Pass { offset: 2, seam: Some(named("c")), shown: 3, number: 1, lost: 2, ..Pass::default() };
+        assert_eq!(after(&second, 2, &["c"], &[], one_is_back).1, Next::Confirm);
+        let third = Pass { number: 2, ..second };
+        assert_eq!(after(&third, 2, &["c"], &[], one_is_back).1, Next::Unproven(Reason::Moved));
+        let all_are_back = Evidence { lost: 0, knows: true, ..one_is_back };
+        assert_eq!(after(&third, 2, &["c"], &[], all_are_back).1, Next::Proven { by_count: false });
     }
 
     #[test]
@@ -584,18 +615,18 @@ mod tests {
 
     #[test]
     fn a_list_in_one_piece_is_held_against_its_own_count() {
-        let read = |pass: &Pass, rows: &[&str], stated, loses| {
+        let read = |pass: &Pass, rows: &[&str], stated, lost| {
             let page = pass.see((0, 3), &keys(rows), Kind::Whole(stated), |_| false);
             let mut pass = pass.clone();
             pass.take(&page);
-            pass.next(&page, Evidence { loses, together: pass.shown, ..Evidence::default() })
+            pass.next(&page, Evidence { lost, together: pass.shown, ..Evidence::default() })
         };
         let second = Pass::default().following();
-        assert_eq!(read(&Pass::default(), &["a", "b", "b"], Some(3), false), Next::Proven { by_count: false });
-        assert_eq!(read(&Pass::default(), &["a"], None, true), Next::Confirm);
-        assert_eq!(read(&second, &["a"], None, true), Next::Proven { by_count: false });
-        assert_eq!(read(&Pass::default(), &["a"], Some(3), false), Next::ReadAgain);
-        assert_eq!(read(&second, &["a"], Some(3), false), Next::Unproven(Reason::Count { stated: 3, shown: 1 }));
+        assert_eq!(read(&Pass::default(), &["a", "b", "b"], Some(3), 0), Next::Proven { by_count: false });
+        assert_eq!(read(&Pass::default(), &["a"], None, 2), Next::Confirm);
+        assert_eq!(read(&second, &["a"], None, 2), Next::Proven { by_count: false });
+        assert_eq!(read(&Pass::default(), &["a"], Some(3), 0), Next::ReadAgain);
+        assert_eq!(read(&second, &["a"], Some(3), 0), Next::Unproven(Reason::Count { stated: 3, shown: 1 }));
     }
 
     #[test]
