@@ -107,6 +107,18 @@ pub async fn drop_queued(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()>
     Ok(())
 }
 
+/// Drops the search over all users, read or not.
+pub async fn drop_directory(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
+    sqlx::query!(
+        "delete from hiersync_internal.frontier where source_id = $1 and walk_id = $2 and parent_key = '*'",
+        run.lease.source_id,
+        run.walk_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Removes the rows of lists that the walk, now ended, did not meet.
 pub async fn forget_unmet(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query!("delete from hiersync_internal.frontier where source_id = $1 and walk_id <> $2", run.lease.source_id, run.walk_id)

@@ -53,9 +53,10 @@ async fn search<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> 
         return Ok(reporting::queue_below_roots(&mut w.step.conn(), w.at).await? > 0);
     }
     if w.context.caller.vendor.reach().is_none() {
-        let (_, read_below) = reporting::overlap(&mut w.step.conn(), w.at).await?;
-        let is_flat = told.below == 0 && read_below == 0;
-        if !is_flat && 2 * told.below_shown <= told.below {
+        // Lists below that were read tell better than the search, which may name few and those who moved meanwhile.
+        let (among_roots, read_below) = reporting::overlap(&mut w.step.conn(), w.at).await?;
+        let (shown, below) = if read_below > 0 { (among_roots, read_below) } else { (told.below_shown, told.below) };
+        if below > 0 && 2 * shown <= below {
             // Whoever came since the roots' lists were read looks like somebody whom they do not reach.
             return Ok((read_below == 0 && read_roots_again(w).await?) || list_by_list(w).await?);
         }
@@ -71,16 +72,18 @@ async fn read_roots_again<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<boo
     Ok(queued::read_roots_again(&mut w.step.conn(), &w.context.open, &Pass::again().to_stored()).await? > 0)
 }
 
-/// The lists hold direct reports: those of the roots are linked, and everybody in them has a list.
+/// The lists seem to hold direct reports: those of the roots are linked, and everybody in them has a list. The search is forgotten, and
+/// asked once more if the lists show that they hold everybody below: [`doubt_direct`].
 async fn list_by_list<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
     w.set_reach(Reach::Direct).await?;
     reporting::unstage(&mut w.step.conn(), w.at.source_id).await?;
+    queued::drop_directory(&mut w.step.conn(), &w.context.open).await?;
     let shown = reporting::shown_lines(&mut w.step.conn(), w.at).await?;
     link(w, &shown, false).await?;
     Ok(reporting::queue_below_roots(&mut w.step.conn(), w.at).await? > 0)
 }
 
-/// Lists held direct reports in the last walk. If most of those below the roots stand in the roots' lists too, they do no more.
+/// Lists hold direct reports, as it seems. If most of those below the roots stand in the roots' lists too, they do no more.
 async fn doubt_direct<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
     let (among_roots, all_rows) = reporting::overlap(&mut w.step.conn(), w.at).await?;
     if 2 * among_roots <= all_rows || frontier::state_of(&mut w.step.conn(), &w.context.open, frontier::DIRECTORY).await?.is_some() {
