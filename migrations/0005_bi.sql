@@ -42,7 +42,7 @@ left join hiersync.customer_place p on p.source_id = c.source_id and p.customer_
 comment on view hiersync_bi.customer is 'Customers, gone ones too: what is not personal of them.';
 
 create view hiersync_bi.customer_person as
-select s.name as source, c.source_id, s.name || ':' || c.customer_id as customer_key, c.customer_id,
+select s.name as source, c.source_id, s.name || ':' || c.customer_id as customer_key, c.customer_id, c.retired_at is null as is_live,
     nullif(concat_ws(' ', c.first_name, c.last_name), '') as display_name, c.first_name, c.last_name, c.email, c.mobile, c.external_id,
     (
         select string_agg(distinct i.type || ' ' || i.value, '; ' order by i.type || ' ' || i.value)
@@ -56,7 +56,7 @@ create view hiersync_bi.customer_identifier as
 select s.name as source, i.source_id, s.name || ':' || i.customer_id as customer_key, i.customer_id, i.profile_no, i.type, i.value
 from hiersync.customer_identifier i
 join hiersync.source s on s.source_id = i.source_id;
-comment on view hiersync_bi.customer_identifier is 'Identifiers of customers, one a row. Personal data.';
+comment on view hiersync_bi.customer_identifier is 'Identifiers of customers, gone ones too, one a row. Personal data.';
 
 create view hiersync_bi.reporting_user as
 select s.name as source, u.source_id, s.name || ':' || u.user_id as user_key, u.user_id,
@@ -77,7 +77,8 @@ left join hiersync.reporting_place p on p.source_id = u.source_id and p.user_id 
 comment on view hiersync_bi.reporting_user is 'Users, gone ones too: what is not personal of them.';
 
 create view hiersync_bi.reporting_person as
-select s.name as source, u.source_id, s.name || ':' || u.user_id as user_key, u.user_id, u.name as display_name, u.email, u.mobile
+select s.name as source, u.source_id, s.name || ':' || u.user_id as user_key, u.user_id, u.retired_at is null as is_live,
+    u.name as display_name, u.email, u.mobile
 from hiersync.reporting_user u
 join hiersync.source s on s.source_id = u.source_id;
 comment on view hiersync_bi.reporting_person is 'Users, gone ones too: what is personal of them.';

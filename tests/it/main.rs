@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod analysts;
+mod answers;
 mod budget;
 mod changes;
 mod cli;

@@ -1,5 +1,5 @@
 //! The questions of docs/bi.md: each query is run by a role that may read, and gives what the paper says. `HIERSYNC_RENEW=1` writes the paper.
-//! On a larger tree the answers about the present tree are the simulators' truth, and stay so in the middle of the next walk.
+//! Whether that is true, on a larger company that moves: see `answers`.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -16,9 +16,8 @@ use hiersync::{
 use sqlx::{AssertSqlSafe, Column, PgPool, Row, ValueRef};
 
 use crate::harness::{
-    case::{Case, WANTED, run, with_calls},
+    case::{Case, WANTED, run},
     postgres::{fresh_database, url_for},
-    settled,
 };
 
 /// A company of a few dozen, with one oddity of each kind: customers of two accounts, and users.
@@ -106,7 +105,7 @@ impl Company {
 }
 
 /// A pool of a role of its own that may read.
-async fn reader(case: &Case, of: &str) -> PgPool {
+pub async fn reader(case: &Case, of: &str) -> PgPool {
     let owner = case.pool().await;
     let name: String = sqlx::query_scalar("select current_database()").fetch_one(&owner).await.unwrap();
     let role = format!("asks_{name}");
@@ -118,7 +117,7 @@ async fn reader(case: &Case, of: &str) -> PgPool {
 }
 
 /// What a query gives, as a table of text.
-async fn answer(pool: &PgPool, sql: &str) -> Vec<Vec<String>> {
+pub async fn answer(pool: &PgPool, sql: &str) -> Vec<Vec<String>> {
     let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(pool).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
     let Some(first) = rows.first() else { return Vec::new() };
     let mut table = vec![first.columns().iter().map(|column| column.name().to_owned()).collect::<Vec<_>>()];
@@ -149,12 +148,12 @@ fn printed(table: &[Vec<String>]) -> String {
     table.iter().map(line).collect()
 }
 
-fn paper() -> PathBuf {
+pub fn paper() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "docs", "bi.md"].iter().collect()
 }
 
 /// The paper's queries, by the heading above each.
-fn queries(paper: &str) -> BTreeMap<String, String> {
+pub fn queries(paper: &str) -> BTreeMap<String, String> {
     let mut queries = BTreeMap::new();
     for part in paper.split("\n### ").skip(1) {
         let (heading, rest) = part.split_once('\n').unwrap();
@@ -185,81 +184,4 @@ async fn each_question_of_the_paper_is_answered_as_it_says() {
     let differs = written.lines().zip(renewed.lines()).find(|(says, is)| says != is);
     assert!(written == renewed, "docs/bi.md says otherwise, HIERSYNC_RENEW=1 writes it: {differs:?}");
     assert!(!renewed.contains("(nobody)"), "a question that nothing answers shows nothing");
-}
-
-/// Answers about the present tree of customers, by the simulator's truth.
-fn truth(world: &CapillaryWorld) -> BTreeMap<&'static str, Vec<String>> {
-    let root = world.roots()[0];
-    let key = |id: i64| format!("customers:{id}");
-    let everybody: Vec<i64> = world.below(root).into_iter().chain([root]).collect();
-    let mut families: Vec<(usize, String)> = world.below(root).into_iter().map(|id| (world.below(id).len(), key(id))).collect();
-    families.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut depths: BTreeMap<usize, usize> = BTreeMap::new();
-    for id in &everybody {
-        let mut depth = 0;
-        let mut at = *id;
-        while let Some(parent) = world.parents(at).first() {
-            (depth, at) = (depth + 1, *parent);
-        }
-        *depths.entry(depth).or_default() += 1;
-    }
-    let mut regions: Vec<(usize, String)> = world.children(root).iter().map(|id| (world.below(*id).len() + 1, key(*id))).collect();
-    regions.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    BTreeMap::from([
-        ("The ten largest families", families.iter().take(10).map(|(many, key)| format!("{key} {many}")).collect()),
-        ("Depth distribution", depths.iter().map(|(depth, many)| format!("customers {depth} {many}")).collect()),
-        ("Roll-up of everybody by region head", regions.iter().map(|(many, key)| format!("{key} {many}")).collect()),
-    ])
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn in_the_middle_of_a_walk_the_answers_are_those_of_the_last_one() {
-    let mut world = CapillaryWorld::new(5, CustomerFlavour::PLAIN);
-    world.plant(&Shape::even(17, 3));
-    let vendor = CapillarySim::start(world, CapillarySettings::default()).await.unwrap();
-    let case = Case::new().await.customers(&vendor, "limits = [\"100000/1s\"]\nretire_guard = 1.0");
-    let (app, owner) = (case.app().await, case.pool().await);
-    // Nine walks in which the vendor moves, and a tenth at rest.
-    for walk in 0..9 {
-        let mut calls = 0;
-        vendor.before_each(move |world| {
-            calls += 1;
-            if calls % 100 == 0 {
-                world.mutate(0.002, walk * 1000 + calls);
-            }
-        });
-        run(&app, 0, WANTED).await;
-        vendor.rest();
-    }
-    assert_eq!(run(&app, 0, WANTED).await.outcome, Outcome::Complete);
-    assert!(settled::faults(&owner).await.is_empty());
-    let (truth, everybody) = {
-        let world = vendor.world();
-        (truth(&world), world.below(world.roots()[0]).len() + 1)
-    };
-    assert!(everybody > 5000, "{everybody}");
-    let pool = reader(&case, "hiersync_reader").await;
-    let queries = queries(&std::fs::read_to_string(paper()).unwrap());
-    let ask = async |when: &str| {
-        for (question, expected) in &truth {
-            let table = answer(&pool, &queries[*question]).await;
-            let columns = if *question == "Depth distribution" { 3 } else { 2 };
-            let given: Vec<String> = table[1..].iter().map(|row| row[..columns].join(" ")).collect();
-            assert_eq!(&given, expected, "{question}, {when}");
-        }
-        let counts = "select (select count(*) from hiersync_bi.customer_tree) as nodes, (
-                          select count(*) from hiersync_bi.customer_bridge
-                          where ancestor_key = (select customer_key from hiersync_bi.customer_tree where is_root)
-                      ) as below";
-        assert_eq!(answer(&pool, counts).await[1], [everybody.to_string(), everybody.to_string()], "{when}");
-    };
-    ask("after the tenth walk").await;
-    // The eleventh meets a fifth of all rows changed, and stands in the middle.
-    vendor.world().mutate(0.2, 99);
-    assert_eq!(run(&app, 0, with_calls(200)).await.outcome, Outcome::Stopped);
-    let changed = "select count(*) from hiersync_bi.change where entity = 'customer_link' and walk_id = (select max(walk_id) from hiersync_bi.sync_run)";
-    let changed = answer(&pool, changed).await[1][0].parse::<u32>().unwrap();
-    assert!(changed > 50, "{changed}");
-    ask("in the middle of the eleventh").await;
-    app.close().await;
 }
