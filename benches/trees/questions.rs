@@ -44,19 +44,27 @@ const FILL: &str = "
     insert into hiersync.reporting_move select source_id, walk_id, user_id, root_id, root_id, now() - depth * interval '3 days' from hiersync.reporting_place where children > 5;
     vacuum analyze";
 
-/// Asks each of them, three times.
+/// Asks each of them, five times, with Postgres' compiler of queries and without.
 pub async fn measure(pool: &PgPool, many: u64) {
     script(pool, FILL, many).await;
+    let plain = (*pool.connect_options()).clone().options([("jit", "off")]);
+    let plain = PgPool::connect_with(plain).await.unwrap();
     let paper = std::fs::read_to_string([env!("CARGO_MANIFEST_DIR"), "docs", "bi.md"].iter().collect::<std::path::PathBuf>()).unwrap();
-    println!("{many} customers and as many users: the questions of docs/bi.md, medians of three\n\n| question | ms |\n| --- | --- |");
+    println!("{many} customers and as many users: the questions of docs/bi.md, medians of five in ms\n");
+    println!("| question | `jit = off` | `jit = on` |\n| --- | --- | --- |");
     for part in paper.split("\n### ").skip(1) {
         let (question, rest) = part.split_once('\n').unwrap();
         let sql = rest.split_once("```sql\n").unwrap().1.split_once("```").unwrap().0;
-        let mut times: Vec<Duration> = Vec::new();
-        for _ in 0..3 {
-            times.push(timed(pool, sql).await);
-        }
-        times.sort_unstable();
-        println!("| {question} | {:.0} |", times[1].as_secs_f64() * 1000.0);
+        println!("| {question} | {:.0} | {:.0} |", median(&plain, sql).await, median(pool, sql).await);
     }
+}
+
+/// In milliseconds.
+async fn median(pool: &PgPool, sql: &str) -> f64 {
+    let mut times: Vec<Duration> = Vec::new();
+    for _ in 0..5 {
+        times.push(timed(pool, sql).await);
+    }
+    times.sort_unstable();
+    times[2].as_secs_f64() * 1000.0
 }

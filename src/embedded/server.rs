@@ -32,7 +32,7 @@ const IMMEDIATE_LIMIT: Duration = Duration::from_secs(7);
 pub(super) const OURS: &str = "cluster_name=hiersync";
 
 /// Small, safe, quiet. Messages of statements stay out of the log, since they quote rows; `log` is above `error` there.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 14] = [
     "listen_addresses=",
     "port=5432",
     "unix_socket_permissions=0700",
@@ -46,6 +46,8 @@ const SETTINGS: [&str; 13] = [
     "log_timezone=UTC",
     "log_min_messages=log",
     "log_checkpoints=off",
+    // To compile an analyst's question can take as long as to answer it: docs/performance.md.
+    "jit=off",
 ];
 
 /// A child that listens on the socket; dropping it leaves it running.
