@@ -6,6 +6,7 @@ create table hiersync.customer (
     customer_id bigint not null,
     node_no int not null,
     digest uuid,
+    text_digest uuid,
     first_name text,
     last_name text,
     email text,
@@ -34,6 +35,7 @@ comment on column hiersync.customer.source_id is 'The source.';
 comment on column hiersync.customer.customer_id is 'The vendor''s userId; negative for a root whose id could not be learned.';
 comment on column hiersync.customer.node_no is 'Dense number within the source, for compact sets.';
 comment on column hiersync.customer.digest is 'Digest of the content without its change stamps; null for a placeholder.';
+comment on column hiersync.customer.text_digest is 'Digest of the text as it came in its parent''s list; null where it is to be read again each time.';
 comment on column hiersync.customer.first_name is 'firstName of the leading profile: the one with the latest autoUpdateTime.';
 comment on column hiersync.customer.last_name is 'lastName of the leading profile.';
 comment on column hiersync.customer.email is 'E-mail address of the leading profile: an identifier, else a channel.';

@@ -101,7 +101,7 @@ comment on function hiersync.is_kept(timestamptz) is 'True where the mirror''s h
 -- commit, the answer changes when the page commits. A null stands for now. Who adds a column to a table replaces its function, too.
 create function hiersync.customer_at(t timestamptz) returns setof hiersync.customer language sql stable parallel safe as $$
     select
-        v.source_id, v.customer_id, v.node_no, v.digest, v.first_name, v.last_name, v.email, v.mobile, v.external_id,
+        v.source_id, v.customer_id, v.node_no, v.digest, v.text_digest, v.first_name, v.last_name, v.email, v.mobile, v.external_id,
         v.account_id, v.profile_source, v.role_code, v.no_of_children, v.default_child, v.created_at, v.auto_update_time,
         v.extended_fields, v.extra, v.is_placeholder, v.first_seen_at,
         case when v.retired_at > t then least(v.changed_at, v.valid_from) else v.changed_at end,

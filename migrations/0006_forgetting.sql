@@ -25,7 +25,7 @@ begin
     delete from hiersync.customer_identifier_history where source_id = the_source and customer_id = any (ids);
     delete from hiersync.customer_channel_history where source_id = the_source and customer_id = any (ids);
     $parts$, 'first_name = null, last_name = null, email = null, mobile = null, external_id = null, account_id = null, profile_source = null,
-        role_code = null, default_child = null, created_at = null, extended_fields = ''{}'''),
+        role_code = null, default_child = null, created_at = null, extended_fields = ''{}'', text_digest = null'),
         ('user', 'uuid', 'reporting_user', $waits$ and not exists (
             select from hiersync_internal.staged_user s
             where s.source_id = n.source_id and s.user_id = n.user_id and s.content is not null

@@ -127,7 +127,10 @@ async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: 
         tracing::warn!(error = %error, "the budget's ledger could not be told that the call has ended");
     }
     match answer {
-        Ok(page) => Ok(Light { rows: page.received(), absent: caller.vendor.absent_columns(&page.rows) }),
+        Ok(sheet) => {
+            let page = sheet.all();
+            Ok(Light { rows: page.received(), absent: caller.vendor.absent_columns(&page.rows) })
+        }
         Err(CallError::ThisOnly(error)) => Err((Exit::Partial, error.to_string())),
         Err(CallError::Run(interrupted)) => Err((exit_of(&interrupted), interrupted.to_string())),
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     difference,
+    digest::Digest,
     node::{Node, NodeId},
     reach::Stated,
 };
@@ -31,6 +32,8 @@ pub struct Customer {
     pub created_at: Option<DateTime<Utc>>,
     /// What has no column: unknown fields of the item, and under `profiles` those of its profiles by number.
     pub extra: Map<String, Value>,
+    /// See [`Node::text_digest`].
+    pub text_digest: Option<Digest>,
 }
 
 /// One entry of `profiles[]`.
@@ -190,6 +193,14 @@ impl Node for Customer {
         content.insert("profiles".into(), json!(self.profiles));
         content.insert("extra".into(), Value::Object(self.extra_without_stamps()));
         content
+    }
+
+    fn text_digest(&self) -> Option<Digest> {
+        self.text_digest
+    }
+
+    fn set_text_digest(&mut self, digest: Option<Digest>) {
+        self.text_digest = digest;
     }
 
     fn differences(&self, old: &Self) -> Map<String, Value> {

@@ -4,13 +4,18 @@ use std::io;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 
 /// 128 bits over a node's content, kept in Postgres as `uuid` (16 bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest(pub Uuid);
 
 impl Digest {
+    /// The digest of a text as it was sent, apart by a seed.
+    pub fn of_text(text: &str, seed: u64) -> Self {
+        Self(Uuid::from_u128(xxh3_128_with_seed(text.as_bytes(), seed)))
+    }
+
     /// The digest of a map. Keys are sorted in `serde_json::Map`, so that a vendor's key order does not matter.
     pub fn of(content: &Map<String, Value>) -> Self {
         let mut hasher = Hasher(Xxh3::new());

@@ -111,6 +111,14 @@ pub trait Node {
     where
         Self: Sized;
 
+    /// The digest of the text that it was read from, if that text says nothing else and may be passed over when it comes again.
+    fn text_digest(&self) -> Option<Digest> {
+        None
+    }
+
+    /// Sets [`Node::text_digest`], where it is kept.
+    fn set_text_digest(&mut self, _: Option<Digest>) {}
+
     /// How many children the vendor says it has: said of others, and no content of its own.
     fn children(&self) -> Option<i64> {
         None

@@ -4,20 +4,20 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-use sqlx::types::Json;
+use sqlx::types::{Json, Uuid};
 
 use super::{
     conn::Conn,
     customer_columns::Columns,
-    facts::{At, ids, in_order},
+    facts::{At, Unchanged, ids, in_order},
     mirror::{Mirror, Mirrored},
-    nodes::Nodes,
     profile,
 };
 use crate::{
     config,
     model::{
         customer::Customer,
+        digest::Digest,
         node::{Node, NodeId},
     },
 };
@@ -52,6 +52,7 @@ impl Mirror for Customers {
             default_child: row.default_child,
             created_at: row.created_at,
             extra: row.extra.0,
+            text_digest: None,
         });
         Ok(customer.collect())
     }
@@ -86,7 +87,8 @@ impl Mirror for Customers {
             &columns.created as _,
             &columns.stamps as _,
             &columns.extended_fields as _,
-            &columns.extras as _
+            &columns.extras as _,
+            &columns.text_digests as _
         )
         .execute(&mut *conn)
         .await?;
@@ -97,25 +99,55 @@ impl Mirror for Customers {
     }
 
     async fn touch(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
+        let columns = Columns::of(rows);
         let nodes: Vec<NodeId> = rows.iter().map(|row| row.key()).collect();
-        let stamps: Vec<Option<DateTime<Utc>>> = rows.iter().map(|row| row.stamp()).collect();
-        let extras: Vec<_> = rows.iter().map(|row| Json(&row.extra)).collect();
-        Self::touch_rows(&mut *conn, at, &nodes, &stamps, &extras).await?;
+        let since = Self::keep(&mut *conn, at, &nodes).await?;
+        sqlx::query!(
+            "update hiersync.customer c set auto_update_time = n.stamp, extra = n.extra, valid_from = n.since, text_digest = n.text_digest
+             from unnest($2::bigint[], $3::timestamptz[], $4::jsonb[], $5::timestamptz[], $6::uuid[]) as n (id, stamp, extra, since, text_digest)
+             where c.source_id = $1 and c.customer_id = n.id",
+            at.source_id,
+            &columns.ids,
+            &columns.stamps as _,
+            &columns.extras as _,
+            &since,
+            &columns.text_digests as _
+        )
+        .execute(&mut *conn)
+        .await?;
         profile::touch(conn, at.source_id, rows).await
     }
 
     async fn recount(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<()> {
-        let (nodes, counts): (Vec<i64>, Vec<Option<i64>>) = rows.iter().map(|row| (row.id, row.no_of_children)).unzip();
+        let columns = Columns::of(rows);
         sqlx::query!(
-            "update hiersync.customer c set no_of_children = n.said
-             from unnest($2::bigint[], $3::bigint[]) as n (id, said) where c.source_id = $1 and c.customer_id = n.id",
+            "update hiersync.customer c set no_of_children = n.said, text_digest = n.text_digest
+             from unnest($2::bigint[], $3::bigint[], $4::uuid[]) as n (id, said, text_digest)
+             where c.source_id = $1 and c.customer_id = n.id",
             at.source_id,
-            &nodes,
-            &counts as _
+            &columns.ids,
+            &columns.nos_of_children as _,
+            &columns.text_digests as _
         )
         .execute(conn)
         .await?;
         Ok(())
+    }
+
+    async fn unchanged(conn: &mut Conn<'_>, at: At, list_of: NodeId, texts: &[(NodeId, Digest)]) -> sqlx::Result<Vec<Unchanged>> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<i64> = texts.iter().map(|(node, _)| i64::from(*node)).collect();
+        let digests: Vec<Uuid> = texts.iter().map(|(_, digest)| digest.0).collect();
+        let found = sqlx::query_file!("src/store/sql/customer_unchanged.sql", at.source_id, at.walk_id, i64::from(list_of), &ids, &digests);
+        let unchanged = found.fetch_all(conn).await?.into_iter().map(|row| Unchanged {
+            key: row.customer_id.into(),
+            node_no: row.node_no,
+            shown: row.shown,
+            shown_earlier: row.shown_earlier,
+        });
+        Ok(unchanged.collect())
     }
 
     async fn shared(

@@ -27,6 +27,7 @@ pub(super) struct Columns<'a> {
     pub(super) stamps: Vec<Option<DateTime<Utc>>>,
     pub(super) extended_fields: Vec<Json<&'a Map<String, Value>>>,
     pub(super) extras: Vec<Json<&'a Map<String, Value>>>,
+    pub(super) text_digests: Vec<Option<sqlx::types::Uuid>>,
 }
 
 impl<'a> Columns<'a> {
@@ -49,6 +50,7 @@ impl<'a> Columns<'a> {
             stamps: rows.iter().map(|row| row.stamp()).collect(),
             extended_fields: rows.iter().map(|row| Json(&row.extended_fields)).collect(),
             extras: rows.iter().map(|row| Json(&row.extra)).collect(),
+            text_digests: rows.iter().map(|row| row.text_digest.map(|digest| digest.0)).collect(),
         }
     }
 }

@@ -31,6 +31,19 @@ pub(super) fn in_order<I: Into<NodeId>>(at: At, nodes: &[NodeId], since: impl It
     nodes.iter().map(|node| since.get(node).copied().unwrap_or(at.now)).collect()
 }
 
+/// A row of which the mirror has the very text, as a live leaf of this list and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unchanged {
+    /// The node.
+    pub key: NodeId,
+    /// Its number.
+    pub node_no: i32,
+    /// The pass has shown it already.
+    pub shown: bool,
+    /// An earlier pass over the list has shown it in this walk.
+    pub shown_earlier: bool,
+}
+
 /// What the store knows of a row that came in.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Existing {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     conn::Conn,
-    facts::{At, DirectoryExisting},
+    facts::{At, DirectoryExisting, Unchanged},
     forget::Forget,
     links::Links,
     nodes::Nodes,
@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     config::Identifier,
-    model::node::{Node, NodeId},
+    model::{
+        digest::Digest,
+        node::{Node, NodeId},
+    },
 };
 
 /// One vendor's mirror tables.
@@ -45,6 +48,17 @@ pub trait Mirror: Nodes + Links + Places + Retire + Forget {
     /// Writes how many children the vendor now says that live nodes have, and nothing else: no version, no change.
     fn recount(_: &mut Conn<'_>, _: At, _: &[&Self::Row]) -> impl Future<Output = sqlx::Result<()>> + Send {
         std::future::ready(Ok(()))
+    }
+
+    /// Of texts that came in this node's list, each by whom it seems to be about and its digest, those that need not be read: live leaves
+    /// of this list and no other, taken in from this very text.
+    fn unchanged(
+        _: &mut Conn<'_>,
+        _: At,
+        _list_of: NodeId,
+        _: &[(NodeId, Digest)],
+    ) -> impl Future<Output = sqlx::Result<Vec<Unchanged>>> + Send {
+        std::future::ready(Ok(Vec::new()))
     }
 
     /// Of these identifiers, each with the node that has it, those that another live node has too.

@@ -1,8 +1,5 @@
 //! Nodes of both vendors, apart from their content: each statement once, on views that give their tables the same names.
 
-use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::{
@@ -22,15 +19,6 @@ pub trait Nodes: Send + Sync + 'static {
 
     /// What is known of a page's rows, in their order. `parent`: whose list they came in.
     fn existing(conn: &mut Conn<'_>, at: At, parent: NodeId, page: &[NodeId]) -> impl Future<Output = sqlx::Result<Vec<Existing>>> + Send;
-
-    /// Writes the stamps of live nodes only; one that could not be read may have stood in `extra`.
-    fn touch_rows(
-        conn: &mut Conn<'_>,
-        at: At,
-        nodes: &[NodeId],
-        stamps: &[Option<DateTime<Utc>>],
-        extras: &[Json<&Map<String, Value>>],
-    ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Makes retired nodes live that are otherwise as known.
     fn restore(conn: &mut Conn<'_>, at: At, nodes: &[NodeId]) -> impl Future<Output = sqlx::Result<()>> + Send;
@@ -94,29 +82,6 @@ macro_rules! nodes {
                     at.source_id, at.walk_id, <$id>::from(parent), &ids::<$id>(page)
                 );
                 found.fetch_all(conn).await
-            }
-
-            async fn touch_rows(
-                conn: &mut Conn<'_>,
-                at: At,
-                nodes: &[NodeId],
-                stamps: &[Option<DateTime<Utc>>],
-                extras: &[Json<&Map<String, Value>>],
-            ) -> sqlx::Result<()> {
-                let since = Self::keep(&mut *conn, at, nodes).await?;
-                sqlx::query!(
-                    "update hiersync_internal." + $what + "_node c set auto_update_time = n.stamp, extra = n.extra, valid_from = n.since
-                     from unnest($2::" + $sql_id + "[], $3::timestamptz[], $4::jsonb[], $5::timestamptz[]) as n (id, stamp, extra, since)
-                     where c.source_id = $1 and c.id = n.id",
-                    at.source_id,
-                    &ids::<$id>(nodes),
-                    stamps as _,
-                    extras as _,
-                    &since
-                )
-                .execute(conn)
-                .await?;
-                Ok(())
             }
 
             async fn restore(conn: &mut Conn<'_>, at: At, nodes: &[NodeId]) -> sqlx::Result<()> {

@@ -9,7 +9,6 @@ use super::{
     conn::Conn,
     facts::{At, DirectoryExisting, ids, in_order},
     mirror::{Mirror, Mirrored},
-    nodes::Nodes,
     staged,
     user_columns::Columns,
 };
@@ -86,10 +85,22 @@ impl Mirror for Users {
     }
 
     async fn touch(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<()> {
+        let columns = Columns::of(rows);
         let nodes: Vec<NodeId> = rows.iter().map(|row| row.key()).collect();
-        let stamps: Vec<Option<DateTime<Utc>>> = rows.iter().map(|row| row.stamp()).collect();
-        let extras: Vec<_> = rows.iter().map(|row| Json(&row.extra)).collect();
-        Self::touch_rows(conn, at, &nodes, &stamps, &extras).await
+        let since = Self::keep(&mut *conn, at, &nodes).await?;
+        sqlx::query!(
+            "update hiersync.reporting_user u set auto_update_time = n.stamp, extra = n.extra, valid_from = n.since
+             from unnest($2::uuid[], $3::timestamptz[], $4::jsonb[], $5::timestamptz[]) as n (id, stamp, extra, since)
+             where u.source_id = $1 and u.user_id = n.id",
+            at.source_id,
+            &columns.ids,
+            &columns.stamps as _,
+            &columns.extras as _,
+            &since
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
     }
 
     async fn directory_existing(conn: &mut Conn<'_>, at: At, nodes: &[NodeId]) -> sqlx::Result<Vec<DirectoryExisting>> {

@@ -15,8 +15,9 @@ use crate::{
         source, walk,
     },
     vendor_api::{
-        Ask, Page,
+        Ask,
         hierarchy::{Hierarchy, Root},
+        sheet::Sheet,
     },
 };
 
@@ -113,7 +114,7 @@ impl<V: Synced> Context<V> {
     }
 
     /// A page of a list. Where the vendor fails for good for this list, but answers for a root's, that is about this list only.
-    pub async fn page(&self, ask: &Ask) -> Result<Page<V::Row>, CallError> {
+    pub async fn page(&self, ask: &Ask) -> Result<Sheet<V::Row>, CallError> {
         let vendor = &self.caller.vendor;
         let error = match self.caller.call(&|within| vendor.page(ask, within).boxed()).await {
             Err(CallError::Run(Interrupted::Vendor(error))) => error,

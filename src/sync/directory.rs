@@ -56,7 +56,7 @@ pub async fn read<V: Synced>(context: &Context<V>, work: &Work) -> Result<(), In
         let (offset, limit) = next_page(&pass, pass.limit.unwrap_or_else(|| context.caller.vendor.page_size()));
         let ask = Ask { list: List::Directory, offset, limit };
         let page = match context.page(&ask).await {
-            Ok(page) => page,
+            Ok(sheet) => sheet.all(),
             Err(CallError::Run(interrupted)) => return Err(interrupted),
             Err(CallError::ThisOnly(error)) => {
                 if may_be_columns(&error)

@@ -16,10 +16,11 @@ use crate::{
         finding,
         frontier::{self, Shown, Standing, State, Work},
         links::Links,
+        mirror::Mirror,
         nodes::Nodes,
         queued, source,
     },
-    vendor_api::Page,
+    vendor_api::sheet::Sheet,
     walk::{
         page_seen::{Kind, PageSeen},
         pass::Pass,
@@ -41,11 +42,13 @@ pub async fn write<V: Synced>(
     context: &Context<V>,
     work: &Work,
     pass: &Pass,
-    page: Page<V::Row>,
+    sheet: Sheet<V::Row>,
     asked: (u32, u32),
 ) -> Result<Written, Interrupted> {
     let mut w = context.write().await?;
-    let mut plan = PagePlan::new(work, page, context.max_depth());
+    let unchanged = Tables::<V>::unchanged(&mut w.step.conn(), w.at, work.parent, &sheet.digests(work.parent)).await?;
+    let page = sheet.read(work.parent, &unchanged.iter().map(|row| row.key).collect());
+    let mut plan = PagePlan::new(work, page, unchanged, context.max_depth());
     if refused::is_anothers(context, work, &plan) {
         refused::leave(w, work).await?;
         return Ok(Written::AnotherWay);
@@ -64,7 +67,8 @@ pub async fn write<V: Synced>(
     let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, &plan.rows, &plan.existing).await?;
     failpoint::pass(Moment::RowsWritten);
     plan.findings.extend(applied.findings.into_iter().chain(remark::doubt(work.parent, next)));
-    if !save(&mut w, work, (&pass, next), seen.received(), &applied.numbers).await? {
+    let numbers: Vec<i32> = applied.numbers.iter().copied().chain(plan.unchanged.iter().map(|row| row.node_no)).collect();
+    if !save(&mut w, work, (&pass, next), seen.received(), &numbers).await? {
         return Ok(Written::AnotherWay);
     }
     failpoint::pass(Moment::ListSaved);
@@ -75,7 +79,8 @@ pub async fn write<V: Synced>(
     let has_moved = reread > 0 || pass.number > 0 || !matches!(next, Next::ReadOn | Next::Proven { .. });
     w.remember(has_moved, seen.received()).await?;
     finding::open(&mut w.step.conn(), w.at, &plan.findings).await?;
-    let counters = Counters { pages: 1, rows_seen: seen.received().into(), ..applied.counters };
+    let mut counters = Counters { pages: 1, rows_seen: seen.received().into(), ..applied.counters };
+    counters.unchanged += plan.new_unchanged();
     w.commit(counters).await?;
 
     context.tell_page(seen.received());
@@ -115,7 +120,7 @@ async fn evidence<V: Synced>(
         return Ok(Evidence { expected: work.expected, ..Evidence::default() });
     }
     let holds_all = work.depth == 0 && matches!(reach, Some(Reach::Stated | Reach::Subtree | Reach::Compared));
-    let lost = Tables::<V>::lost(&mut w.step.conn(), w.at, work.parent, &ids(&plan.rows), holds_all).await?;
+    let lost = Tables::<V>::lost(&mut w.step.conn(), w.at, work.parent, &plan.ids(), holds_all).await?;
     let together = if pass.number == 0 {
         i64::from(pass.shown)
     } else {

@@ -11,7 +11,7 @@ use crate::{
         reach::{Reach, Stated},
     },
     store::{
-        facts::{Edge, Existing},
+        facts::{Edge, Existing, Unchanged},
         frontier::Work,
     },
     vendor_api::{
@@ -27,6 +27,8 @@ pub(super) struct PagePlan<R> {
     pub(super) rows: Vec<R>,
     /// What is known of them, in their order.
     pub(super) existing: Vec<Existing>,
+    /// Rows that need not be read.
+    pub(super) unchanged: Vec<Unchanged>,
     /// The ids of all rows, in the vendor's order.
     pub(super) keys: Vec<NodeId>,
     /// How the vendor sends the list.
@@ -49,33 +51,47 @@ pub(super) struct PageLinks {
 }
 
 impl<R: Node + Clone> PagePlan<R> {
-    pub(super) fn new(work: &Work, page: Page<R>, max_depth: i32) -> Self {
+    pub(super) fn new(work: &Work, page: Page<R>, unchanged: Vec<Unchanged>, max_depth: i32) -> Self {
         let mut met = HashSet::new();
         let rows: Vec<R> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
         let mut plan = Self {
             rows,
             existing: Vec::new(),
+            unchanged,
             keys: page.keys,
             kind: if page.whole { Kind::Whole(page.stated_count) } else { Kind::Paged },
             stated_count: page.stated_count,
             findings: page.remarks.into_iter().map(|told| remark::finding(work.parent, told)).collect(),
         };
-        if work.depth >= max_depth && !plan.rows.is_empty() {
+        if work.depth >= max_depth && !(plan.rows.is_empty() && plan.unchanged.is_empty()) {
             plan.findings.push(too_deep(work.parent, max_depth));
             plan.rows.clear();
+            plan.unchanged.clear();
         }
         plan
     }
 
     /// Which of the rows the pass has shown before.
     pub(super) fn shown(&self) -> HashSet<NodeId> {
-        self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.shown).map(|(row, _)| row.key()).collect()
+        let read = self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.shown).map(|(row, _)| row.key());
+        read.chain(self.unchanged.iter().filter(|row| row.shown).map(|row| row.key)).collect()
+    }
+
+    /// The ids of all rows that stand for a node, each once.
+    pub(super) fn ids(&self) -> Vec<NodeId> {
+        self.rows.iter().map(Node::key).chain(self.unchanged.iter().map(|row| row.key)).collect()
+    }
+
+    /// How many of the rows that need not be read the walk had not met.
+    pub(super) fn new_unchanged(&self) -> i64 {
+        let is_new = |row: &&Unchanged| !row.shown && !row.shown_earlier;
+        i64::try_from(self.unchanged.iter().filter(is_new).count()).unwrap_or(i64::MAX)
     }
 
     /// How many of the rows no pass over the list has shown before.
     pub(super) fn new_to_list(&self) -> i64 {
         let is_new = |existing: &&Existing| !existing.shown && !existing.shown_earlier;
-        i64::try_from(self.existing.iter().filter(is_new).count()).unwrap_or(i64::MAX)
+        i64::try_from(self.existing.iter().filter(is_new).count()).unwrap_or(i64::MAX) + self.new_unchanged()
     }
 
     /// Somebody on the page was not in this list before.

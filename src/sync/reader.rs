@@ -1,6 +1,6 @@
 //! The loop: a list from the queue, pages from the vendor, a transaction for each, until the list is at its end.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use futures::{StreamExt, stream};
 
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     model::finding::Finding,
     store::frontier::Work,
-    vendor_api::{Ask, List, error::VendorError},
+    vendor_api::{Ask, List, error::VendorError, sheet::Sheet},
     walk::{pass::Pass, verdict::Next},
 };
 
@@ -83,7 +83,7 @@ async fn read_on<V: Synced>(
     let at_once = usize::try_from(context.source.concurrency).unwrap_or(1);
     let calls = stream::iter(pass.ahead(limit, work.expected.or(*total))).map(|offset| {
         let ask = Ask { list: list.clone(), offset, limit };
-        async move { (offset, context.slot().await, context.page(&ask).await) }
+        async move { (offset, context.slot().await, context.page(&ask).await.map(|sheet| read_early(context, work, sheet))) }
     });
     let mut pages = std::pin::pin!(calls.buffered(at_once));
     let mut waiting = VecDeque::new();
@@ -97,12 +97,12 @@ async fn read_on<V: Synced>(
             return Ok(Read::Slipped);
         }
         let _slot = slot?;
-        let page = match answered(answer)? {
-            Ok(page) => page,
+        let sheet = match answered(answer)? {
+            Ok(sheet) => sheet,
             Err(error) => return Ok(Read::Refused(error)),
         };
-        *total = context.total(page.stated_count);
-        let written = meanwhile(page::write(context, work, pass, page, (offset, limit)), &mut pages, &mut waiting, at_once).await?;
+        *total = context.total(sheet.stated_count());
+        let written = meanwhile(page::write(context, work, pass, sheet, (offset, limit)), &mut pages, &mut waiting, at_once).await?;
         let Written::Next(next, after) = written else { return Ok(Read::AnotherWay) };
         *pass = after;
         if next != Next::ReadOn {
@@ -112,6 +112,11 @@ async fn read_on<V: Synced>(
             return Err(Interrupted::Stopped);
         }
     }
+}
+
+/// Where no walk has ended yet, no text is known: rows are read while the page before is written.
+fn read_early<V: Synced>(context: &Context<V>, work: &Work, sheet: Sheet<V::Row>) -> Sheet<V::Row> {
+    if context.walk().knows { sheet } else { Sheet::Read(sheet.read(work.parent, &HashSet::new())) }
 }
 
 /// Whom an error concerns: the outer one ends the run, the inner one this list only.

@@ -12,6 +12,7 @@ pub mod leadsquared;
 mod mend;
 pub mod request;
 mod rows;
+pub mod sheet;
 mod tame;
 #[cfg(test)]
 mod test_door;
@@ -19,7 +20,7 @@ pub mod times;
 
 use std::time::Duration;
 
-use self::error::VendorError;
+use self::{error::VendorError, sheet::Sheet};
 use crate::{
     config::Identifier,
     model::node::{Node, NodeId},
@@ -51,7 +52,7 @@ pub trait Vendor: Send + Sync {
     }
 
     /// One call: a part of one list.
-    fn page(&self, ask: &Ask, within: Duration) -> impl Future<Output = Result<Page<Self::Row>, VendorError>> + Send;
+    fn page(&self, ask: &Ask, within: Duration) -> impl Future<Output = Result<Sheet<Self::Row>, VendorError>> + Send;
 }
 
 /// Which part of which list to read.

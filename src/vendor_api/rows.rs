@@ -12,7 +12,10 @@ use super::{
     json::{self, Field, Flag, Text},
     mend, tame, times,
 };
-use crate::model::node::{Node, NodeId};
+use crate::model::{
+    digest::Digest,
+    node::{Node, NodeId},
+};
 
 /// Fields that one remark names at most.
 const MOST_NAMED: usize = 12;
@@ -84,7 +87,7 @@ pub(super) fn listed<'a>(list: Option<&'a RawValue>, count: Option<u64>, name: &
 }
 
 /// The rows of an answer.
-pub(super) struct Rows<R> {
+pub struct Rows<R> {
     /// Those that could be read, in order.
     pub(super) rows: Vec<R>,
     /// The ids of all, in order: one that could not be read has a stand-in.
@@ -93,11 +96,26 @@ pub(super) struct Rows<R> {
     pub(super) remarks: Vec<Remark>,
 }
 
+/// One row before it is read.
+#[derive(Debug, Clone, Copy)]
+pub enum RowText<'a> {
+    /// It need not be read: the mirror has it as this node.
+    Known(NodeId),
+    /// As it was sent, with its digest where it is one of a list.
+    Sent(&'a str, Option<Digest>),
+}
+
+impl<'a> From<&&'a RawValue> for RowText<'a> {
+    fn from(text: &&'a RawValue) -> Self {
+        Self::Sent(text.get(), None)
+    }
+}
+
 /// The rows that could be read, in order, and remarks on these and the others.
 ///
 /// `before` rows of the list stand before these; `convert` refuses a row with the reason.
 pub(super) fn read<W: DeserializeOwned, R: Node>(
-    texts: &[&RawValue],
+    texts: &[RowText<'_>],
     before: u32,
     convert: impl Fn(W, &mut Notes) -> Result<R, &'static str>,
 ) -> Rows<R> {
@@ -107,14 +125,23 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
     let mut bad: HashMap<NodeId, usize> = HashMap::new();
     let mut remarks = Vec::new();
     for (index, text) in texts.iter().enumerate() {
+        let (text, digest) = match text {
+            RowText::Known(key) => {
+                keys.push(*key);
+                continue;
+            }
+            RowText::Sent(text, digest) => (*text, *digest),
+        };
         let mut notes = Notes::default();
-        match parse(text.get(), &mut notes).and_then(|wire| convert(wire, &mut notes)) {
-            Ok(row) => {
+        match parse(text, &mut notes).and_then(|wire| convert(wire, &mut notes)) {
+            Ok(mut row) => {
                 let key = row.key();
                 let earlier = *met.entry(key).or_insert(rows.len());
                 if rows.get(earlier).is_some_and(|earlier| earlier.digest() != row.digest()) {
                     notes.add("shown_twice", "one answer showed this node twice and not alike; what stood first was taken".into());
                 }
+                // What there is to say of it is said again each time.
+                row.set_text_digest(digest.filter(|_| notes.of_row.is_empty() && notes.of_fields.is_empty()));
                 remarks.extend(notes.of_row.into_iter().map(|(kind, detail)| Remark { kind, about: key.to_string(), detail }));
                 for (kind, field, detail) in notes.of_fields {
                     if !remarks.iter().any(|known| known.kind == kind && known.about == field) {
@@ -125,7 +152,7 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
                 keys.push(key);
             }
             Err(reason) => {
-                let key = NodeId::unreadable(text.get());
+                let key = NodeId::unreadable(text);
                 let same = bad.entry(key).or_default();
                 remarks.push(bad_row(key, *same, before as usize + index + 1, reason));
                 *same += 1;
@@ -197,16 +224,20 @@ mod tests {
         Ok(User { id: uuid::Uuid::from_u128(id), name: Some(name), auto_update_time, extra, ..User::default() })
     }
 
+    fn sent<'a>(texts: &'a [&RawValue]) -> Vec<RowText<'a>> {
+        texts.iter().map(RowText::from).collect()
+    }
+
     fn read_all(text: &str) -> (Vec<User>, Vec<Remark>) {
         let texts: Vec<&RawValue> = serde_json::from_str(text).expect("a list");
-        let Rows { rows, remarks, .. } = read(&texts, 0, convert);
+        let Rows { rows, remarks, .. } = read(&sent(&texts), 0, convert);
         (rows, remarks)
     }
 
     #[test]
     fn one_bad_row_costs_no_other_and_is_told_by_its_place_in_the_list() {
         let texts: Vec<&RawValue> = serde_json::from_str(r#"[{"name": "a"}, 5, {}, {"name": "b"}]"#).expect("a list");
-        let Rows { rows, keys, remarks } = read(&texts, 99, convert);
+        let Rows { rows, keys, remarks } = read(&sent(&texts), 99, convert);
         assert_eq!(keys.iter().map(NodeId::is_unreadable).collect::<Vec<_>>(), [false, true, true, false]);
         assert_ne!(keys[1], keys[2]);
         let names: Vec<_> = rows.iter().filter_map(|row| row.name.as_deref()).collect();

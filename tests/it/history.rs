@@ -179,7 +179,7 @@ async fn tables_now(pool: &PgPool) -> Vec<Value> {
             json_of(
                 pool,
                 format!(
-                    "select coalesce(jsonb_agg(to_jsonb(x) - 'no_of_children' order by source_id, {key}), '[]') from hiersync.{table} x"
+                    "select coalesce(jsonb_agg(to_jsonb(x) - array['no_of_children', 'text_digest'] order by source_id, {key}), '[]') from hiersync.{table} x"
                 ),
                 None,
             )
@@ -199,7 +199,7 @@ async fn tables_at(pool: &PgPool, at: DateTime<Utc>) -> Vec<Value> {
     let mut tables = Vec::new();
     for (table, key, _) in KEPT {
         let sql = format!(
-            "select coalesce(jsonb_agg(to_jsonb(x) - 'no_of_children' order by source_id, {key}), '[]') from hiersync.{table}_at($1) x"
+            "select coalesce(jsonb_agg(to_jsonb(x) - array['no_of_children', 'text_digest'] order by source_id, {key}), '[]') from hiersync.{table}_at($1) x"
         );
         tables.push(json_of(pool, sql, Some(at)).await);
     }

@@ -41,6 +41,7 @@ mod runs;
 mod scripts;
 mod sharing;
 mod stamps;
+mod texts;
 mod tidy;
 mod tree;
 mod trees;

@@ -17,7 +17,8 @@ use crate::{
         http::Client,
         json::{self, Field, Number, Text},
         request::Request,
-        rows::{self, Rows},
+        rows::{self, RowText},
+        sheet::{Sheet, Unread},
     },
 };
 
@@ -84,7 +85,7 @@ impl Api {
         parent: &Identifier,
         ask: &Ask,
         within: Duration,
-    ) -> Result<Page<Customer>, VendorError> {
+    ) -> Result<Sheet<Customer>, VendorError> {
         let settings = &self.settings;
         let mut request = Request::get("customers/bulk", &self.base, "/v2/customers/bulk")
             .query("source", &settings.profile_source)
@@ -170,7 +171,7 @@ fn read_customer(answer: &Answer, id: i64) -> Result<Option<Customer>, VendorErr
     let entity = json::object::<wire::Envelope<'_>>(&text).ok().and_then(|envelope| envelope.entity).map(RawValue::get);
     let read = |text: &str| {
         let row = RawValue::from_string(text.to_owned()).ok()?;
-        convert::customers(&[&row], 0).rows.into_iter().find(|row| row.id == id)
+        convert::customers(&[RowText::from(&&*row)], 0).rows.into_iter().find(|row| row.id == id)
     };
     let Some(mut customer) = entity.and_then(read).or_else(|| read(&text)) else { return Ok(None) };
     // The answer's own keys, where it is the customer.
@@ -181,15 +182,14 @@ fn read_customer(answer: &Answer, id: i64) -> Result<Option<Customer>, VendorErr
 }
 
 /// A page of children. `before` of the list stand before it.
-pub(super) fn read_children(answer: &Answer, before: u32) -> Result<Page<Customer>, VendorError> {
+pub(in crate::vendor_api) fn read_children(answer: &Answer, before: u32) -> Result<Sheet<Customer>, VendorError> {
     if answer.is_nothing() {
-        return Ok(Page::empty(false));
+        return Ok(Sheet::Read(Page::empty(false)));
     }
     let text = accepted(answer)?;
     let entity = envelope(&text, answer)?.entity.ok_or_else(|| wrong_shape(answer, "`entity` is missing"))?;
     let entity: wire::Entity<'_> = json::object(entity.get()).map_err(|reason| wrong_shape(answer, &format!("`entity`: {reason}")))?;
     let stated_count = entity.count.read().and_then(|Number(count)| u64::try_from(count).ok());
     let texts = rows::listed(entity.customers, stated_count, "entity.customers")?;
-    let Rows { rows, keys, remarks } = convert::customers(&texts, before);
-    Ok(Page { rows, keys, stated_count, remarks, whole: false })
+    Ok(Sheet::Unread(Unread::new(&texts, before, stated_count, convert::id_in, convert::customers)))
 }

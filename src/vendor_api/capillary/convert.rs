@@ -4,20 +4,23 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 
 use super::wire;
 use crate::{
-    model::customer::{Channel, Customer, Identifier, Profile},
+    model::{
+        customer::{Channel, Customer, Identifier, Profile},
+        node::NodeId,
+    },
     vendor_api::{
         json::{Field, Listed, Number, Sent},
-        rows::{self, Notes, Rows},
+        rows::{self, Notes, RowText, Rows},
         times,
     },
 };
 
 /// All rows of an answer that could be read, and remarks on these and the others. `before` of the list stand before them.
-pub(super) fn customers(texts: &[&RawValue], before: u32) -> Rows<Customer> {
+pub(super) fn customers(texts: &[RowText<'_>], before: u32) -> Rows<Customer> {
     rows::read(texts, before, customer)
 }
 
@@ -45,10 +48,19 @@ fn customer(row: wire::Customer, notes: &mut Notes) -> Result<Customer, &'static
         extended_fields: row.extended_fields.take("extendedFields", &mut extra).unwrap_or_default(),
         role_code: row.role_code.text("roleCode", &mut extra),
         no_of_children: row.no_of_children.number("noOfChildren", &mut extra),
+        text_digest: None,
         default_child: notes.flag(row.default_child, "defaultChild", &mut extra),
         created_at: notes.time(row.created_date, "createdDate", times::iso, &mut extra),
         extra,
     })
+}
+
+/// Whom a row's text seems to be about: the first `userId` in it.
+pub(super) fn id_in(text: &str) -> Option<NodeId> {
+    let after = text.split_once("\"userId\"")?.1.trim_start().strip_prefix(':')?.trim_start();
+    let digits = after.strip_prefix('"').unwrap_or(after);
+    let end = digits.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..end].parse().ok().map(NodeId::Customer)
 }
 
 /// The id that most profiles name, of equals the least: in which order they come says nothing.
@@ -201,12 +213,15 @@ fn is_empty_array(value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
     use crate::vendor_api::Remark;
 
     fn read(rows: &[Value]) -> (Vec<Customer>, Vec<Remark>) {
         let text = Value::from(rows.to_vec()).to_string();
-        let Rows { rows, remarks, .. } = customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0);
+        let Rows { rows, remarks, .. } =
+            customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows").iter().map(RowText::from).collect::<Vec<_>>(), 0);
         (rows, remarks)
     }
 
@@ -253,6 +268,7 @@ mod tests {
             default_child: Some(false),
             created_at: time("2024-11-18T10:02:11Z"),
             extra: Map::new(),
+            text_digest: None,
         };
         assert_eq!(customers[0], first);
         assert_eq!((customers[1].id, customers[1].no_of_children, customers[1].default_child), (700_000_022, Some(0), Some(true)));
@@ -381,7 +397,8 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
         for (fields, is_kept_in_extra) in [(format!(r#"{{"x": {deep}}}"#), false), ("1e999".into(), true)] {
             let text = format!(r#"[{{"profiles": [{{}}, {{"userId": 5, "fields": {fields}}}]}}]"#);
-            let Rows { rows: customers, remarks, .. } = customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows"), 0);
+            let Rows { rows: customers, remarks, .. } =
+                customers(&serde_json::from_str::<Vec<&RawValue>>(&text).expect("rows").iter().map(RowText::from).collect::<Vec<_>>(), 0);
             assert_eq!((remarks[0].kind, remarks[0].about.as_str()), ("kept_as_text", "5"));
             let extra = Value::from(customers[0].extra.clone());
             let kept = extra.pointer("/profiles/1/fields").or_else(|| extra.pointer("/profiles/2/fields"));

@@ -19,6 +19,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use md5::{Digest, Md5};
 use secrecy::{ExposeSecret, SecretString};
 
+#[cfg(test)]
+pub(super) use self::api::read_children;
 use self::{
     api::{Api, Pass},
     tree::Tree,
@@ -30,7 +32,7 @@ use crate::{
         secrets::{SecretError, Secrets},
     },
     model::{customer::Customer, node::NodeId},
-    vendor_api::{Ask, List, Page, Vendor, error::VendorError},
+    vendor_api::{Ask, List, Vendor, error::VendorError, sheet::Sheet},
 };
 
 /// A token is renewed this long before its end, or a tenth of its life if that is shorter.
@@ -183,7 +185,7 @@ impl Vendor for Capillary {
         self.api.customer(pass.clone(), id, within).await.map_err(|error| self.judge(error, &pass))
     }
 
-    async fn page(&self, ask: &Ask, within: Duration) -> Result<Page<Customer>, VendorError> {
+    async fn page(&self, ask: &Ask, within: Duration) -> Result<Sheet<Customer>, VendorError> {
         let List::ChildrenOf(parent) = &ask.list else {
             return Err(VendorError::Rejected("Capillary has no lists of users".into()));
         };
@@ -196,7 +198,10 @@ impl Vendor for Capillary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor_api::test_door::{Door, answer, ok, source};
+    use crate::vendor_api::{
+        Page,
+        test_door::{Door, answer, ok, source},
+    };
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -237,13 +242,13 @@ mod tests {
     }
 
     async fn page(body: &str) -> Result<Page<Customer>, VendorError> {
-        by_password(&Door::open(ok(body))).page(&ask(), SECOND).await
+        by_password(&Door::open(ok(body))).page(&ask(), SECOND).await.map(Sheet::all)
     }
 
     #[tokio::test]
     async fn a_page_is_asked_for_as_documented() {
         let door = Door::open(ok(include_str!("example.json")));
-        let page = by_password(&door).page(&ask(), SECOND).await.expect("a page");
+        let page = by_password(&door).page(&ask(), SECOND).await.expect("a page").all();
         assert_eq!((page.rows.len(), page.received(), page.stated_count, page.whole), (2, 2, Some(2), false));
         let seen = door.request();
         let expected = "GET /v2/customers/bulk?source=INSTORE&associationEntityType=parentCustomer&associationEntityIdentifierType=externalId\

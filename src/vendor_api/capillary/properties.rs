@@ -11,6 +11,7 @@ use crate::{
         answer::Answer,
         arbitrary::{check, digests, json, spoilt, unknown_fields},
         error::VendorError,
+        sheet::Sheet,
     },
 };
 
@@ -49,7 +50,7 @@ const KEYS: &[&str] = &[
 
 fn read(body: &[u8]) -> Result<Page<Customer>, VendorError> {
     let answer = Answer::of("customers/bulk", 200, body);
-    read_children(&answer, 0)
+    read_children(&answer, 0).map(Sheet::all)
 }
 
 fn list(rows: &[String]) -> String {

@@ -9,7 +9,7 @@ use crate::{
     model::user::{Manager, User},
     vendor_api::{
         json::Text,
-        rows::{self, Notes, Rows},
+        rows::{self, Notes, RowText, Rows},
         times,
     },
 };
@@ -39,7 +39,8 @@ pub(super) const MAPPED: [&str; 12] = [
 /// All rows of an answer that could be read, and remarks on these and the others. `before` of the list stand before them;
 /// `asked` are the columns that were asked for.
 pub(super) fn users(texts: &[&RawValue], before: u32, asked: &[String]) -> Rows<User> {
-    rows::read(texts, before, |row, notes| user(row, asked, notes))
+    let texts: Vec<RowText<'_>> = texts.iter().map(RowText::from).collect();
+    rows::read(&texts, before, |row, notes| user(row, asked, notes))
 }
 
 /// The zero GUID is how .NET says none.

@@ -21,7 +21,7 @@ use crate::{
         secrets::{SecretError, Secrets},
     },
     model::{node::NodeId, user::User},
-    vendor_api::{Ask, List, Page, Vendor, error::VendorError},
+    vendor_api::{Ask, List, Vendor, error::VendorError, sheet::Sheet},
 };
 
 /// One LeadSquared account.
@@ -85,12 +85,13 @@ impl Vendor for LeadSquared {
         self.api.ask_only_needed()
     }
 
-    async fn page(&self, ask: &Ask, within: Duration) -> Result<Page<User>, VendorError> {
-        match &ask.list {
+    async fn page(&self, ask: &Ask, within: Duration) -> Result<Sheet<User>, VendorError> {
+        let page = match &ask.list {
             List::ReportsOf(user) => self.api.reports(*user, within).await,
             List::Directory => self.api.directory(ask, within).await,
             List::ChildrenOf(_) => Err(VendorError::Rejected("LeadSquared has no lists of children".into())),
-        }
+        };
+        page.map(Sheet::Read)
     }
 }
 
@@ -101,7 +102,10 @@ mod tests {
     use super::*;
     use crate::{
         config::{Edges, KeysIn, Reach},
-        vendor_api::test_door::{Door, ok, source},
+        vendor_api::{
+            Page,
+            test_door::{Door, ok, source},
+        },
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -131,13 +135,13 @@ mod tests {
     }
 
     async fn page(body: &str) -> Result<Page<User>, VendorError> {
-        open(&Door::open(ok(body)).base, KeysIn::Header, &[]).page(&reports(), SECOND).await
+        open(&Door::open(ok(body)).base, KeysIn::Header, &[]).page(&reports(), SECOND).await.map(Sheet::all)
     }
 
     #[tokio::test]
     async fn the_hierarchy_is_asked_for_as_documented() {
         let door = Door::open(ok(include_str!("example.json")));
-        let page = open(&door.base, KeysIn::Header, &[]).page(&reports(), SECOND).await.expect("a page");
+        let page = open(&door.base, KeysIn::Header, &[]).page(&reports(), SECOND).await.expect("a page").all();
         assert_eq!((page.rows.len(), page.received(), page.stated_count, page.whole), (3, 3, Some(3), true));
         let seen = door.request();
         assert_eq!(seen.line, "POST /v2/UserManagement.svc/Hierarchy HTTP/1.1");
@@ -149,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn columns_and_query_keys_are_sent_when_set() {
         let door = Door::open(ok(include_str!("example.json")));
-        open(&door.base, KeysIn::Query, &["ManagerUserId", "Designation"]).page(&reports(), SECOND).await.expect("a page");
+        open(&door.base, KeysIn::Query, &["ManagerUserId", "Designation"]).page(&reports(), SECOND).await.expect("a page").all();
         let seen = door.request();
         assert_eq!(seen.line, "POST /v2/UserManagement.svc/Hierarchy?accessKey=u%24r1&secretKey=s%2Bc HTTP/1.1");
         assert_eq!(seen.header("x-lsq-accesskey"), None);
@@ -162,7 +166,7 @@ mod tests {
         for path in ["", "/v2", "/v2/"] {
             let door = Door::open(ok(r#"{"Users": [], "RecordCount": "3400"}"#));
             let base = door.base.join(path).expect("a URL");
-            let page = open(&base, KeysIn::Header, &["userid", "Role"]).page(&ask(List::Directory), SECOND).await.expect("a page");
+            let page = open(&base, KeysIn::Header, &["userid", "Role"]).page(&ask(List::Directory), SECOND).await.expect("a page").all();
             assert_eq!((page.received(), page.stated_count, page.whole), (0, Some(3400), false));
             let seen = door.request();
             assert_eq!(seen.line, "POST /v2/UserManagement.svc/User/AdvancedSearch HTTP/1.1");
