@@ -25,16 +25,16 @@ pub trait Links: Send + Sync + 'static {
     /// Makes sure that these links live.
     fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
 
-    /// How many a list would lose: live children of its parent's whom neither a pass of this walk nor this page has shown. Of a
-    /// root's list that `holds_all` below: all below the root whom no root's list has shown either. Who is known to be hidden by the
+    /// Whether a list would lose somebody: a live child of its parent's whom neither a pass of this walk nor this page has shown. Of a
+    /// root's list that `holds_all` below: anybody below the root whom no root's list has shown either. Who is known to be hidden by the
     /// vendor is not lost again.
-    fn lost(
+    fn loses(
         conn: &mut Conn<'_>,
         at: At,
         parent: NodeId,
         page: &[NodeId],
         holds_all: bool,
-    ) -> impl Future<Output = sqlx::Result<i64>> + Send;
+    ) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
     /// Queues once more, with this pass, the lists shorter than `rows` that were read once in this walk and hold one of these new links'
     /// children too: it stood there before the walk, and has moved or has two parents. Gives how many lists there are.
@@ -126,7 +126,7 @@ macro_rules! links {
                 Ok(Linked { inserted: edges(true), restored: edges(false), retired: Vec::new() })
             }
 
-            async fn lost(conn: &mut Conn<'_>, at: At, parent: NodeId, page: &[NodeId], holds_all: bool) -> sqlx::Result<i64> {
+            async fn loses(conn: &mut Conn<'_>, at: At, parent: NodeId, page: &[NodeId], holds_all: bool) -> sqlx::Result<bool> {
                 sqlx::query_scalar!(
                     "with recursive below as (
                          select l.child_id as id from hiersync_internal." + $what + "_edge l
@@ -146,22 +146,22 @@ macro_rules! links {
                                select r.node_key from hiersync_internal.root r where $5 and r.source_id = $1
                            ))
                      )
-                     select count(*)"
-                    + r#" as "lost!""#
-                    + "
-                     from (select b.id from below b except select unnest($4::" + $sql_id + "[])) b
-                     cross join lateral (
-                         select n.node_no from hiersync_internal." + $what + "_node n where n.source_id = $1 and n.id = b.id limit 1
-                     ) n
-                     where not exists (select 1 from shown s where s.numbers @> n.node_no)
-                       and not exists (
-                           select 1 from hiersync_internal.root r
-                           where r.source_id = $1 and r.walk_id = $2 and r.node_key = b.id::text
-                       )
-                       and not exists (
-                           select 1 from hiersync.finding f
-                           where f.source_id = $1 and f.kind = 'manager_not_listed' and f.key = b.id::text and f.resolved_at is null
-                       )",
+                     select exists (
+                         select 1
+                         from (select b.id from below b except select unnest($4::" + $sql_id + "[])) b
+                         cross join lateral (
+                             select n.node_no from hiersync_internal." + $what + "_node n where n.source_id = $1 and n.id = b.id limit 1
+                         ) n
+                         where not exists (select 1 from shown s where s.numbers @> n.node_no)
+                           and not exists (
+                               select 1 from hiersync_internal.root r
+                               where r.source_id = $1 and r.walk_id = $2 and r.node_key = b.id::text
+                           )
+                           and not exists (
+                               select 1 from hiersync.finding f
+                               where f.source_id = $1 and f.kind = 'manager_not_listed' and f.key = b.id::text and f.resolved_at is null
+                           )"
+                    + r#") as "loses!""#,
                     at.source_id,
                     at.walk_id,
                     <$id>::from(parent),

@@ -133,11 +133,7 @@ async fn write<V: Synced>(
     let is_short = received < ask.limit;
     let loses = is_short && reporting::directory_loses(&mut w.step.conn(), w.at).await?;
     let lacking = if is_short && is_all { reporting::directory_lacks(&mut w.step.conn(), w.at).await? } else { Vec::new() };
-    let next = next(
-        pass,
-        seen,
-        Evidence { lost: u32::from(loses), lacks: !lacking.is_empty(), knows: context.walk().knows, ..Evidence::default() },
-    );
+    let next = next(pass, seen, Evidence { loses, lacks: !lacking.is_empty(), knows: context.walk().knows, ..Evidence::default() });
     if next == Next::ReadAgain && !lacking.is_empty() {
         reporting::want_whole(&mut w.step.conn(), w.at.source_id, &lacking).await?;
     }

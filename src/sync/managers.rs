@@ -50,7 +50,7 @@ async fn search<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> 
     if state == "given_up" || told.named == 0 {
         // The key may not search, or the search names nobody's manager.
         w.set_reach(Reach::Compared).await?;
-        return Ok(reporting::queue_below_roots(&mut w.step.conn(), w.at).await? > 0);
+        return Ok(reporting::queue_below_roots(&mut w.step.conn(), w.at).await? > 0 || compare(w).await?);
     }
     if w.context.caller.vendor.reach().is_none() {
         // Lists below that were read tell better than the search, which may name few and those who moved meanwhile.
@@ -58,7 +58,7 @@ async fn search<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> 
         let (shown, below) = if read_below > 0 { (among_roots, read_below) } else { (told.below_shown, told.below) };
         if below > 0 && 2 * shown <= below {
             // Whoever came since the roots' lists were read looks like somebody whom they do not reach.
-            return Ok((read_below == 0 && read_roots_again(w).await?) || list_by_list(w).await?);
+            return Ok((read_below == 0 && read_roots_again(w).await?) || list_by_list(w, read_below).await?);
         }
     }
     w.set_reach(Reach::Subtree).await?;
@@ -72,12 +72,14 @@ async fn read_roots_again<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<boo
     Ok(queued::read_roots_again(&mut w.step.conn(), &w.context.open, &Pass::again().to_stored()).await? > 0)
 }
 
-/// The lists seem to hold direct reports: those of the roots are linked, and everybody in them has a list. The search is forgotten, and
-/// asked once more if the lists show that they hold everybody below: [`doubt_direct`].
-async fn list_by_list<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
+/// The lists seem to hold direct reports: those of the roots are linked, and everybody in them has a list. Unless some were read before, the
+/// search is forgotten, and asked once more if the lists show that they hold everybody below: [`doubt_direct`].
+async fn list_by_list<V: Synced>(w: &mut Writing<'_, V>, read_below: i64) -> Result<bool, Interrupted> {
     w.set_reach(Reach::Direct).await?;
     reporting::unstage(&mut w.step.conn(), w.at.source_id).await?;
-    queued::drop_directory(&mut w.step.conn(), &w.context.open).await?;
+    if read_below == 0 {
+        queued::drop_directory(&mut w.step.conn(), &w.context.open).await?;
+    }
     let shown = reporting::shown_lines(&mut w.step.conn(), w.at).await?;
     link(w, &shown, false).await?;
     Ok(reporting::queue_below_roots(&mut w.step.conn(), w.at).await? > 0)
@@ -100,7 +102,7 @@ async fn compare<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted>
         let (among_roots, all_rows) = reporting::overlap(&mut w.step.conn(), w.at).await?;
         if 2 * among_roots <= all_rows {
             // As in the search.
-            return Ok(read_roots_again(w).await? || list_by_list(w).await?);
+            return Ok(read_roots_again(w).await? || list_by_list(w, all_rows).await?);
         }
     }
     Ok(reporting::reread_compared(&mut w.step.conn(), w.at, &Pass::again().to_stored()).await? > 0)

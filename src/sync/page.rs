@@ -1,6 +1,8 @@
 //! Writes one page: rows, links, changes, findings, the lists that follow, the place to go on from and the counters,
 //! in one transaction.
 
+use std::collections::HashSet;
+
 use super::{
     Interrupted,
     context::{Context, Synced, Tables},
@@ -11,7 +13,11 @@ use super::{
 };
 use crate::{
     failpoint::{self, Moment},
-    model::{node::ids, reach::Reach, run::Counters},
+    model::{
+        node::{NodeId, ids},
+        reach::Reach,
+        run::Counters,
+    },
     store::{
         finding,
         frontier::{self, Shown, Standing, State, Work},
@@ -46,8 +52,10 @@ pub async fn write<V: Synced>(
     asked: (u32, u32),
 ) -> Result<Written, Interrupted> {
     let mut w = context.write().await?;
-    let unchanged = Tables::<V>::unchanged(&mut w.step.conn(), w.at, work.parent, &sheet.digests(work.parent)).await?;
-    let page = sheet.read(work.parent, &unchanged.iter().map(|row| row.key).collect());
+    let mut unchanged = Tables::<V>::unchanged(&mut w.step.conn(), w.at, work.parent, &sheet.digests(work.parent)).await?;
+    let mut known: HashSet<NodeId> = unchanged.iter().map(|row| row.key).collect();
+    let page = sheet.read(work.parent, &mut known);
+    unchanged.retain(|row| known.contains(&row.key));
     let mut plan = PagePlan::new(work, page, unchanged, context.max_depth());
     if refused::is_anothers(context, work, &plan) {
         refused::leave(w, work).await?;
@@ -59,10 +67,11 @@ pub async fn write<V: Synced>(
     let mut pass = pass.clone();
     pass.take(&seen);
     let reach = reach_of(&mut w, work, &plan).await?;
+    pass.meet(plan.known_again(holds_all(work, reach)));
     let evidence = evidence::<V>(&mut w, work, (&pass, &seen), &plan, reach).await?;
     let next = pass.next(&seen, evidence);
     teach(&mut w, &plan, &pass, &seen, next).await?;
-    let pass = pass.then(next, evidence.lost);
+    let pass = pass.then(next);
 
     let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, &plan.rows, &plan.existing).await?;
     failpoint::pass(Moment::RowsWritten);
@@ -108,6 +117,11 @@ async fn reach_of<V: Synced>(w: &mut Writing<'_, V>, work: &Work, plan: &PagePla
     Ok(Some(reach))
 }
 
+/// It is a root's list, which holds everybody below.
+fn holds_all(work: &Work, reach: Option<Reach>) -> bool {
+    work.depth == 0 && matches!(reach, Some(Reach::Stated | Reach::Subtree | Reach::Compared))
+}
+
 /// What is known beside the page, as far as it matters.
 async fn evidence<V: Synced>(
     w: &mut Writing<'_, V>,
@@ -119,8 +133,7 @@ async fn evidence<V: Synced>(
     if !pass.may_end(seen, work.expected) {
         return Ok(Evidence { expected: work.expected, ..Evidence::default() });
     }
-    let holds_all = work.depth == 0 && matches!(reach, Some(Reach::Stated | Reach::Subtree | Reach::Compared));
-    let lost = Tables::<V>::lost(&mut w.step.conn(), w.at, work.parent, &plan.ids(), holds_all).await?;
+    let loses = Tables::<V>::loses(&mut w.step.conn(), w.at, work.parent, &plan.ids(), holds_all(work, reach)).await?;
     let together = if pass.number == 0 {
         i64::from(pass.shown)
     } else {
@@ -133,7 +146,7 @@ async fn evidence<V: Synced>(
         lacks: false,
         expected: work.expected,
         is_root: work.depth == 0,
-        lost: u32::try_from(lost).unwrap_or(u32::MAX),
+        loses,
         together: u32::try_from(together).unwrap_or(u32::MAX),
         knows: w.context.walk().knows,
         walk_moved: w.context.walk().has_moved || may_have_moved,

@@ -94,6 +94,13 @@ impl<R: Node + Clone> PagePlan<R> {
         i64::try_from(self.existing.iter().filter(is_new).count()).unwrap_or(i64::MAX) + self.new_unchanged()
     }
 
+    /// How many of the rows that no pass over the list has shown before the mirror knew in it.
+    pub(super) fn known_again(&self, holds_all: bool) -> u32 {
+        let is_known = |existing: &Existing| if holds_all { existing.node_no.is_some() && !existing.retired } else { existing.linked };
+        let read = self.existing.iter().filter(|existing| is_known(existing) && !existing.shown && !existing.shown_earlier).count();
+        u32::try_from(read).unwrap_or(u32::MAX).saturating_add(u32::try_from(self.new_unchanged()).unwrap_or(u32::MAX))
+    }
+
     /// Somebody on the page was not in this list before.
     pub(super) fn has_newcomer(&self) -> bool {
         self.existing.iter().any(|existing| !existing.linked)

@@ -116,7 +116,7 @@ async fn read_on<V: Synced>(
 
 /// Where no walk has ended yet, no text is known: rows are read while the page before is written.
 fn read_early<V: Synced>(context: &Context<V>, work: &Work, sheet: Sheet<V::Row>) -> Sheet<V::Row> {
-    if context.walk().knows { sheet } else { Sheet::Read(sheet.read(work.parent, &HashSet::new())) }
+    if context.walk().knows { sheet } else { Sheet::Read(sheet.read(work.parent, &mut HashSet::new())) }
 }
 
 /// Whom an error concerns: the outer one ends the run, the inner one this list only.

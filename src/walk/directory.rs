@@ -61,8 +61,7 @@ pub fn take(pass: &mut Pass, page: DirectoryPage<'_>) {
 /// How the directory goes on after a page that was taken. A first page shorter than asked for may be cut off by a silent cap: unless
 /// everybody known was shown, pages of its length follow.
 pub fn next(pass: &mut Pass, page: DirectoryPage<'_>, evidence: Evidence) -> Next {
-    let Evidence { lost, lacks, knows, .. } = evidence;
-    let loses = lost > 0;
+    let Evidence { loses, lacks, knows, .. } = evidence;
     if pass.offset > 2 * pass.shown + page.limit {
         return Next::Unproven(Reason::Repeats);
     }
@@ -130,7 +129,7 @@ mod tests {
                 let page = DirectoryPage { offset, limit, keys: &keys, fresh: u32::try_from(fresh).expect("small") };
                 take(&mut pass, page);
                 let loses = known.iter().any(|row| !self.shown.contains(row));
-                match next(&mut pass, page, Evidence { lost: u32::from(loses), knows: !known.is_empty(), ..Evidence::default() }) {
+                match next(&mut pass, page, Evidence { loses, knows: !known.is_empty(), ..Evidence::default() }) {
                     Next::ReadOn => pass = serde_json::from_value(serde_json::json!(pass)).expect("a pass"),
                     Next::ReadAgain => pass = following(&pass),
                     end => return end,

@@ -21,6 +21,8 @@ pub struct PageSeen {
     pub(super) unreadable: u32,
     /// It does not begin with the seam.
     pub(super) slips: bool,
+    /// The last row of the pass before is on it.
+    pub(super) has_end: bool,
     /// Its last row.
     pub(super) last: Option<NodeId>,
     /// How the vendor sends the list.
@@ -72,6 +74,7 @@ pub fn see(seam: Option<NodeId>, (offset, limit): (u32, u32), keys: &[NodeId], k
         repeated,
         unreadable,
         slips: seam.is_some() && seam_at != Some(0),
+        has_end: false,
         last: keys.last().copied(),
         kind,
     }

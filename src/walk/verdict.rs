@@ -7,8 +7,8 @@ pub struct Evidence {
     pub expected: Option<i64>,
     /// It is a root's list.
     pub is_root: bool,
-    /// How many the mirror has in this list whom no pass of this walk has shown.
-    pub lost: u32,
+    /// The mirror has somebody in this list whom no pass of this walk has shown.
+    pub loses: bool,
     /// Rows were passed over as known that are needed whole.
     pub lacks: bool,
     /// Different rows that all passes of this walk have shown.

@@ -49,7 +49,7 @@ async fn rows(pool: &PgPool, sql: &'static str) -> Vec<Value> {
 }
 
 async fn customer(pool: &PgPool, id: i64) -> Value {
-    let sql = "select to_jsonb(c) - '{source_id, node_no, digest, first_seen_at, changed_at, valid_from, retired_walk_id, forgotten_at}'::text[]
+    let sql = "select to_jsonb(c) - '{source_id, node_no, digest, text_digest, first_seen_at, changed_at, valid_from, retired_walk_id, forgotten_at}'::text[]
                    || jsonb_build_object('created_at', created_at at time zone 'UTC', 'auto_update_time', auto_update_time at time zone 'UTC')
                from hiersync.customer c where customer_id = $1";
     sqlx::query_scalar(sql).bind(id).fetch_one(pool).await.unwrap()

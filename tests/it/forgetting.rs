@@ -55,8 +55,9 @@ async fn needles(vendor: &CapillarySim, pool: &PgPool, id: i64) -> Vec<String> {
         needles.extend(profile.identifiers.iter().map(|(_, value)| value.clone()));
     }
     // What is guessed right has the same digest.
-    let digest = "select digest::text from hiersync.customer where customer_id = $1 and digest is not null";
-    needles.extend(sqlx::query_scalar::<_, String>(digest).bind(id).fetch_optional(pool).await.unwrap());
+    let digests = "select unnest(array[digest, text_digest])::text from hiersync.customer where customer_id = $1";
+    let digests = sqlx::query_scalar::<_, Option<String>>(digests).bind(id).fetch_all(pool).await.unwrap();
+    needles.extend(digests.into_iter().flatten());
     // Names that others have, too, say nothing.
     let others = "select coalesce(string_agg(c::text, ' '), '') from hiersync.customer c where customer_id <> $1";
     let others: String = sqlx::query_scalar(others).bind(id).fetch_one(pool).await.unwrap();

@@ -1,7 +1,6 @@
 //! A row whose very text the mirror has is not read again, and none the worse for it.
 
 use hiersync::{
-    model::run::Outcome,
     simulator::{
         capillary::{
             CapillarySim,
@@ -14,14 +13,10 @@ use hiersync::{
         shape::Shape,
     },
     store::report::RunRow,
-    sync::wanted::Wanted,
 };
 use sqlx::PgPool;
 
-use crate::harness::{
-    case::{Case, WANTED},
-    tables::findings,
-};
+use crate::harness::{case::Case, tables::findings};
 
 /// A root with four children, of whom the first has two.
 struct Stage {
@@ -155,16 +150,27 @@ async fn a_leaf_that_we_know_somebody_below_is_read_and_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leaf_whose_count_is_told_no_more_is_asked_in_each_walk() {
+    let stage = Stage::new(CapillarySettings::default()).await;
+    let before = stage.case.complete().await.requests;
+    stage.vendor.settings().gives_no_of_children = false;
+    for leaf in stage.children() {
+        stage.vendor.world().edit(leaf, Stamp::Bump, |_| ());
+    }
+    // Nobody says that nobody is below any more, in this walk and in those after it.
+    for _ in 0..3 {
+        assert!(stage.case.complete().await.requests > before);
+    }
+    let leaf = stage.children()[2];
+    let below = stage.vendor.world().insert(leaf, Place::Last);
+    stage.case.complete().await;
+    assert_eq!(stage.parents(below).await, [leaf]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_that_state_their_parent_are_passed_over_in_its_list() {
     let settings = CapillarySettings { parent_customer: ParentCustomer::Beside, ..CapillarySettings::default() };
     let stage = Stage::new(settings).await;
     stage.mark().await;
     assert_eq!(stage.read().await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_tells_the_same_of_them() {
-    let stage = Stage::new(CapillarySettings::default()).await;
-    let report = stage.case.sync_with(Wanted { dry_run: true, ..WANTED }).await;
-    assert_eq!((report.outcome, report.row.map(|row| (row.unchanged, row.updated))), (Outcome::Complete, Some((stage.first.inserted, 0))));
 }
