@@ -41,9 +41,6 @@ macro_rules! nodes {
             // Counted once per walk: seen in this list, in a root's list (which may hold everybody below), in the list of another
             // parent, or as a root.
             async fn existing(conn: &mut Conn<'_>, at: At, parent: NodeId, page: &[NodeId]) -> sqlx::Result<Vec<Existing>> {
-                if page.is_empty() {
-                    return Ok(Vec::new());
-                }
                 let found = sqlx::query_as!(
                     Existing,
                     "with top as materialized (

@@ -52,16 +52,11 @@ pub async fn write<V: Synced>(
     asked: (u32, u32),
 ) -> Result<Written, Interrupted> {
     let mut w = context.write().await?;
-    let mut unchanged = Tables::<V>::unchanged(&mut w.step.conn(), w.at, work.parent, &sheet.digests(work.parent)).await?;
-    let mut known: HashSet<NodeId> = unchanged.iter().map(|row| row.key).collect();
-    let page = sheet.read(work.parent, &mut known);
-    unchanged.retain(|row| known.contains(&row.key));
-    let mut plan = PagePlan::new(work, page, unchanged, context.max_depth());
+    let mut plan = plan(&mut w, work, sheet).await?;
     if refused::is_anothers(context, work, &plan) {
         refused::leave(w, work).await?;
         return Ok(Written::AnotherWay);
     }
-    plan.existing = Tables::<V>::existing(&mut w.step.conn(), w.at, work.parent, &ids(&plan.rows)).await?;
     let shown = plan.shown();
     let seen = pass.see(asked, &plan.keys, plan.kind, |key| shown.contains(&key));
     let mut pass = pass.clone();
@@ -76,8 +71,7 @@ pub async fn write<V: Synced>(
     let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, &plan.rows, &plan.existing).await?;
     failpoint::pass(Moment::RowsWritten);
     plan.findings.extend(applied.findings.into_iter().chain(remark::doubt(work.parent, next)));
-    let numbers: Vec<i32> = applied.numbers.iter().copied().chain(plan.unchanged.iter().map(|row| row.node_no)).collect();
-    if !save(&mut w, work, (&pass, next), seen.received(), &numbers).await? {
+    if !save(&mut w, work, (&pass, next), seen.received(), &plan.numbers(&applied.numbers)).await? {
         return Ok(Written::AnotherWay);
     }
     failpoint::pass(Moment::ListSaved);
@@ -94,6 +88,19 @@ pub async fn write<V: Synced>(
 
     context.tell_page(seen.received());
     Ok(Written::Next(next, pass))
+}
+
+/// Reads the rows whose text is not known, and looks up what the mirror has of them.
+async fn plan<V: Synced>(w: &mut Writing<'_, V>, work: &Work, sheet: Sheet<V::Row>) -> sqlx::Result<PagePlan<V::Row>> {
+    let mut unchanged = Tables::<V>::unchanged(&mut w.step.conn(), w.at, work.parent, &sheet.digests(work.parent)).await?;
+    let mut known: HashSet<NodeId> = unchanged.iter().map(|row| row.key).collect();
+    let page = sheet.read(work.parent, &mut known);
+    unchanged.retain(|row| known.contains(&row.key));
+    let mut plan = PagePlan::new(work, page, unchanged, w.context.max_depth());
+    if !plan.rows.is_empty() {
+        plan.existing = Tables::<V>::existing(&mut w.step.conn(), w.at, work.parent, &ids(&plan.rows)).await?;
+    }
+    Ok(plan)
 }
 
 /// What the lists hold, as far as it is known with this page.

@@ -82,6 +82,11 @@ impl<R: Node + Clone> PagePlan<R> {
         self.rows.iter().map(Node::key).chain(self.unchanged.iter().map(|row| row.key)).collect()
     }
 
+    /// The numbers of all of them, given those of the rows that were read.
+    pub(super) fn numbers(&self, read: &[i32]) -> Vec<i32> {
+        read.iter().copied().chain(self.unchanged.iter().map(|row| row.node_no)).collect()
+    }
+
     /// How many of the rows that need not be read the walk had not met.
     pub(super) fn new_unchanged(&self) -> i64 {
         let is_new = |row: &&Unchanged| !row.shown && !row.shown_earlier;

@@ -46,6 +46,20 @@ impl Notes {
         field.flag(key, extra)
     }
 
+    fn is_empty(&self) -> bool {
+        self.of_row.is_empty() && self.of_fields.is_empty()
+    }
+
+    /// Adds them as remarks about this row; one of a field, for whatever row, is made once.
+    fn tell(self, key: NodeId, remarks: &mut Vec<Remark>) {
+        remarks.extend(self.of_row.into_iter().map(|(kind, detail)| Remark { kind, about: key.to_string(), detail }));
+        for (kind, field, detail) in self.of_fields {
+            if !remarks.iter().any(|known| known.kind == kind && known.about == field) {
+                remarks.push(Remark { kind, about: field, detail: format!("{detail}, such as in {key}") });
+            }
+        }
+    }
+
     /// A sentence about some fields, if there are any.
     fn add_about(&mut self, kind: &'static str, what: &str, fields: &[String]) {
         if !fields.is_empty() {
@@ -141,13 +155,8 @@ pub(super) fn read<W: DeserializeOwned, R: Node>(
                     notes.add("shown_twice", "one answer showed this node twice and not alike; what stood first was taken".into());
                 }
                 // What there is to say of it is said again each time.
-                row.set_text_digest(digest.filter(|_| notes.of_row.is_empty() && notes.of_fields.is_empty()));
-                remarks.extend(notes.of_row.into_iter().map(|(kind, detail)| Remark { kind, about: key.to_string(), detail }));
-                for (kind, field, detail) in notes.of_fields {
-                    if !remarks.iter().any(|known| known.kind == kind && known.about == field) {
-                        remarks.push(Remark { kind, about: field, detail: format!("{detail}, such as in {key}") });
-                    }
-                }
+                row.set_text_digest(digest.filter(|_| notes.is_empty()));
+                notes.tell(key, &mut remarks);
                 rows.push(row);
                 keys.push(key);
             }

@@ -32,7 +32,7 @@ use crate::{
         case::{Case, WANTED, run, with_calls},
         postgres, settled,
     },
-    questions::{answer, paper, queries, reader},
+    questions::{answer, change_partners, paper, queries, reader},
 };
 
 /// A hierarchy as its vendor has it, with the keys that analysts see.
@@ -252,12 +252,7 @@ impl Company {
         world.link(head, twice, Place::Last);
         world.link(head, low, Place::Last);
         world.move_to(turned, low, Place::Last, Stamp::Bump);
-        let same = world.customer(head).unwrap().profiles[0].identifiers.clone();
-        let mut partners = self.partners.world();
-        let partner = partners.children(partners.roots()[0])[1];
-        partners.edit(partner, Stamp::Bump, |customer| customer.profiles[0].identifiers = same);
-        let leaver = partners.children(partners.roots()[0])[0];
-        partners.delete(leaver);
+        change_partners(&mut self.partners.world(), world.customer(head).unwrap());
         let mut users = self.users.world();
         let manager = users.users().find(|user| users.reports(user.id).len() > 2 && user.manager.is_some()).unwrap().id;
         users.set_active(manager, false, Stamp::Bump);

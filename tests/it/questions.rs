@@ -6,7 +6,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 use hiersync::{
     model::run::Outcome,
     simulator::{
-        capillary::{CapillarySim, make::Flavour as CustomerFlavour, settings::CapillarySettings, world::CapillaryWorld},
+        capillary::{
+            CapillarySim,
+            make::Flavour as CustomerFlavour,
+            settings::CapillarySettings,
+            world::{CapillaryWorld, Customer},
+        },
         change::Stamp,
         forest::Place,
         leadsquared::{LeadSquaredSim, make::Flavour as UserFlavour, settings::LeadSquaredSettings, world::LeadSquaredWorld},
@@ -85,12 +90,7 @@ impl Company {
             world.edit(new, Stamp::Bump, |customer| customer.profiles[0].identifiers.clear());
             world.link(root, low, Place::Last);
             world.move_to(turned, low, Place::Last, Stamp::Bump);
-            let same = world.customer(head).unwrap().profiles[0].identifiers.clone();
-            let mut partners = self.partners.world();
-            let partner = partners.children(partners.roots()[0])[1];
-            partners.edit(partner, Stamp::Bump, |customer| customer.profiles[0].identifiers = same);
-            let leaver = partners.children(partners.roots()[0])[0];
-            partners.delete(leaver);
+            change_partners(&mut self.partners.world(), world.customer(head).unwrap());
         }
         {
             let mut users = self.users.world();
@@ -102,6 +102,13 @@ impl Company {
         self.walk().await;
         self.walk().await;
     }
+}
+
+/// Another account: one of its customers has this one's identifiers from now on, and one leaves.
+pub fn change_partners(partners: &mut CapillaryWorld, same: &Customer) {
+    let [leaver, partner] = partners.children(partners.roots()[0])[..2] else { panic!("two") };
+    partners.edit(partner, Stamp::Bump, |customer| customer.profiles[0].identifiers = same.profiles[0].identifiers.clone());
+    partners.delete(leaver);
 }
 
 /// A pool of a role of its own that may read.
