@@ -269,6 +269,25 @@ end
 $$;
 comment on function hiersync_internal.remove_history(int, timestamptz, int) is 'Removes replaced versions and changes from before a time.';
 
+-- What is planned for a tenth of the rows is slow with all of them: until autovacuum comes by, a quiet walk after a first load cost the server
+-- half as much again. A table that somebody else analyzes just now is left to them; so is one that is not ours.
+create function hiersync_internal.analyze_loaded(the_source int, the_walk bigint) returns void language plpgsql as $$
+declare
+    loaded bigint := (select coalesce(sum(r.inserted), 0) from hiersync.sync_run r where r.source_id = the_source and r.walk_id = the_walk);
+    what regclass;
+begin
+    if loaded < 1000 then return; end if;
+    for what in
+        select c.oid from pg_class c
+        where c.relnamespace = 'hiersync'::regnamespace and c.relkind = 'r' and c.reltuples < loaded and pg_relation_size(c.oid) > 0
+    loop
+        execute format('analyze (skip_locked) %s', what);
+    end loop;
+end
+$$;
+comment on function hiersync_internal.analyze_loaded(int, bigint) is
+    'Renews what the planner knows of tables of which it knows fewer rows than a walk has taken in.';
+
 -- The same of a source's closed runs, ended walks and resolved findings. What still says something stays: the latest run, and the walk that
 -- is open, the one that ended last and the last complete one, with their runs.
 create function hiersync_internal.remove_runs(the_source int, before timestamptz, many int) returns bigint language sql as $$

@@ -1,5 +1,6 @@
 //! What mirroring costs a row, beside a plain copy of the same rows: `cargo bench --bench mirror`, or with how many customers and which
-//! cases: `cargo bench --bench mirror -- first 10000`. Cases: first, same, one, ten, keys, small; the first load always runs.
+//! cases: `cargo bench --bench mirror -- first 10000`. Cases: first, same, one, ten, keys, small; the first load always runs. With `others`,
+//! a script written by hand and dlt do the same.
 //! On a server of its own with stock settings, vacuumed and checkpointed before each run. The program is run as people run it; the vendor
 //! is played by this process and takes its share of the same cores. A number with `small` alone is how many parents.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a measurement that cannot go on fails")]
@@ -7,6 +8,7 @@
 mod account;
 mod baseline;
 mod door;
+mod others;
 mod program;
 mod server;
 mod table;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use self::{
     account::Account,
     door::Door,
+    others::Others,
     program::{Counted, Program},
     server::Server,
     table::Line,
@@ -55,24 +58,25 @@ async fn main() {
     let sizes: Vec<u32> = numbers.iter().filter_map(|number| number.parse().ok()).collect();
     let or = |default: &[u32]| if sizes.is_empty() { default.to_vec() } else { sizes.clone() };
     let is_wanted = |word: &str| words.is_empty() || words.contains(&word);
-    if CASES.iter().any(|case| is_wanted(case.word)) {
+    let others = is_wanted("others").then(Others::install).and_then(|others| others.inspect_err(|why| println!("left out: {why}")).ok());
+    if CASES.iter().any(|case| is_wanted(case.word)) || others.is_some() {
         let cases: Vec<&Case> =
             CASES.iter().enumerate().filter(|(at, case)| *at == 0 || is_wanted(case.word)).map(|(_, case)| case).collect();
         for rows in or(&SIZES) {
-            measure(&format!("{rows} customers below one root"), Account::new(rows, 0), &cases).await;
+            measure(&format!("{rows} customers below one root"), Account::new(rows, 0), &cases, others.as_ref()).await;
         }
     }
     if is_wanted("small") {
         let cases: Vec<&Case> = CASES.iter().take(2).collect();
         let parents = if words == ["small"] { or(&[PARENTS]) } else { vec![PARENTS] };
         for parents in parents {
-            measure(&format!("{parents} parents of {CHILDREN}"), Account::new(parents, CHILDREN), &cases).await;
+            measure(&format!("{parents} parents of {CHILDREN}"), Account::new(parents, CHILDREN), &cases, None).await;
         }
     }
 }
 
 /// Runs the cases on a fresh server, and prints their table.
-async fn measure(title: &str, account: Account, cases: &[&Case]) {
+async fn measure(title: &str, account: Account, cases: &[&Case], others: Option<&Others>) {
     let account = Arc::new(account);
     let door = Door::open(Arc::clone(&account)).await;
     let server = Server::start().await;
@@ -85,9 +89,14 @@ async fn measure(title: &str, account: Account, cases: &[&Case]) {
         check(case, &account, &run.counted, at == 0);
         lines.push(Line { says: case.says, rows: account.rows(), ..run.line });
     }
+    let bytes = server.mirrored().await / i64::from(account.rows());
+    if let Some(others) = others {
+        lines.extend(others.lines(&server, &door.url, account.rows()).await);
+    }
     let copied = copy.wall;
     lines.extend([copy, baseline::split_and_digest(account.rows())]);
     table::print(title, &lines, copied);
+    println!("\n{bytes} bytes of tables and indexes a row");
     server.stop().await;
 }
 

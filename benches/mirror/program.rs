@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -82,24 +82,29 @@ impl<'a> Program<'a> {
 
     /// How many seconds the program runs, and the most memory that it holds, in MiB.
     async fn ended(&self) -> (f64, f64) {
-        let log = self.server.folder().join("hiersync.log");
         let mut command = Command::new(PROGRAM);
         command.arg("--config").arg(&self.config).arg("sync").env("HIERSYNC_CUSTOMERS_PASSWORD", "secret");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
-        let begun = clock::instant();
-        let mut child = command.spawn().unwrap();
-        let mut peak = 0.0;
-        let status = loop {
-            tokio::select! {
-                status = child.wait() => break status.unwrap(),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-            peak = f64::max(peak, peak_of(&child).unwrap_or(0.0));
-        };
-        let wall = begun.elapsed().as_secs_f64();
-        assert!(status.success(), "{status}: {}", fs::read_to_string(&log).unwrap());
-        (wall, peak)
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        measured(command, &self.server.folder().join("hiersync.log")).await
     }
+}
+
+/// How many seconds a program runs, and the most memory that it holds, in MiB. What it says on stderr goes to the log.
+pub async fn measured(mut command: Command, log: &Path) -> (f64, f64) {
+    command.stderr(File::create(log).unwrap());
+    let begun = clock::instant();
+    let mut child = command.spawn().unwrap();
+    let mut peak = 0.0;
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status.unwrap(),
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        peak = f64::max(peak, peak_of(&child).unwrap_or(0.0));
+    };
+    let wall = begun.elapsed().as_secs_f64();
+    assert!(status.success(), "{status}: {}", fs::read_to_string(log).unwrap());
+    (wall, peak)
 }
 
 fn peak_of(child: &Child) -> Option<f64> {

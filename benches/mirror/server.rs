@@ -69,6 +69,13 @@ impl Server {
         }
     }
 
+    /// How much hiersync keeps, in bytes.
+    pub async fn mirrored(&self) -> i64 {
+        let bytes = "select sum(pg_total_relation_size(oid))::bigint from pg_class
+                     where relkind = 'r' and relnamespace in ('hiersync'::regnamespace, 'hiersync_internal'::regnamespace)";
+        sqlx::query_scalar(bytes).fetch_one(&self.pool).await.unwrap()
+    }
+
     /// Waits until nobody else is connected: what a backend has counted is told at its end.
     pub async fn until_alone(&self) {
         let others = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()";

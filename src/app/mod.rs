@@ -18,12 +18,13 @@ use self::error::{OpenError, SourceError};
 use crate::{
     budget::purse::Purse,
     config::{
-        Config, Source, Vendor,
+        Config, Prepared, Source, Vendor,
         secrets::{self, Secrets},
     },
     embedded::{self, Embedded},
     store::{
-        self, connect,
+        self,
+        connect::{self, Connections},
         ledger::PgLedger,
         process::{self, Identity},
         session::{self, Step},
@@ -87,11 +88,14 @@ impl App {
             }
         };
         let password = if embedded.is_some() { None } else { password };
-        let (password, connections) = (password.as_ref(), config.database.max_connections);
+        let (password, most) = (password.as_ref(), config.database.max_connections);
+        // Nobody stands between us and a server of our own.
+        let is_own = embedded.is_some() && config.database.prepared == Prepared::Auto;
+        let prepared = if is_own { Prepared::On } else { config.database.prepared };
         let (pool, is_read_only) = if writes {
-            (connect::open(&url, password, connections).await?, false)
+            (connect::open(&url, password, Connections { most, prepared }).await?, false)
         } else {
-            connect::open_to_read(&url, password, connections).await?
+            connect::open_to_read(&url, password, most).await?
         };
         Ok(Self {
             config,

@@ -42,12 +42,26 @@ pub struct Database {
     pub url: Option<Url>,
     /// Connections held at most.
     pub max_connections: u32,
+    /// Whether statements have names.
+    pub prepared: Prepared,
     /// Home of the embedded cluster.
     pub dir: PathBuf,
     /// Folder with `initdb` and `postgres` for the embedded cluster; `None`: the newest installed.
     pub pg_bin: Option<PathBuf>,
     /// What is not kept for ever.
     pub keep: Keep,
+}
+
+/// Whether statements have names, with which each is parsed once per connection. Poolers may lose them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Prepared {
+    /// Where it is found out that they are safe.
+    #[default]
+    Auto,
+    /// Always, but by who only reads: it asks once, and has nothing from names.
+    On,
+    /// Never.
+    Off,
 }
 
 /// How long is kept what no walk needs; `None`: for ever.

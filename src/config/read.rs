@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use toml::de::DeTable;
 
 use super::{
-    Config, Daemon, Database, Keep, Source,
+    Config, Daemon, Database, Keep, Prepared, Source,
     address::{database_url, listen},
     agree,
     fault::{Faults, Report},
@@ -18,7 +18,7 @@ use super::{
     secrets::DATABASE_PASSWORD,
     table::Table,
     timetable::zone,
-    value::{keep, path, whole},
+    value::{keep, path, whole, word},
 };
 
 /// Connections held at most.
@@ -92,9 +92,11 @@ fn read_root<'a>(report: &'a Report<'a>, entries: &'a DeTable<'a>) -> Option<Con
 }
 
 fn read_database(mut table: Table<'_>) -> Database {
+    let prepared = word(&[("auto", Prepared::Auto), ("on", Prepared::On), ("off", Prepared::Off)]);
     let database = Database {
         url: table.get("url", database_url),
         max_connections: table.get("max_connections", whole(1..=MOST_CONNECTIONS)).unwrap_or(MAX_CONNECTIONS),
+        prepared: table.get("prepared", prepared).unwrap_or_default(),
         dir: table.get("dir", path).unwrap_or_else(default_dir),
         pg_bin: table.get("pg_bin", path),
         keep: Keep { runs: table.get("keep_runs", keep), history: table.get("keep_history", keep) },
@@ -176,6 +178,7 @@ mod tests {
 [database]
 url = "postgres://u:hunter2@h/d"
 max_connections = 0
+prepared = "maybe"
 password = "hunter2"
 
 [daemon]
@@ -199,24 +202,25 @@ timeout = "soon"
   line 1: databse: is not known; did you mean `database`?
   line 4: database.url: contains a password; take it out and put it in the secret database.password
   line 5: database.max_connections: 0 is out of bounds; write a whole number from 1 to 1000
-  line 6: database.password: looks like a secret, and secrets never stand in this file; give it as the file `database.password` in $CREDENTIALS_DIRECTORY, or as the variable HIERSYNC_DATABASE_PASSWORD
-  line 9: daemon.listen: is not host:port; write such as `127.0.0.1:9187` or `[::1]:9187`, or `\"\"` for no status page
-  line 10: daemon.time_zone: is not known; did you mean `timezone`?
-  line 12: source.sales.hierarchy_path: is missing; copy it from the vendor's page Get User Hierarchy Information
-  line 15: source.sales.base_url: is http, which shows the secrets on the way; write https: http is for loopback only
-  line 16: source.sales.roots: holds what is not a UUID; write such as `roots = [\"3b2f8c1e-5d74-4a6b-9e0f-2c8d1a7b6e50\"]`, with the UserId of the topmost manager
-  line 17: source.sales.limits: `25` is not a limit; write calls/window, such as `25/5s`
-  line 18: source.sales.page_size: is for capillary sources only; remove it, or change `vendor`
-  line 19: source.sales.access_key: looks like a secret, and secrets never stand in this file; give it as the file `sales.access_key` in $CREDENTIALS_DIRECTORY, or as the variable HIERSYNC_SALES_ACCESS_KEY
-  line 21: source[2].name: is missing; write such as `name = \"sales\"`
-  line 21: source[2].base_url: is missing; write `https://` and the vendor's host
-  line 21: source[2].roots: is missing; write such as `roots = [{ type = \"mobile\", value = \"910000000010\" }]`
-  line 21: source[2].auth: is missing; write `auth = \"basic\"` with `till = \"…\"`, or `auth = \"oauth\"`
-  line 23: source[2].timeout: `soon` is not a duration; write a duration above zero and up to 1d, such as `30s` or `5m`";
+  line 6: database.prepared: `maybe` is not known; write `auto`, `on` or `off`
+  line 7: database.password: looks like a secret, and secrets never stand in this file; give it as the file `database.password` in $CREDENTIALS_DIRECTORY, or as the variable HIERSYNC_DATABASE_PASSWORD
+  line 10: daemon.listen: is not host:port; write such as `127.0.0.1:9187` or `[::1]:9187`, or `\"\"` for no status page
+  line 11: daemon.time_zone: is not known; did you mean `timezone`?
+  line 13: source.sales.hierarchy_path: is missing; copy it from the vendor's page Get User Hierarchy Information
+  line 16: source.sales.base_url: is http, which shows the secrets on the way; write https: http is for loopback only
+  line 17: source.sales.roots: holds what is not a UUID; write such as `roots = [\"3b2f8c1e-5d74-4a6b-9e0f-2c8d1a7b6e50\"]`, with the UserId of the topmost manager
+  line 18: source.sales.limits: `25` is not a limit; write calls/window, such as `25/5s`
+  line 19: source.sales.page_size: is for capillary sources only; remove it, or change `vendor`
+  line 20: source.sales.access_key: looks like a secret, and secrets never stand in this file; give it as the file `sales.access_key` in $CREDENTIALS_DIRECTORY, or as the variable HIERSYNC_SALES_ACCESS_KEY
+  line 22: source[2].name: is missing; write such as `name = \"sales\"`
+  line 22: source[2].base_url: is missing; write `https://` and the vendor's host
+  line 22: source[2].roots: is missing; write such as `roots = [{ type = \"mobile\", value = \"910000000010\" }]`
+  line 22: source[2].auth: is missing; write `auth = \"basic\"` with `till = \"…\"`, or `auth = \"oauth\"`
+  line 24: source[2].timeout: `soon` is not a duration; write a duration above zero and up to 1d, such as `30s` or `5m`";
         let faults = read(text).unwrap_err();
         assert_eq!(faults.to_string(), listing);
         let error = ConfigError::Faulty { path: "/etc/hiersync/hiersync.toml".into(), faults };
-        assert_eq!(error.to_string(), format!("config /etc/hiersync/hiersync.toml has 17 faults:\n{listing}"));
+        assert_eq!(error.to_string(), format!("config /etc/hiersync/hiersync.toml has 18 faults:\n{listing}"));
     }
 
     #[test]
@@ -234,16 +238,17 @@ timeout = "soon"
     fn the_database_and_the_daemon_have_defaults() {
         let config = good(CAPILLARY);
         assert_eq!((config.database.url, config.database.max_connections, config.database.pg_bin), (None, 8, None));
-        assert_eq!(config.database.keep, Keep::default());
+        assert_eq!((config.database.prepared, config.database.keep), (Prepared::Auto, Keep::default()));
         assert_eq!((config.daemon.listen.as_deref(), config.daemon.timezone), (Some("127.0.0.1:9187"), Tz::UTC));
     }
 
     #[test]
     fn the_database_and_the_daemon_are_as_written() {
-        let head = "[database]\nurl = 'postgres://u@h/d'\nmax_connections = 3\ndir = '/d'\npg_bin = '/p'\nkeep_runs = '400d'\n[daemon]\nlisten = ''\n";
+        let head = "[database]\nurl = 'postgres://u@h/d'\nmax_connections = 3\nprepared = 'off'\ndir = '/d'\npg_bin = '/p'\nkeep_runs = '400d'\n[daemon]\nlisten = ''\n";
         let config = good(&format!("{head}{LEADSQUARED}"));
         assert_eq!((config.database.url.unwrap().as_str(), config.database.max_connections), ("postgres://u@h/d", 3));
         assert_eq!((config.database.dir, config.database.pg_bin), ("/d".into(), Some("/p".into())));
+        assert_eq!(config.database.prepared, Prepared::Off);
         assert_eq!(config.database.keep, Keep { runs: Some(Duration::from_secs(400 * 86_400)), history: None });
         assert_eq!(config.daemon.listen, None);
     }

@@ -1,6 +1,6 @@
 //! A Capillary customer as we keep it.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -8,6 +8,7 @@ use super::{
     difference,
     digest::Digest,
     node::{Node, NodeId},
+    object::Object,
     reach::Stated,
 };
 
@@ -21,7 +22,7 @@ pub struct Customer {
     /// One per source or account, in an order of ours. Never empty for a customer that was read.
     pub profiles: Vec<Profile>,
     /// `extendedFields`.
-    pub extended_fields: Map<String, Value>,
+    pub extended_fields: Object,
     /// `roleCode`.
     pub role_code: Option<String>,
     /// `noOfChildren`; `None` when the vendor does not give it.
@@ -51,7 +52,7 @@ pub struct Profile {
     #[serde(skip)]
     pub auto_update_time: Option<DateTime<Utc>>,
     /// `fields`.
-    pub fields: Map<String, Value>,
+    pub fields: Object,
     /// `identifiers[]`, by type and value.
     pub identifiers: Vec<Identifier>,
     /// `commChannels[]`, by type and value.
@@ -81,9 +82,9 @@ pub struct Channel {
     /// `verified`.
     pub is_verified: Option<bool>,
     /// `meta`, such as `{"residence": false, "office": false}`.
-    pub meta: Map<String, Value>,
+    pub meta: Object,
     /// `attributes`.
-    pub attributes: Map<String, Value>,
+    pub attributes: Object,
 }
 
 impl Customer {
@@ -109,21 +110,6 @@ impl Customer {
 const COLUMNS: [&str; 3] = ["email", "mobile", "externalId"];
 
 impl Customer {
-    /// A change stamp that could not be read stands in `extra`, and is no content, as a stamp is none.
-    fn extra_without_stamps(&self) -> Map<String, Value> {
-        let mut extra = self.extra.clone();
-        if let Some(profiles) = extra.get_mut("profiles").and_then(Value::as_object_mut) {
-            profiles.retain(|_, fields| {
-                let Some(fields) = fields.as_object_mut() else { return true };
-                fields.remove("autoUpdateTime").is_none() || !fields.is_empty()
-            });
-            if profiles.is_empty() {
-                extra.remove("profiles");
-            }
-        }
-        extra
-    }
-
     /// What the profiles hold beside the single columns, as `profiles[1].channels` and the like.
     fn beside_columns(&self) -> Map<String, Value> {
         let lead = self.lead().map(std::ptr::from_ref);
@@ -177,22 +163,14 @@ impl Node for Customer {
     }
 
     fn content(&self) -> Map<String, Value> {
-        let lead = self.lead();
-        let mut content = Map::new();
-        content.insert("first_name".into(), json!(lead.and_then(|profile| profile.first_name.as_ref())));
-        content.insert("last_name".into(), json!(lead.and_then(|profile| profile.last_name.as_ref())));
-        content.insert("account_id".into(), json!(lead.and_then(|profile| profile.account_id.as_ref())));
-        content.insert("profile_source".into(), json!(lead.and_then(|profile| profile.profile_source.as_ref())));
-        content.insert("email".into(), json!(self.contact("email")));
-        content.insert("mobile".into(), json!(self.contact("mobile")));
-        content.insert("external_id".into(), json!(self.contact("externalId")));
-        content.insert("role_code".into(), json!(self.role_code));
-        content.insert("default_child".into(), json!(self.default_child));
-        content.insert("created_at".into(), json!(self.created_at.map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))));
-        content.insert("extended_fields".into(), Value::Object(self.extended_fields.clone()));
-        content.insert("profiles".into(), json!(self.profiles));
-        content.insert("extra".into(), Value::Object(self.extra_without_stamps()));
-        content
+        match json!(self.as_content()) {
+            Value::Object(content) => content,
+            _ => Map::new(),
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(&self.as_content())
     }
 
     fn text_digest(&self) -> Option<Digest> {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 use uuid::Uuid;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 
@@ -16,8 +16,9 @@ impl Digest {
         Self(Uuid::from_u128(xxh3_128_with_seed(text.as_bytes(), seed)))
     }
 
-    /// The digest of a map. Keys are sorted in `serde_json::Map`, so that a vendor's key order does not matter.
-    pub fn of(content: &Map<String, Value>) -> Self {
+    /// The digest of content that is written as a map, by its JSON. Keys are sorted in `serde_json::Map`, so that a vendor's key order does
+    /// not matter; fields of ours stand in the same order.
+    pub fn of(content: &impl Serialize) -> Self {
         let mut hasher = Hasher(Xxh3::new());
         serde_json::to_writer(&mut hasher, content).expect("writing a map of strings into a hasher cannot fail");
         Self(Uuid::from_u128(hasher.0.digest128()))
@@ -39,7 +40,7 @@ impl io::Write for Hasher {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! The one way to run a statement: inside a transaction, and without a name.
+//! The one way to run a statement: inside a transaction, and with a name only where names are safe (`naming.rs`).
 //!
 //! Behind a proxy that pools by transaction (pgbouncer) the next transaction is on another server connection, and this one's
 //! is a stranger's: a named statement is missing there and stands in the way here. sqlx names what it prepares unless the
@@ -17,6 +17,8 @@ use sqlx::{
     error::BoxDynError,
     postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
+
+use super::naming;
 
 /// How long an answer, or its next row, is awaited: what takes longer has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,8 @@ impl<'c> Executor<'c> for &'c mut Conn<'_> {
         E: 'q + Execute<'q, Postgres>,
     {
         let patience = self.1;
-        let rows = self.0.fetch_many(Unnamed(query));
+        let is_named = naming::is_named(self.0);
+        let rows = self.0.fetch_many(Statement { query, is_named });
         let next = move |rows: Option<BoxStream<'e, _>>| async move {
             let mut rows = rows?;
             match within(patience.time(), async { rows.next().await.transpose() }).await.transpose()? {
@@ -109,7 +112,8 @@ impl<'c> Executor<'c> for &'c mut Conn<'_> {
         E: 'q + Execute<'q, Postgres>,
     {
         let patience = self.1;
-        let row = within(patience.time(), self.0.fetch_optional(Unnamed(query)));
+        let is_named = naming::is_named(self.0);
+        let row = within(patience.time(), self.0.fetch_optional(Statement { query, is_named }));
         Box::pin(async move { row.await.map_err(|error| patience.explain(error)) })
     }
 
@@ -132,23 +136,26 @@ fn named() -> Error {
     Error::Protocol("a statement that is prepared by itself has a name".into())
 }
 
-/// A query that is prepared without a name.
-struct Unnamed<E>(E);
+/// A query, and whether it is prepared by name.
+struct Statement<E> {
+    query: E,
+    is_named: bool,
+}
 
-impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
+impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Statement<E> {
     fn sql(self) -> SqlStr {
-        self.0.sql()
+        self.query.sql()
     }
 
     fn statement(&self) -> Option<&PgStatement> {
-        self.0.statement()
+        self.query.statement()
     }
 
     fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
-        self.0.take_arguments()
+        self.query.take_arguments()
     }
 
     fn persistent(&self) -> bool {
-        false
+        self.is_named
     }
 }

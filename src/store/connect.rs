@@ -15,8 +15,10 @@ use url::Url;
 use super::{
     conn::{Conn, Patience, within},
     connect_error::ConnectError,
+    naming,
     rights::{self, Found},
 };
+use crate::config::Prepared;
 
 /// Guards the migrations between processes; transaction-level, so that a pooling proxy in front works.
 const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
@@ -26,6 +28,11 @@ const LOCKED: &str = "set local lock_timeout = '2s'";
 
 /// A migration that meets the same tables in use so often is given up.
 const MIGRATION_TRIES: u32 = 60;
+
+/// Frees the names that sqlx has given on the server's connection: a pooler that gives its own knows of them.
+const FREE_NAMES: &str = "do $$ declare named text; begin
+    for named in select name from pg_prepared_statements where name like 'sqlx\\_s\\_%' loop execute format('deallocate %I', named); end loop;
+end $$";
 
 /// A connection that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,36 +62,55 @@ const KNOWN: [&str; 18] = [
     "options",
 ];
 
+/// The connections to hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// So many at most.
+    pub most: u32,
+    /// Whether their statements have names.
+    pub prepared: Prepared,
+}
+
 /// Connects and brings the schema up to date.
 ///
 /// # Errors
 /// See [`ConnectError`].
-pub async fn open(url: &str, password: Option<&SecretString>, max_connections: u32) -> Result<PgPool, ConnectError> {
+pub async fn open(url: &str, password: Option<&SecretString>, connections: Connections) -> Result<PgPool, ConnectError> {
     let options = options(url, password)?;
     let place = place(&options);
     if reach(&options, &place).await? {
         return Err(ConnectError::ReadOnly { place });
     }
-    writing(&options, place, max_connections).await
+    writing(&options, place, connections).await
 }
 
-/// The same for who only reads: a hot standby will do. `true`: it can only be read.
+/// The same for who only reads: a hot standby will do. `true`: it can only be read. Who asks once has nothing from names.
 ///
 /// # Errors
 /// See [`ConnectError`].
-pub async fn open_to_read(url: &str, password: Option<&SecretString>, max_connections: u32) -> Result<(PgPool, bool), ConnectError> {
+pub async fn open_to_read(url: &str, password: Option<&SecretString>, most: u32) -> Result<(PgPool, bool), ConnectError> {
     let options = options(url, password)?;
     let place = place(&options);
     if !reach(&options, &place).await? {
-        return Ok((writing(&options, place, max_connections).await?, false));
+        return Ok((writing(&options, place, Connections { most, prepared: Prepared::Off }).await?, false));
     }
-    let pool = sized(max_connections).connect_lazy_with(options);
+    let pool = sized(most).connect_lazy_with(options);
     if is_current(&pool, &sqlx::migrate!()).await { Ok((pool, true)) } else { Err(ConnectError::OtherSchema { place }) }
 }
 
-async fn writing(options: &PgConnectOptions, place: String, max_connections: u32) -> Result<PgPool, ConnectError> {
-    let all = sized(max_connections).before_acquire(|connection, _| Box::pin(is_worth_keeping(connection)));
-    let pool = all.after_release(|connection, _| Box::pin(is_worth_keeping(connection))).connect_lazy_with(options.clone());
+async fn writing(options: &PgConnectOptions, place: String, connections: Connections) -> Result<PgPool, ConnectError> {
+    let are_named = naming::wanted(connections.prepared, options).await;
+    let all = sized(connections.most).before_acquire(|connection, _| Box::pin(is_worth_keeping(connection)));
+    let all = all.after_release(|connection, _| Box::pin(is_worth_keeping(connection)));
+    let all = all.after_connect(move |connection, _| {
+        Box::pin(async move {
+            if are_named {
+                naming::is_read_only_by_name(connection).await?;
+            }
+            Ok(())
+        })
+    });
+    let pool = all.connect_lazy_with(naming::with_room(options.clone()));
     migrate(&pool, options, &place).await?;
     Ok(pool)
 }
@@ -136,6 +162,9 @@ async fn reached(options: &PgConnectOptions) -> sqlx::Result<bool> {
 /// A connection that does not answer, or is to a server that has become a standby, is thrown away: before it is used, and when it is
 /// given back, where it may be one whose answer never came.
 pub(super) async fn is_usable(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    if naming::is_named(connection) {
+        return within(USABLE_WITHIN, naming::is_read_only_by_name(connection)).await.map(|is_read_only| !is_read_only);
+    }
     let asked = within(USABLE_WITHIN, sqlx::raw_sql("show transaction_read_only").fetch_one(connection)).await?;
     Ok(asked.get::<&str, _>(0) == "off")
 }
@@ -145,8 +174,8 @@ async fn is_worth_keeping(connection: &mut PgConnection) -> sqlx::Result<bool> {
     Ok(is_usable(connection).await.unwrap_or(false))
 }
 
-fn sized(max_connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(max_connections.max(2)).acquire_timeout(PATIENCE).test_before_acquire(false)
+fn sized(most: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(most.max(2)).acquire_timeout(PATIENCE).test_before_acquire(false)
 }
 
 fn place(options: &PgConnectOptions) -> String {
@@ -208,14 +237,14 @@ async fn bring_up(mut connection: PgConnection, migrator: &Migrator) -> Result<(
     // the server's connection is shared. Ours is not used again; where it ends early, the server's ends with it.
     let mut transaction = connection.begin().await?;
     sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction, Patience::All)).await?;
-    sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
+    sqlx::raw_sql(FREE_NAMES).execute(&mut *transaction).await?;
     sqlx::raw_sql(LOCKED).execute(&mut *transaction).await?;
     rights::become_owner(&mut Conn::of(&mut transaction, Patience::All)).await?;
     sqlx::raw_sql("do $$ begin if to_regnamespace('hiersync') is null then create schema hiersync; end if; end $$")
         .execute(&mut *transaction)
         .await?;
     migrator.run(&mut *transaction).await?;
-    sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
+    sqlx::raw_sql(FREE_NAMES).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(connection.close().await?)
 }

@@ -19,10 +19,12 @@ use crate::{
         customer::Customer,
         digest::Digest,
         node::{Node, NodeId},
+        object::Object,
     },
 };
 
 type JsonMap = Json<Map<String, Value>>;
+type JsonObject = Json<Object>;
 
 /// The mirror of Capillary's customers.
 pub struct Customers;
@@ -35,7 +37,7 @@ impl Mirror for Customers {
         let mut profiles = profile::load(&mut *conn, source_id, &ids).await?;
         let found = sqlx::query!(
             r#"select customer_id, role_code, no_of_children, default_child, created_at,
-                   extended_fields as "extended_fields: JsonMap", extra as "extra: JsonMap"
+                   extended_fields as "extended_fields: JsonObject", extra as "extra: JsonMap"
                from hiersync.customer where source_id = $1 and customer_id = any($2)"#,
             source_id,
             &ids

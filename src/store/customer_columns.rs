@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use crate::model::{
     customer::{Customer, Profile},
     node::Node,
+    object::Object,
 };
 
 /// Customers column by column, as arrays for `unnest`.
@@ -25,7 +26,7 @@ pub(super) struct Columns<'a> {
     pub(super) default_children: Vec<Option<bool>>,
     pub(super) created: Vec<Option<DateTime<Utc>>>,
     pub(super) stamps: Vec<Option<DateTime<Utc>>>,
-    pub(super) extended_fields: Vec<Json<&'a Map<String, Value>>>,
+    pub(super) extended_fields: Vec<Json<&'a Object>>,
     pub(super) extras: Vec<Json<&'a Map<String, Value>>>,
     pub(super) text_digests: Vec<Option<sqlx::types::Uuid>>,
 }

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod links;
 
 pub mod mirror;
+mod naming;
 pub mod nodes;
 pub mod place;
 pub mod plan;

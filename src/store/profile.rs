@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 use sqlx::types::Json;
 
 use super::conn::Conn;
-use crate::model::customer::{Channel, Customer, Identifier, Profile};
+use crate::model::{
+    customer::{Channel, Customer, Identifier, Profile},
+    object::Object,
+};
 
-type JsonMap = Json<Map<String, Value>>;
+type JsonObject = Json<Object>;
 
 /// Places in `profiles[]`, `identifiers[]` and `commChannels[]` are numbered from 1.
 fn number(place: usize) -> i32 {
@@ -124,7 +126,7 @@ pub(super) async fn touch(conn: &mut Conn<'_>, source_id: i32, rows: &[&Customer
 pub(super) async fn load(conn: &mut Conn<'_>, source_id: i32, ids: &[i64]) -> sqlx::Result<HashMap<i64, Vec<Profile>>> {
     let mut parts = load_parts(&mut *conn, source_id, ids).await?;
     let rows = sqlx::query!(
-        r#"select customer_id, profile_no, profile_source, account_id, first_name, last_name, auto_update_time, fields as "fields: JsonMap"
+        r#"select customer_id, profile_no, profile_source, account_id, first_name, last_name, auto_update_time, fields as "fields: JsonObject"
            from hiersync.customer_profile where source_id = $1 and customer_id = any($2) order by customer_id, profile_no"#,
         source_id,
         ids
@@ -166,7 +168,7 @@ async fn load_parts(conn: &mut Conn<'_>, source_id: i32, ids: &[i64]) -> sqlx::R
     }
     let channels = sqlx::query!(
         r#"select customer_id, profile_no, type as kind, value, is_primary, is_verified,
-               meta as "meta: JsonMap", attributes as "attributes: JsonMap"
+               meta as "meta: JsonObject", attributes as "attributes: JsonObject"
            from hiersync.customer_channel where source_id = $1 and customer_id = any($2) order by customer_id, profile_no, channel_no"#,
         source_id,
         ids

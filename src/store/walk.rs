@@ -30,6 +30,12 @@ pub struct Left {
     pub unproven: i64,
 }
 
+/// Renews what the planner knows of tables of which it knows fewer rows than this walk has taken in.
+pub async fn analyze_loaded(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
+    let query = sqlx::query!("select from hiersync_internal.analyze_loaded($1, $2)", run.lease.source_id, run.walk_id);
+    query.execute(conn).await.map(|_| ())
+}
+
 /// Closes the walk. The first complete one of its source is remembered.
 pub async fn close(conn: &mut Conn<'_>, run: &OpenRun, is_complete: bool, left: Left) -> sqlx::Result<()> {
     let verdict = if is_complete { "complete" } else { "partial" };

@@ -48,6 +48,8 @@ pub struct Context<V> {
     pub(super) unanswered: Mutex<Option<Unanswered>>,
     /// One for each request that may be in flight, held until its page is written: so much a crash may cost.
     pub slots: tokio::sync::Semaphore,
+    /// The rows of one page may be read while another's are written.
+    pub early: tokio::sync::Semaphore,
 }
 
 /// A vendor whose rows have mirror tables.

@@ -1,6 +1,8 @@
 //! The walk is at its end: what was put off is linked, what is gone is retired, walk and run are closed, all in one
 //! transaction.
 
+use tracing::warn;
+
 use super::{
     Interrupted, columns,
     context::{Context, Synced, Tables},
@@ -24,8 +26,10 @@ use crate::{
         nodes::Nodes,
         queued,
         retire::Retire,
+        session::Session,
         walk::{self, Left},
     },
+    text::chain,
 };
 
 /// What is gone.
@@ -39,14 +43,28 @@ struct Gone {
 /// # Errors
 /// When the database fails or the lease is lost; nothing is written then, and the next run ends the walk.
 pub async fn finish<V: Synced>(context: &Context<V>) -> Result<Outcome, Interrupted> {
-    match end(context, None).await? {
-        Ended::As(outcome) => Ok(outcome),
+    let outcome = match end(context, None).await? {
+        Ended::As(outcome) => outcome,
         // The same again, retiring none.
         Ended::Guarded(guarded) => match end(context, Some(guarded)).await? {
-            Ended::As(outcome) => Ok(outcome),
-            Ended::Guarded(_) => Ok(Outcome::Partial),
+            Ended::As(outcome) => outcome,
+            Ended::Guarded(_) => Outcome::Partial,
         },
+    };
+    // The walk is closed, whatever becomes of this. What is undone in the end must not be known.
+    if matches!(context.session, Session::Lasting(_))
+        && let Err(error) = tell_planner(context).await
+    {
+        warn!(error = chain(&error), "the planner could not be told of what was taken in: autovacuum will tell it");
     }
+    Ok(outcome)
+}
+
+async fn tell_planner<V: Synced>(context: &Context<V>) -> sqlx::Result<()> {
+    let mut step = context.session.begin().await?;
+    step.is_about_all();
+    walk::analyze_loaded(&mut step.conn(), &context.open).await?;
+    step.commit().await
 }
 
 /// How an end went.

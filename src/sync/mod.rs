@@ -7,6 +7,7 @@ mod columns;
 pub mod context;
 mod directory;
 pub mod finish;
+mod flight;
 pub mod gauges;
 pub mod halt;
 mod keep;

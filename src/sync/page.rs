@@ -91,7 +91,7 @@ pub async fn write<V: Synced>(
 }
 
 /// Reads the rows whose text is not known, and looks up what the mirror has of them.
-async fn plan<V: Synced>(w: &mut Writing<'_, V>, work: &Work, sheet: Sheet<V::Row>) -> sqlx::Result<PagePlan<V::Row>> {
+async fn plan<V: Synced>(w: &mut Writing<'_, V>, work: &Work, mut sheet: Sheet<V::Row>) -> sqlx::Result<PagePlan<V::Row>> {
     let mut unchanged = Tables::<V>::unchanged(&mut w.step.conn(), w.at, work.parent, &sheet.digests(work.parent)).await?;
     let mut known: HashSet<NodeId> = unchanged.iter().map(|row| row.key).collect();
     let page = sheet.read(work.parent, &mut known);

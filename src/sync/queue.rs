@@ -85,7 +85,8 @@ impl Queue {
             }
             if !state.is_whole {
                 drop(state);
-                self.read(session, run, writing).await?;
+                // Only who reads needs the room for it: most of those who wait here only wait.
+                Box::pin(self.read(session, run, writing)).await?;
                 continue;
             }
             if state.in_hand.is_empty() {

@@ -1,14 +1,13 @@
 //! The loop: a list from the queue, pages from the vendor, a transaction for each, until the list is at its end.
 
-use std::collections::{HashSet, VecDeque};
-
-use futures::{StreamExt, stream};
+use tokio::sync::SemaphorePermit;
 
 use super::{
     Interrupted,
     call_error::CallError,
     context::{Context, Synced},
     directory,
+    flight::Flight,
     page::{self, Written},
     refused::{give_up, refused},
 };
@@ -36,8 +35,12 @@ enum Read {
 
 /// Reads lists until none is left.
 pub async fn work<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
+    // Each step has room of its own, and only while it lasts: a worker that waits for a list, as most do, holds next to nothing.
     while let Some(work) = context.queue.next(&context.session, &context.open, &context.writing).await? {
-        let read = if work.is_directory() { directory::read(context, &work).await.map(|()| None) } else { read_list(context, &work).await };
+        let read = match work.is_directory() {
+            true => Box::pin(directory::read(context, &work)).await.map(|()| None),
+            false => Box::pin(read_list(context, &work)).await,
+        };
         context.queue.put_down(&work, read.as_ref().ok().cloned().flatten()).await;
         read?;
     }
@@ -80,19 +83,13 @@ async fn read_on<V: Synced>(
     total: &mut Option<i64>,
     (list, limit): (&List, u32),
 ) -> Result<Read, Interrupted> {
+    let call = |offset| Box::pin(fetch(context, work, Ask { list: list.clone(), offset, limit }));
     let at_once = usize::try_from(context.source.concurrency).unwrap_or(1);
-    let calls = stream::iter(pass.ahead(limit, work.expected.or(*total))).map(|offset| {
-        let ask = Ask { list: list.clone(), offset, limit };
-        async move { (offset, context.slot().await, context.page(&ask).await.map(|sheet| read_early(context, work, sheet))) }
-    });
-    let mut pages = std::pin::pin!(calls.buffered(at_once));
-    let mut waiting = VecDeque::new();
+    let mut flight = Flight::new(at_once);
     loop {
-        let next = match waiting.pop_front() {
-            Some(page) => Some(page),
-            None => pages.next().await,
-        };
-        let Some((offset, slot, answer)) = next else { return Ok(Read::Went(Next::ReadOn)) };
+        pass.ahead(limit, work.expected.or(*total)).take(at_once).for_each(|offset| flight.ask(offset, call));
+        let Some(Fetched { offset, slot, early, answer }) = flight.next().await else { return Ok(Read::Went(Next::ReadOn)) };
+        drop(early);
         if offset != pass.offset {
             return Ok(Read::Slipped);
         }
@@ -102,21 +99,42 @@ async fn read_on<V: Synced>(
             Err(error) => return Ok(Read::Refused(error)),
         };
         *total = context.total(sheet.stated_count());
-        let written = meanwhile(page::write(context, work, pass, sheet, (offset, limit)), &mut pages, &mut waiting, at_once).await?;
+        let is_full = list.is_paged() && sheet.received() == limit;
+        if let Some(offset) = pass.after_full(limit, work.expected.or(*total)).filter(|_| is_full) {
+            flight.ask(offset, call);
+        }
+        let written = flight.meanwhile(Box::pin(page::write(context, work, pass, sheet, (offset, limit)))).await?;
         let Written::Next(next, after) = written else { return Ok(Read::AnotherWay) };
         *pass = after;
         if next != Next::ReadOn {
             return Ok(Read::Went(next));
         }
-        if context.caller.is_stopped() {
+        // What has come is paid for.
+        if context.caller.is_stopped() && !flight.has_come() {
             return Err(Interrupted::Stopped);
         }
     }
 }
 
-/// Where no walk has ended yet, no text is known: rows are read while the page before is written.
-fn read_early<V: Synced>(context: &Context<V>, work: &Work, sheet: Sheet<V::Row>) -> Sheet<V::Row> {
-    if context.walk().knows { sheet } else { Sheet::Read(sheet.read(work.parent, &mut HashSet::new())) }
+/// What was asked for, where, and what it holds until it is written: a place among requests in flight, and the right to be read before.
+struct Fetched<'c, R> {
+    offset: u32,
+    slot: Result<SemaphorePermit<'c>, Interrupted>,
+    early: Option<SemaphorePermit<'c>>,
+    answer: Result<Sheet<R>, CallError>,
+}
+
+async fn fetch<'c, V: Synced>(context: &'c Context<V>, work: &Work, ask: Ask) -> Fetched<'c, V::Row> {
+    let (offset, slot) = (ask.offset, context.slot().await);
+    match context.page(&ask).await {
+        Ok(sheet) => {
+            // Rows take some times as much memory as their texts, and where a walk has ended before, most need not be read.
+            let early = context.early.try_acquire().ok().filter(|_| !context.walk().knows);
+            let answer = Ok(sheet.prepared(work.parent, early.is_some()).await);
+            Fetched { offset, slot, early, answer }
+        }
+        Err(error) => Fetched { offset, slot, early: None, answer: Err(error) },
+    }
 }
 
 /// Whom an error concerns: the outer one ends the run, the inner one this list only.
@@ -125,24 +143,5 @@ fn answered<T>(answer: Result<T, CallError>) -> Result<Result<T, VendorError>, I
         Ok(page) => Ok(Ok(page)),
         Err(CallError::Run(interrupted)) => Err(interrupted),
         Err(CallError::ThisOnly(error)) => Ok(Err(error)),
-    }
-}
-
-/// Does one thing while calls go on: a call that is not polled would hold its permit, and what it has of the database, for
-/// as long.
-async fn meanwhile<T, S>(one: impl Future<Output = T>, calls: &mut S, waiting: &mut VecDeque<S::Item>, at_most: usize) -> T
-where
-    S: futures::Stream + Unpin,
-{
-    let mut one = std::pin::pin!(one);
-    let mut is_over = false;
-    loop {
-        tokio::select! {
-            result = &mut one => return result,
-            answer = calls.next(), if !is_over && waiting.len() < at_most => match answer {
-                Some(answer) => waiting.push_back(answer),
-                None => is_over = true,
-            },
-        }
     }
 }

@@ -73,6 +73,7 @@ pub async fn run<V: Synced>(
         walk: Mutex::default(),
         unanswered: Mutex::default(),
         slots: Semaphore::new(usize::try_from(source.concurrency).unwrap_or(1)),
+        early: Semaphore::new(1),
     };
     let run = async {
         info!(trigger = wanted.trigger.as_ref(), "run begins");

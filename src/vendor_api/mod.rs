@@ -3,6 +3,7 @@
 pub mod answer;
 #[cfg(test)]
 mod arbitrary;
+pub mod aside;
 pub mod capillary;
 pub mod error;
 pub mod hierarchy;

@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     Page,
+    aside::aside,
     rows::{RowText, Rows},
 };
 use crate::model::{
@@ -31,6 +32,8 @@ pub struct Unread<R> {
     texts: Vec<Box<str>>,
     /// Whom each text seems to be about. Only a guess: by it the mirror is asked for the text's digest.
     ids: Vec<Option<NodeId>>,
+    /// Of each text, as one of whose list.
+    digests: Option<(NodeId, Vec<Digest>)>,
     before: u32,
     stated_count: Option<u64>,
     read: fn(&[RowText<'_>], u32) -> Rows<R>,
@@ -46,11 +49,19 @@ impl<R> Unread<R> {
         read: fn(&[RowText<'_>], u32) -> Rows<R>,
     ) -> Self {
         let ids = texts.iter().map(|text| id_of(text.get())).collect();
-        Self { texts: texts.iter().map(|text| text.get().into()).collect(), ids, before, stated_count, read }
+        Self { texts: texts.iter().map(|text| text.get().into()).collect(), ids, digests: None, before, stated_count, read }
     }
 }
 
-impl<R: Node> Sheet<R> {
+impl<R: Node + Send + 'static> Sheet<R> {
+    /// How many rows were received, the unreadable ones too.
+    pub fn received(&self) -> u32 {
+        match self {
+            Self::Read(page) => page.received(),
+            Self::Unread(unread) => u32::try_from(unread.texts.len()).unwrap_or(u32::MAX),
+        }
+    }
+
     /// The vendor's own count beside the rows.
     pub fn stated_count(&self) -> Option<u64> {
         match self {
@@ -59,22 +70,37 @@ impl<R: Node> Sheet<R> {
         }
     }
 
+    /// Does beside the task what can be done before the page is written: takes the texts' digests as those of this node's list, or reads
+    /// all of them.
+    pub async fn prepared(self, list_of: NodeId, are_read: bool) -> Self {
+        let Self::Unread(mut unread) = self else { return self };
+        let bytes = unread.texts.iter().map(|text| text.len()).sum();
+        let work = move || {
+            if !are_read {
+                unread.digest(list_of);
+                return Self::Unread(unread);
+            }
+            Self::Read(Self::Unread(unread).read(list_of, &mut HashSet::new()))
+        };
+        aside(bytes, work).await
+    }
+
     /// Whom the texts seem to be about, with the digest of each as one of this node's list. Who is met twice is not among them.
-    pub fn digests(&self, list_of: NodeId) -> Vec<(NodeId, Digest)> {
+    pub fn digests(&mut self, list_of: NodeId) -> Vec<(NodeId, Digest)> {
         let Self::Unread(unread) = self else { return Vec::new() };
         let mut times: HashMap<NodeId, u32> = HashMap::new();
         for id in unread.ids.iter().flatten() {
             *times.entry(*id).or_default() += 1;
         }
-        let seed = seed(list_of);
-        let texts = unread.ids.iter().zip(unread.texts.iter().map(AsRef::as_ref));
-        texts.filter_map(|(id, text)| id.filter(|id| times[id] == 1).map(|id| (id, Digest::of_text(text, seed)))).collect()
+        let digests = unread.digest(list_of).to_vec();
+        let once = unread.ids.iter().zip(digests).filter_map(|(id, digest)| id.filter(|id| times[id] == 1).map(|id| (id, digest)));
+        once.collect()
     }
 
     /// Reads the rows as those of this node's list, but for whose text is `known`. Where another row is about one of them too, all are read,
     /// and nobody is known.
     pub fn read(self, list_of: NodeId, known: &mut HashSet<NodeId>) -> Page<R> {
-        let unread = match self {
+        let mut unread = match self {
             Self::Read(page) => return page,
             Self::Unread(unread) => unread,
         };
@@ -93,23 +119,27 @@ impl<R: Node> Sheet<R> {
 }
 
 impl<R> Unread<R> {
-    fn page(&self, list_of: NodeId, known: &HashSet<NodeId>) -> Page<R> {
-        let seed = seed(list_of);
+    /// The texts' digests as those of this node's list. The same text says another thing in another list: whose child it is.
+    fn digest(&mut self, list_of: NodeId) -> &[Digest] {
+        let taken = self.digests.take().filter(|(of, _)| *of == list_of).unwrap_or_else(|| {
+            let seed = xxh3_64(list_of.to_string().as_bytes()) ^ FORM;
+            (list_of, self.texts.iter().map(|text| Digest::of_text(text, seed)).collect())
+        });
+        &self.digests.insert(taken).1
+    }
+
+    fn page(&mut self, list_of: NodeId, known: &HashSet<NodeId>) -> Page<R> {
+        let digests = self.digest(list_of).to_vec();
         let mut texts = Vec::with_capacity(self.texts.len());
-        for (id, text) in self.ids.iter().zip(&self.texts) {
+        for ((id, text), digest) in self.ids.iter().zip(&self.texts).zip(digests) {
             texts.push(match id.filter(|id| known.contains(id)) {
                 Some(id) => RowText::Known(id),
-                None => RowText::Sent(text, Some(Digest::of_text(text, seed))),
+                None => RowText::Sent(text, Some(digest)),
             });
         }
         let Rows { rows, keys, remarks } = (self.read)(&texts, self.before);
         Page { rows, keys, stated_count: self.stated_count, remarks, whole: false }
     }
-}
-
-/// The same text says another thing in another list: whose child it is.
-fn seed(list_of: NodeId) -> u64 {
-    xxh3_64(list_of.to_string().as_bytes()) ^ FORM
 }
 
 #[cfg(test)]
@@ -181,7 +211,7 @@ mod tests {
         let digests: Vec<u128> = sheet(EXAMPLE).all().rows.iter().map(|row| row.digest().0.as_u128()).collect();
         assert_eq!(
             (FORM, digests.as_slice()),
-            (1, [0x1457_d338_cdd2_65fd_f65d_bba6_317f_2938, 0x7bc9_8dae_18c3_840e_0aff_c0d6_c765_9e7e].as_slice()),
+            (1, [0xb236_1854_3760_ab69_915e_8726_b6fa_2efd, 0x0077_16c0_2649_93fe_4536_e887_2056_5738].as_slice()),
             "raise FORM, and write these down"
         );
     }

@@ -98,6 +98,13 @@ impl Pass {
         std::iter::once(self.offset).chain(more.take_while(is_worth))
     }
 
+    /// The place of the page after this pass' next one, once that has come as long as asked for. Where the length is not known it is asked
+    /// for in any case, so that it may be while the other is written.
+    pub fn after_full(&self, limit: u32, expected: Option<i64>) -> Option<u32> {
+        let step = limit.checked_sub(1).filter(|step| *step > 0 && expected.is_none() && self.number == 0 && !self.has_moved())?;
+        self.offset.checked_add(step)
+    }
+
     /// A seam broke, or a row came twice.
     pub fn has_moved(&self) -> bool {
         self.slipped || self.twice > 0
@@ -563,6 +570,16 @@ mod tests {
         assert_eq!(ahead(&Pass { slipped: true, ..begun() }, Some(8)), [2]);
         assert_eq!(ahead(&Pass { twice: 1, ..begun() }, Some(8)), [2]);
         assert_eq!(ahead(&Pass { offset: 1, ..begun() }, Some(8)), [1], "the vendor gives less than asked for");
+    }
+
+    #[test]
+    fn where_the_length_is_not_known_a_full_page_is_followed_while_the_list_is_calm() {
+        assert_eq!((begun().after_full(3, None), Pass::default().after_full(3, None)), (Some(4), Some(2)));
+        assert_eq!(begun().after_full(3, Some(8)), None, "the length says");
+        assert_eq!(begun().after_full(1, None), None, "a page of one row is only the seam");
+        for moved in [Pass { slipped: true, ..begun() }, Pass { twice: 1, ..begun() }, Pass { number: 1, ..begun() }] {
+            assert_eq!(moved.after_full(3, None), None);
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ async fn with_a_wrong_clock(url: &str) -> PgPool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_clock_that_jumps_frees_no_call_and_blocks_none() {
     let url = postgres::fresh_database().await;
-    connect::open(&url, None, 2).await.unwrap().close().await;
+    connect::open(&url, None, postgres::at_most(2)).await.unwrap().close().await;
     let pool = with_a_wrong_clock(&url).await;
     let here = ledger(&pool, &["5/20s"]).await;
     let batch = bought(&here, 9).await;
@@ -113,7 +113,7 @@ async fn a_database_clock_that_jumps_frees_no_call_and_blocks_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_are_served_in_the_order_in_which_they_asked() {
-    let pool = connect::open(&postgres::fresh_database().await, None, 4).await.unwrap();
+    let pool = connect::open(&postgres::fresh_database().await, None, postgres::at_most(4)).await.unwrap();
     let (greedy, first, second) = (ledger(&pool, &["4/1s"]).await, ledger(&pool, &["4/1s"]).await, ledger(&pool, &["4/1s"]).await);
     let batch = bought(&greedy, 64).await;
     ended(&greedy, batch).await;
@@ -130,7 +130,7 @@ async fn processes_are_served_in_the_order_in_which_they_asked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_and_goes_away_holds_nobody_up() {
-    let pool = connect::open(&postgres::fresh_database().await, None, 4).await.unwrap();
+    let pool = connect::open(&postgres::fresh_database().await, None, postgres::at_most(4)).await.unwrap();
     let (gone, here) = (ledger(&pool, &["4/1s"]).await, ledger(&pool, &["4/1s"]).await);
     let batch = bought(&here, 4).await;
     ended(&here, batch).await;
@@ -145,7 +145,7 @@ async fn who_waits_and_goes_away_holds_nobody_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_million_calls_a_day_are_kept_in_a_few_hundred_rows() {
-    let pool = connect::open(&postgres::fresh_database().await, None, 2).await.unwrap();
+    let pool = connect::open(&postgres::fresh_database().await, None, postgres::at_most(2)).await.unwrap();
     let ledger = ledger(&pool, &["1000/1s", "1000000/1d"]).await;
     sqlx::raw_sql(
         "insert into hiersync_internal.budget_ledger (budget_id, process_id, calls, bought_at, ended_at)

@@ -20,6 +20,7 @@ use hiersync::{
 use crate::harness::{
     case::{self, Case, WANTED},
     tables::{assert_customers, customers_now, findings},
+    until::{millis, seconds, until},
 };
 
 /// Promise 2: what a parent's list may cost at most, apart from the 3 % and the four calls for each root.
@@ -186,6 +187,29 @@ async fn a_count_of_the_whole_list_is_read_ahead_by_once_it_has_shown_that_it_is
         assert_eq!(vendor.door().calls(), calls, "{count:?}: not one call more for it");
         assert_customers(&case.pool().await, &customers_now(&vendor)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_full_page_is_asked_for_while_the_page_is_written_and_no_further() {
+    let mut world = CapillaryWorld::new(57, Flavour::PLAIN);
+    world.plant(&Shape::list(60));
+    let settings = CapillarySettings { count: CountMeans::Absent, ..CapillarySettings::default() };
+    let vendor = CapillarySim::start(world, settings).await.unwrap();
+    let case = Case::new().await.customers(&vendor, "page_size = 20\nconcurrency = 3");
+    let pool = case.pool().await;
+    let mut held = pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table hiersync.customer_link in exclusive mode").execute(&mut *held).await.unwrap();
+    let asked = async {
+        until("the next page is asked for", seconds(10), async || vendor.door().calls_of("bulk") > 1).await;
+        tokio::time::sleep(millis(300)).await;
+        let asked = vendor.door().calls_of("bulk");
+        held.commit().await.unwrap();
+        asked
+    };
+    let (_, asked) = tokio::join!(case.complete(), asked);
+    // Without a count the end is where nothing but the last row follows.
+    assert_eq!((asked, vendor.door().calls_of("bulk")), (2, floor(60, 20) + 1));
+    assert_customers(&pool, &customers_now(&vendor)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

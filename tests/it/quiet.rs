@@ -142,3 +142,23 @@ async fn who_comes_in_from_outside_is_taken_in_whole_with_all_below() {
         case.quiet(&pool).await;
     }
 }
+
+/// How often the planner was told by us of the table in which customers hang together.
+const TOLD: &str = "select analyze_count from pg_stat_user_tables where relid = 'hiersync.customer_link'::regclass";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planner_knows_of_what_a_walk_has_taken_in_and_is_not_told_again() {
+    let known = "select reltuples::bigint from pg_class where oid = 'hiersync.customer'::regclass";
+    for (customers, told, knows) in [(1100, 1, 1101), (300, 0, -1)] {
+        let server = Server::start_with(&["autovacuum=off"]).await;
+        let mut world = CapillaryWorld::new(5, Flavour::PLAIN);
+        world.plant(&Shape::list(customers));
+        let vendor = CapillarySim::start(world, CapillarySettings::default()).await.unwrap();
+        let case = Case::at(&server.url).customers(&vendor, "");
+        let pool = case.pool().await;
+        for walk in ["first", "second"] {
+            case.complete().await;
+            assert_eq!((count(&pool, TOLD).await, count(&pool, known).await), (told, knows), "{customers}: the {walk} walk");
+        }
+    }
+}

@@ -82,10 +82,12 @@ async fn what_was_missed_while_none_was_up_is_made_up_by_one_of_those_that_start
     for daemon in &daemons {
         daemon.says("INFO ready", seconds(30)).await;
     }
+    let wanted = i64::try_from(SOURCES).unwrap();
+    until("each is made up", seconds(60), async || shares(&pool, DateTime::UNIX_EPOCH).await.1 >= wanted).await;
     // The others wait 2 s, and would begin then.
-    tokio::time::sleep(seconds(6)).await;
+    tokio::time::sleep(seconds(4)).await;
     let (shares, all) = shares(&pool, DateTime::UNIX_EPOCH).await;
-    assert_eq!(all, i64::try_from(SOURCES).unwrap(), "each is made up once: {shares:?}");
+    assert_eq!(all, wanted, "each is made up once: {shares:?}");
     for daemon in daemons {
         daemon.stop("-TERM", seconds(15)).await;
     }

@@ -13,6 +13,7 @@ use crate::{
     vendor_api::{
         Ask, Page,
         answer::Answer,
+        aside::aside,
         error::VendorError,
         http::Client,
         json::{self, Field, Number, Text},
@@ -101,7 +102,8 @@ impl Api {
             request = request.query("sortBy", key);
         }
         let answer = self.send(pass, self.with_account(request), within).await?;
-        read_children(&answer, ask.offset)
+        let before = ask.offset;
+        aside(answer.body.len(), move || read_children(&answer, before)).await
     }
 
     fn with_account(&self, request: Request) -> Request {

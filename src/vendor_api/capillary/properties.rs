@@ -102,7 +102,7 @@ proptest! {
         prop_assert_eq!(&page.remarks, &[]);
         let customer = &page.rows[0];
         let lead = &customer.profiles[0];
-        prop_assert_eq!((lead.first_name.as_deref(), &lead.fields, &customer.extended_fields), (Some(name.as_str()), &fields, &fields));
+        prop_assert_eq!((lead.first_name.as_deref(), &json!(lead.fields), &json!(customer.extended_fields)), (Some(name.as_str()), &json!(fields), &json!(fields)));
         let mut extra = customer.extra.clone();
         let below = extra.remove("profiles").map_or(json!({}), |profiles| profiles["1"].clone());
         prop_assert_eq!((extra, below), (row, profile.into()));

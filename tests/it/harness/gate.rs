@@ -1,4 +1,5 @@
-//! Between the program and the tests' Postgres: a network that loses connections without a word, or is away.
+//! Between the program and the tests' Postgres: a network that loses connections without a word, or is away, or a pooler that keeps account
+//! of names.
 
 #![expect(clippy::disallowed_methods, reason = "it ends with its test")]
 
@@ -36,11 +37,21 @@ struct Way {
     commits: AtomicU64,
     /// Of so many commits one has no answer; 0: all have.
     lost_one_in: AtomicU64,
+    renames: AtomicBool,
 }
 
 impl Way {
     fn is_frozen(&self, number: u64) -> bool {
         number < self.frozen_below.load(Ordering::SeqCst)
+    }
+
+    /// Gives statements other names than the client does.
+    fn rename(&self, sent: &mut [u8]) {
+        let (theirs, ours) = (b"sqlx_s_", b"pooled_");
+        if self.renames.load(Ordering::SeqCst) {
+            let places: Vec<usize> = sent.windows(theirs.len()).enumerate().filter(|(_, word)| word == theirs).map(|(at, _)| at).collect();
+            places.into_iter().for_each(|at| sent[at..at + ours.len()].copy_from_slice(ours));
+        }
     }
 
     /// Where what the client sends is a commit that is to have no answer: whether it happens.
@@ -87,6 +98,11 @@ impl Gate {
     /// From now on one in so many commits has no answer, and its connection ends. Every other one of these happens.
     pub fn lose_commits(&self, one_in: u64) {
         self.way.lost_one_in.store(one_in, Ordering::SeqCst);
+    }
+
+    /// From now on it gives statements its own names, as a pooler does that keeps account of them.
+    pub fn rename_statements(&self) {
+        self.way.renames.store(true, Ordering::SeqCst);
     }
 
     /// Commits so far, since they are lost.
@@ -139,7 +155,8 @@ async fn join(client: TcpStream, database: &PgConnectOptions, number: u64, way: 
 async fn pumps(client: TcpStream, server: impl AsyncRead + AsyncWrite, number: u64, way: &Way) {
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), tokio::io::split(server));
     let is_lost = AtomicBool::new(false);
-    let loses = |sent: &[u8]| {
+    let loses = |sent: &mut [u8]| {
+        way.rename(sent);
         let lost = way.loses(sent);
         is_lost.fetch_or(lost.is_some(), Ordering::SeqCst);
         lost
@@ -154,14 +171,14 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     is_deaf: impl Fn() -> bool,
-    loses: impl Fn(&[u8]) -> Option<bool>,
+    loses: impl Fn(&mut [u8]) -> Option<bool>,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
         if is_deaf() {
             std::future::pending::<()>().await;
         }
-        let lost = loses(&bytes[..read]);
+        let lost = loses(&mut bytes[..read]);
         if lost == Some(false) || to.write_all(&bytes[..read]).await.is_err() {
             return;
         }

@@ -10,8 +10,9 @@ use std::{
 };
 
 use hiersync::{
+    config::Prepared,
     embedded::{self, Embedded, Settings},
-    store::connect,
+    store::connect::{self, Connections},
 };
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use testcontainers::{GenericImage, ImageExt, core::WaitFor, runners::AsyncRunner};
@@ -92,11 +93,16 @@ async fn start() -> Server {
     // An earlier process of this number may have left one on a server that stays.
     admin(&admin_url, &format!("drop database if exists {template}")).await;
     admin(&admin_url, &format!("create database {template} template template0")).await;
-    let pool = connect::open(named(&admin_url, &template).as_str(), None, 2).await.unwrap();
+    let pool = connect::open(named(&admin_url, &template).as_str(), None, at_most(2)).await.unwrap();
     // A source that a test has made was there for long: a daemon makes up what it has missed.
     sqlx::raw_sql("alter table hiersync_internal.source_state alter first_seen_at set default '2000-01-01'").execute(&pool).await.unwrap();
     pool.close().await;
     Server { admin: admin_url, template }
+}
+
+/// So many connections, as a config without the key has them.
+pub fn at_most(most: u32) -> Connections {
+    Connections { most, prepared: Prepared::Auto }
 }
 
 fn named(url: &Url, database: &str) -> Url {
