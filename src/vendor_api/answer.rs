@@ -46,9 +46,14 @@ impl Answer {
         self.is_html || self.body.trim_ascii_start().starts_with(b"<")
     }
 
+    /// The body as text, whatever it is.
+    pub fn text(&self) -> Cow<'_, str> {
+        mend::decode(&self.body, self.charset.as_deref())
+    }
+
     /// The body as text, if it is JSON. A page under a good status is maintenance or an edge, and passes.
     pub fn json(&self) -> Result<Cow<'_, str>, VendorError> {
-        let text = mend::decode(&self.body, self.charset.as_deref());
+        let text = self.text();
         if is_json(&text) {
             return Ok(text);
         }

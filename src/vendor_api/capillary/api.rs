@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{json, value::RawValue};
 use url::Url;
 
-use super::{convert, refusal, wire};
+use super::{convert, plain, refusal, wire};
 use crate::{
     config::{self, Identifier},
     model::customer::Customer,
@@ -188,10 +188,26 @@ pub(in crate::vendor_api) fn read_children(answer: &Answer, before: u32) -> Resu
     if answer.is_nothing() {
         return Ok(Sheet::Read(Page::empty(false)));
     }
+    let text = answer.text();
+    match plain::read(&text).filter(|_| answer.is_success()) {
+        Some(page) => Ok(sheet(&page.customers, stated(page.count), before)),
+        None => read_with_care(answer, before),
+    }
+}
+
+/// The same, part by part: an error, or what is odd, may stand anywhere.
+pub(super) fn read_with_care(answer: &Answer, before: u32) -> Result<Sheet<Customer>, VendorError> {
     let text = accepted(answer)?;
     let entity = envelope(&text, answer)?.entity.ok_or_else(|| wrong_shape(answer, "`entity` is missing"))?;
     let entity: wire::Entity<'_> = json::object(entity.get()).map_err(|reason| wrong_shape(answer, &format!("`entity`: {reason}")))?;
-    let stated_count = entity.count.read().and_then(|Number(count)| u64::try_from(count).ok());
-    let texts = rows::listed(entity.customers, stated_count, "entity.customers")?;
-    Ok(Sheet::Unread(Unread::new(&texts, before, stated_count, convert::id_in, convert::customers)))
+    let stated_count = stated(entity.count);
+    Ok(sheet(&rows::listed(entity.customers, stated_count, "entity.customers")?, stated_count, before))
+}
+
+fn stated(count: Field<Number>) -> Option<u64> {
+    count.read().and_then(|Number(count)| u64::try_from(count).ok())
+}
+
+fn sheet(texts: &[&RawValue], stated_count: Option<u64>, before: u32) -> Sheet<Customer> {
+    Sheet::Unread(Unread::new(texts, before, stated_count, convert::id_in, convert::customers))
 }

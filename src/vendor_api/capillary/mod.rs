@@ -4,6 +4,7 @@
 
 mod api;
 mod convert;
+mod plain;
 #[cfg(test)]
 mod properties;
 mod refusal;
