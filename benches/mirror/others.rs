@@ -28,34 +28,33 @@ impl Others {
     /// A first load, and the same again: a line each for both.
     pub async fn lines(&self, server: &Server, vendor: &str, rows: u32) -> Vec<Line> {
         let mut lines = Vec::new();
-        for (first, says) in [(true, "script, first load"), (false, "script, nothing changed")] {
-            lines.push(self.line(server, ("script.py", &[vendor]), Line { says, rows, ..Line::default() }).await);
-            count(server, "script.customer", rows, first).await;
-        }
-        for (first, says) in [(true, "dlt, first load"), (false, "dlt, nothing changed")] {
-            lines.push(self.line(server, ("dlt_merge.py", &[vendor]), Line { says, rows, ..Line::default() }).await);
-            count(server, "dlt_mirror.customer", rows, first).await;
+        for (script, table, cases) in [
+            ("script.py", "script.customer", ["script, first load", "script, nothing changed"]),
+            ("dlt_merge.py", "dlt_mirror.customer", ["dlt, first load", "dlt, nothing changed"]),
+        ] {
+            for says in cases {
+                lines.push(Line { says, rows, ..self.run(server, script, vendor).await });
+                assert_eq!(count(server, table).await, i64::from(rows), "one that has lost rows measures nothing: {says}");
+            }
         }
         lines
     }
 
-    async fn line(&self, server: &Server, (script, more): (&str, &[&str]), line: Line) -> Line {
+    async fn run(&self, server: &Server, script: &str, vendor: &str) -> Line {
         server.settle().await;
         let before = used::up_to_now(server, UsageWho::RUSAGE_CHILDREN).await;
         let mut command = tokio::process::Command::new(self.0.path().join("environment/bin/python"));
-        command.arg(sources().join(script)).args(more).arg(account::root_identifier()).arg(&server.url).arg(self.0.path());
+        command.arg(sources().join(script)).args([vendor, &account::root_identifier(), &server.url]).arg(self.0.path());
         command.env("HOME", self.0.path()).env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).stdout(Stdio::null());
         let (wall, peak) = measured(command, &server.folder().join("other.log")).await;
         let used = used::up_to_now(server, UsageWho::RUSAGE_CHILDREN).await - before;
-        Line { peak: Some(peak), says: line.says, rows: line.rows, ..Line::of(wall, used) }
+        Line { peak: Some(peak), ..Line::of(wall, used) }
     }
 }
 
-/// One that has lost rows measures nothing.
-async fn count(server: &Server, table: &str, rows: u32, first: bool) {
-    let found = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
-    let found: i64 = sqlx::query_scalar(found).fetch_one(&server.pool).await.unwrap();
-    assert_eq!(found, i64::from(rows), "{table}, first load: {first}");
+async fn count(server: &Server, table: &str) -> i64 {
+    let rows = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
+    sqlx::query_scalar(rows).fetch_one(&server.pool).await.unwrap()
 }
 
 fn sources() -> PathBuf {
