@@ -26,13 +26,15 @@ create table hiersync.source (
     source_id int generated always as identity primary key,
     name text not null unique,
     vendor text not null check (vendor in ('capillary', 'leadsquared')),
-    is_configured boolean not null default true
+    is_configured boolean not null default true,
+    paused_at timestamptz
 );
 comment on table hiersync.source is 'One vendor account and the roots below which it is mirrored.';
 comment on column hiersync.source.source_id is 'Leads every primary key.';
 comment on column hiersync.source.name is 'Its name in the configuration.';
 comment on column hiersync.source.vendor is 'capillary or leadsquared.';
 comment on column hiersync.source.is_configured is 'Whether the configuration still names it.';
+comment on column hiersync.source.paused_at is 'Since when its schedule is stopped; null: it is not.';
 
 -- What a source's walks hand on from one to the next.
 create table hiersync_internal.source_state (
@@ -133,6 +135,7 @@ create table hiersync.sync_run (
     process_id bigint not null,
     epoch bigint not null,
     trigger text not null check (trigger in ('schedule', 'manual', 'startup')),
+    is_refresh boolean not null default false,
     started_at timestamptz not null default clock_timestamp(),
     finished_at timestamptz,
     outcome text check (outcome in ('complete', 'partial', 'throttled', 'stopped', 'failed', 'abandoned')),
@@ -162,6 +165,7 @@ comment on column hiersync.sync_run.walk_id is 'The walk that it brought forward
 comment on column hiersync.sync_run.process_id is 'The process that ran it.';
 comment on column hiersync.sync_run.epoch is 'The lease''s epoch: the run writes only while it is the latest. 0: it could not be begun.';
 comment on column hiersync.sync_run.trigger is 'schedule, manual or startup.';
+comment on column hiersync.sync_run.is_refresh is 'It has read only nodes that were asked for, into the walk that was the latest.';
 comment on column hiersync.sync_run.started_at is 'When it began.';
 comment on column hiersync.sync_run.finished_at is 'When it ended; null while it runs.';
 comment on column hiersync.sync_run.outcome is 'complete, partial, throttled, stopped, failed or abandoned; null while it runs.';
@@ -197,8 +201,18 @@ create table hiersync_internal.run_total (
     runs bigint not null,
     requests bigint not null,
     throttled bigint not null,
+    retried bigint not null,
+    pages bigint not null,
     rows_seen bigint not null,
-    changed bigint not null,
+    inserted bigint not null,
+    updated bigint not null,
+    unchanged bigint not null,
+    retired bigint not null,
+    restored bigint not null,
+    wait_ms bigint not null,
+    fetch_ms bigint not null,
+    write_ms bigint not null,
+    run_ms bigint not null,
     primary key (source_id, outcome)
 ) with (fillfactor = 50, vacuum_truncate = off);
 comment on table hiersync_internal.run_total is 'What all closed runs have counted, removed ones too.';
@@ -207,18 +221,35 @@ comment on column hiersync_internal.run_total.outcome is 'How they ended.';
 comment on column hiersync_internal.run_total.runs is 'How many they were.';
 comment on column hiersync_internal.run_total.requests is 'Calls made.';
 comment on column hiersync_internal.run_total.throttled is 'Calls that the vendor refused for the budget''s sake.';
+comment on column hiersync_internal.run_total.retried is 'Calls that repeated a failed one.';
+comment on column hiersync_internal.run_total.pages is 'Answers taken in.';
 comment on column hiersync_internal.run_total.rows_seen is 'Rows as received.';
-comment on column hiersync_internal.run_total.changed is 'Nodes inserted, updated, retired or restored.';
+comment on column hiersync_internal.run_total.inserted is 'Nodes seen for the first time.';
+comment on column hiersync_internal.run_total.updated is 'Nodes whose content changed.';
+comment on column hiersync_internal.run_total.unchanged is 'Nodes that were as known.';
+comment on column hiersync_internal.run_total.retired is 'Nodes that the vendor no longer showed.';
+comment on column hiersync_internal.run_total.restored is 'Nodes that came back.';
+comment on column hiersync_internal.run_total.wait_ms is 'Milliseconds in which they waited for the budget.';
+comment on column hiersync_internal.run_total.fetch_ms is 'Milliseconds of requests, summed over requests that ran at once.';
+comment on column hiersync_internal.run_total.write_ms is 'Milliseconds of write transactions, summed likewise.';
+comment on column hiersync_internal.run_total.run_ms is 'Milliseconds from their beginnings to their ends.';
 
 create function hiersync_internal.count_run() returns trigger language plpgsql as $$
 begin
-    insert into hiersync_internal.run_total as t (source_id, outcome, runs, requests, throttled, rows_seen, changed)
+    insert into hiersync_internal.run_total as t
+        (source_id, outcome, runs, requests, throttled, retried, pages, rows_seen, inserted, updated, unchanged, retired, restored, wait_ms,
+        fetch_ms, write_ms, run_ms)
     values (
-        new.source_id, new.outcome, 1, new.requests, new.throttled, new.rows_seen, new.inserted + new.updated + new.retired + new.restored
+        new.source_id, new.outcome, 1, new.requests, new.throttled, new.retried, new.pages, new.rows_seen, new.inserted, new.updated,
+        new.unchanged, new.retired, new.restored, new.wait_ms, new.fetch_ms, new.write_ms,
+        extract(epoch from greatest(new.finished_at - new.started_at, interval '0')) * 1000
     )
     on conflict (source_id, outcome) do update set
         runs = t.runs + 1, requests = t.requests + excluded.requests, throttled = t.throttled + excluded.throttled,
-        rows_seen = t.rows_seen + excluded.rows_seen, changed = t.changed + excluded.changed;
+        retried = t.retried + excluded.retried, pages = t.pages + excluded.pages, rows_seen = t.rows_seen + excluded.rows_seen,
+        inserted = t.inserted + excluded.inserted, updated = t.updated + excluded.updated, unchanged = t.unchanged + excluded.unchanged,
+        retired = t.retired + excluded.retired, restored = t.restored + excluded.restored, wait_ms = t.wait_ms + excluded.wait_ms,
+        fetch_ms = t.fetch_ms + excluded.fetch_ms, write_ms = t.write_ms + excluded.write_ms, run_ms = t.run_ms + excluded.run_ms;
     return null;
 end
 $$;
@@ -282,6 +313,7 @@ create table hiersync_internal.frontier (
     refusal text,
     last_page int,
     seen_earlier int4multirange not null default '{}',
+    wanted boolean,
     primary key (source_id, parent_key)
 ) with (fillfactor = 50);
 comment on table hiersync_internal.frontier is 'One row per list to read: whose, how far, and what it has shown.';
@@ -304,6 +336,37 @@ comment on column hiersync_internal.frontier.is_recounted is 'The list above was
 comment on column hiersync_internal.frontier.refusal is 'Why the vendor refuses it.';
 comment on column hiersync_internal.frontier.last_page is 'Rows of its last page, where the vendor''s count alone has ended it and the page may have been cut off.';
 comment on column hiersync_internal.frontier.seen_earlier is 'Numbers of those that earlier passes have shown in this walk.';
+comment on column hiersync_internal.frontier.wanted is 'It is read next, as somebody asked for it: true: with all lists below; false: alone; null: nobody did.';
+
+-- Empty but for the moments in which a refresh is under way.
+create index frontier_wanted on hiersync_internal.frontier (source_id) where wanted is not null;
+comment on index hiersync_internal.frontier_wanted is 'Finds the lists that somebody asked for.';
+
+-- Nodes that somebody wants to be read now. Whichever run comes next serves them first.
+create table hiersync_internal.refresh (
+    source_id int not null references hiersync.source,
+    refresh_id bigint generated always as identity,
+    node_key text not null,
+    is_below boolean not null,
+    asked_at timestamptz not null default clock_timestamp(),
+    run_id bigint,
+    taken_at timestamptz,
+    done_at timestamptz,
+    is_proven boolean,
+    primary key (source_id, refresh_id)
+);
+comment on table hiersync_internal.refresh is 'Nodes that somebody asked to be read next.';
+comment on column hiersync_internal.refresh.source_id is 'The source.';
+comment on column hiersync_internal.refresh.refresh_id is 'Grows with every one that is asked for.';
+comment on column hiersync_internal.refresh.node_key is 'The node''s id as text.';
+comment on column hiersync_internal.refresh.is_below is 'With everything below it.';
+comment on column hiersync_internal.refresh.asked_at is 'When it was asked for.';
+comment on column hiersync_internal.refresh.run_id is 'The run that serves it, or has; null: none has begun to.';
+comment on column hiersync_internal.refresh.taken_at is 'When that run has begun to.';
+comment on column hiersync_internal.refresh.done_at is 'When it was served; null: not yet.';
+comment on column hiersync_internal.refresh.is_proven is 'All its lists were read to their end and proven whole.';
+create index refresh_open on hiersync_internal.refresh (source_id) where done_at is null;
+comment on index hiersync_internal.refresh_open is 'Finds what is still asked for.';
 
 -- A vendor's budget: sources that name the same one share it.
 create table hiersync_internal.budget (

@@ -17,14 +17,15 @@ select
     (
         select count(*) from hiersync.finding f where f.source_id = s.source_id and f.resolved_at is null and f.severity = 'act'
     ) as open_findings,
-    s.is_configured
+    s.is_configured,
+    s.paused_at
 from hiersync.source s
 left join lateral (
     select w.finished_at from hiersync_internal.walk w where w.source_id = s.source_id and w.verdict = 'complete'
     order by w.walk_id desc limit 1
 ) complete on true
 left join lateral (
-    select r.* from hiersync.sync_run r where r.source_id = s.source_id order by r.run_id desc limit 1
+    select r.* from hiersync.sync_run r where r.source_id = s.source_id and not r.is_refresh order by r.run_id desc limit 1
 ) latest on true;
 comment on view hiersync.source_health is 'How fresh each source is.';
 comment on column hiersync.source_health.source_id is 'The source.';
@@ -32,13 +33,14 @@ comment on column hiersync.source_health.name is 'Its name in the configuration.
 comment on column hiersync.source_health.vendor is 'capillary or leadsquared.';
 comment on column hiersync.source_health.last_complete_at is 'When a walk was last completed.';
 comment on column hiersync.source_health.staleness is 'Time since then.';
-comment on column hiersync.source_health.last_run_id is 'The latest run.';
+comment on column hiersync.source_health.last_run_id is 'The latest run, but for refreshes.';
 comment on column hiersync.source_health.last_started_at is 'When it began.';
 comment on column hiersync.source_health.last_finished_at is 'When it ended; null while it runs.';
 comment on column hiersync.source_health.last_outcome is 'How it ended; null while it runs.';
 comment on column hiersync.source_health.last_error is 'What a person must see.';
 comment on column hiersync.source_health.resume_at is 'When the budget lets it go on.';
 comment on column hiersync.source_health.is_configured is 'The configuration still names it.';
+comment on column hiersync.source_health.paused_at is 'Since when its schedule is stopped; null: it is not.';
 comment on column hiersync.source_health.open_findings is 'Open findings on which somebody is to act.';
 
 -- For people and dashboards: each window of each budget as it stands.

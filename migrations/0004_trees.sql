@@ -197,6 +197,35 @@ create function hiersync_internal.unplaced_of_{node}(the_source int) returns tab
 $$;
 comment on function hiersync_internal.unplaced_of_{node}(int) is 'Live nodes that have no place.';
 
+-- The lists that show the nodes that a refresh serves, and their own; with everything below, also all of these.
+create function hiersync_internal.wanted_of_{node}(the_source int, the_run bigint) returns table (key text, is_below boolean)
+language sql stable as $$
+    with recursive asked as (
+        select r.node_key::{id} as id, bool_or(r.is_below) as is_below
+        from hiersync_internal.refresh r
+        where r.source_id = the_source and r.run_id = the_run and r.done_at is null
+        group by r.node_key
+    ), below as (
+        select a.id from asked a where a.is_below
+        union
+        select l.child_id
+        from below b
+        join hiersync_internal.{node}_edge l on l.source_id = the_source and l.parent_id = b.id and l.retired_at is null
+    )
+    select n.id::text, bool_or(n.is_below)
+    from (
+        select a.id, false as is_below from asked a
+        union all
+        select l.parent_id, false
+        from asked a
+        join hiersync_internal.{node}_edge l on l.source_id = the_source and l.child_id = a.id and l.retired_at is null
+        union all
+        select b.id, true from below b
+    ) n
+    group by n.id
+$$;
+comment on function hiersync_internal.wanted_of_{node}(int, bigint) is 'The lists that a refresh reads: those that show its nodes, their own, and those below where that was asked for.';
+
 -- Upkeep in steps over analysed tables of their own, so that each is planned on its true size. They live as long as the transaction.
 create function hiersync_internal.settle_{node}(the_source int, the_walk bigint, several {id}[], live bigint) returns void language plpgsql as $$
 declare
@@ -214,7 +243,7 @@ begin
             select split_part(g.key, '/', 2)::{id} as id
             from hiersync.sync_run r
             join hiersync.change g on g.source_id = the_source and g.run_id = r.run_id and g.entity = '{link}'
-            where r.source_id = the_source and r.walk_id > since and placed > 0
+            where r.source_id = the_source and (r.walk_id > since or r.is_refresh and r.walk_id = since) and placed > 0
             union select unnest(several)
             union select unnest(tops)
             union select p.id from hiersync_internal.{node}_position p where p.source_id = the_source and p.parent_id is null
@@ -226,7 +255,7 @@ begin
     );
     if live <> placed or exists (
         select from hiersync.sync_run r join hiersync.change g on g.source_id = the_source and g.run_id = r.run_id and g.op <> 'update'
-        where r.source_id = the_source and r.walk_id > since
+        where r.source_id = the_source and (r.walk_id > since or r.is_refresh and r.walk_id = since)
     ) then
         unplaced := array(select u.id from hiersync_internal.unplaced_of_{node}(the_source) u);
     end if;
@@ -323,7 +352,8 @@ begin
     order by m.path;
     insert into hiersync_internal.{node}_moved (source_id, walk_id, id, from_id, to_id, moved_at)
     select the_source, the_walk, m.id, m.old_parent_id, m.parent_id, clock_timestamp()
-    from settling_moved m where m.old_parent_id <> m.parent_id;
+    from settling_moved m where m.old_parent_id <> m.parent_id
+    on conflict (source_id, walk_id, id) do update set to_id = excluded.to_id, moved_at = excluded.moved_at;
     drop table settling, settling_main, settling_moved, settling_counts;
 end
 $$;

@@ -220,7 +220,7 @@ join hiersync.source s on s.source_id = f.source_id;
 comment on view hiersync_bi.finding is 'What a person should know, in plain words.';
 
 create view hiersync_bi.sync_run as
-select s.name as source, r.source_id, r.run_id, nullif(r.walk_id, 0) as walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.error,
+select s.name as source, r.source_id, r.run_id, nullif(r.walk_id, 0) as walk_id, r.trigger, r.is_refresh, r.started_at, r.finished_at, r.outcome, r.error,
     r.resume_at, r.requests, r.throttled, r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored,
     r.wait_ms, r.fetch_ms, r.write_ms
 from hiersync.sync_run r
@@ -310,6 +310,7 @@ begin
             ('is_open', 'It is still so.'),
             ('is_orphan', 'It lived when the last walk was closed, and hangs on no root: nobody is its parent, or those above it are in a cycle.'),
             ('is_placeholder', 'Only its id is known: a root that no list has shown.'),
+            ('is_refresh', 'It has read only nodes that were asked for.'),
             ('is_root', 'A tree begins with it.'),
             ('is_running', 'The source is being read right now.'),
             ('joined', 'Nodes seen for the first time.'),

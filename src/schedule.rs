@@ -66,6 +66,13 @@ impl Timetable {
     pub fn next_of(&self, source: &str) -> Option<DateTime<Utc>> {
         self.entries.iter().find(|entry| entry.source == source)?.next
     }
+
+    /// From a source's next firing to the one after.
+    pub fn period_of(&self, source: &str) -> Option<TimeDelta> {
+        let entry = self.entries.iter().find(|entry| entry.source == source)?;
+        let next = entry.next?;
+        Some(entry.instants.after(next)? - next)
+    }
 }
 
 /// When a schedule is due next.

@@ -28,7 +28,7 @@ use crate::{
     runner::{Runner, Why},
     schedule::{self, Timetable},
     text::{chain, span},
-    web,
+    web::{self, House, guard::is_loopback, token::Guard},
 };
 
 /// Runs get so long to close when a stop is asked for: with the database's own end it stays within 10 s.
@@ -144,18 +144,21 @@ pub async fn until_stopped(app: Arc<App>, stop: &CancellationToken, mut crew: Cr
 /// The daemon itself, until the stop.
 async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Result<(), Failure> {
     secrets_are_there(&app.config, &app.secrets)?;
-    let sources: Vec<Source> = app.config.sources.iter().filter(|source| runs_by_itself(source)).cloned().collect();
+    let served: Vec<Source> = app.config.sources.iter().filter(|source| source.enabled).cloned().collect();
+    let sources: Vec<Source> = served.iter().filter(|source| runs_by_itself(source)).cloned().collect();
     if sources.is_empty() {
         warn!("no enabled source has a schedule: nothing will run by itself");
     }
     let listener = match &app.config.daemon.listen {
-        Some(listen) => Some((listen, web::bind(listen).await.map_err(|error| Failure::new(Exit::Unavailable, error))?)),
+        Some(listen) => {
+            let guard = guard(listen, &app.secrets)?;
+            Some((listen, guard, web::bind(listen).await.map_err(|error| Failure::new(Exit::Unavailable, error))?))
+        }
         None => None,
     };
-    let watch = Watch { runner: Runner::start(app, &sources, stop, crew).await, timetable: Arc::default() };
-    if let Some((listen, listener)) = listener {
-        let seen = watch.clone();
-        crew.spawn(web::serve(listener, app.pool.clone(), move || seen.look(), stop.clone()));
+    let watch = Watch { runner: Runner::start(app, &served, stop, crew).await, timetable: Arc::default() };
+    if let Some((listen, guard, listener)) = listener {
+        crew.spawn(web::serve(listener, app.pool.clone(), guard, Arc::new(watch.clone()), stop.clone()));
         info!(listen, "the status page is up");
     }
     let runner = &watch.runner;
@@ -168,6 +171,19 @@ async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Res
     let (ticked, ()) = tokio::join!(async { ticks.await.inspect_err(|_| stop.cancel()) }, live(stop, &watch));
     // Without a timetable the daemon is no daemon: systemd starts another.
     ticked.map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("the timetable failed")))
+}
+
+/// Who may see the page. From elsewhere nobody may without a token.
+pub fn guard(listen: &str, secrets: &Secrets) -> Result<Guard, Failure> {
+    let token = secrets.optional(secrets::DAEMON_TOKEN).map_err(|error| Failure::new(Exit::Config, error))?;
+    if token.is_none() && !is_loopback(listen) {
+        let missing = secrets.get(secrets::DAEMON_TOKEN).err().map_or_else(String::new, |error| error.to_string());
+        let say = format!(
+            "[daemon].listen = \"{listen}\" can be reached from elsewhere, and that needs a token: {missing}; or listen on 127.0.0.1"
+        );
+        return Err(Failure::new(Exit::Config, anyhow::anyhow!(say)));
+    }
+    Ok(Guard::new(listen, token))
 }
 
 /// Looks after the daemon itself.
@@ -185,10 +201,29 @@ impl Watch {
     /// What it knows of itself.
     fn look(&self) -> Daemon {
         let timetable = self.timetable();
-        let due = |live: Live| Live { next_due: timetable.next_of(&live.source), ..live };
+        let now = clock::now();
+        let due = |live: Live| {
+            let next_due = timetable.next_of(&live.source);
+            let lag = next_due.and_then(|due| (now - due).to_std().ok()).unwrap_or_default();
+            Live { next_due, period: timetable.period_of(&live.source), lag, ..live }
+        };
         let sources: Vec<Live> = self.runner.live().into_iter().map(due).collect();
         let ails = ails(&sources, timetable.overdue(clock::now(), OVERDUE), failpoint::patience(STANDSTILL));
         Daemon { sources, ails }
+    }
+}
+
+impl House for Watch {
+    fn look(&self) -> Daemon {
+        Self::look(self)
+    }
+
+    fn sync(&self, source: &str) {
+        self.runner.trigger(source, Trigger::Manual, Why::Person);
+    }
+
+    fn refresh(&self, source: &str) {
+        self.runner.trigger(source, Trigger::Manual, Why::Refresh);
     }
 }
 
@@ -227,7 +262,15 @@ mod tests {
     #[test]
     fn a_run_that_stands_still_ails_and_one_that_waits_for_the_budget_does_not() {
         let gauges = Gauges::default();
-        let live = |standstill| Live { source: "sales".into(), state: State::Running, has_lease: true, standstill, next_due: None };
+        let live = |standstill| Live {
+            source: "sales".into(),
+            state: State::Running,
+            has_lease: true,
+            standstill,
+            next_due: None,
+            period: None,
+            lag: Duration::ZERO,
+        };
         let patience = Duration::from_secs(60);
         assert_eq!(ails(&[live(None), live(Some(patience))], None, patience), None);
         let stuck = ails(&[live(Some(patience * 2))], None, patience).expect("it is stuck");

@@ -71,7 +71,7 @@ impl Exit {
         match error {
             SourceError::Secret(_) | SourceError::NoRun(NoRun::OtherVendor { .. }) => Self::Config,
             SourceError::Client(_) => Self::Config,
-            SourceError::NoRun(NoRun::Busy { .. } | NoRun::Begun { .. }) => Self::Later,
+            SourceError::NoRun(NoRun::Busy { .. } | NoRun::Begun { .. } | NoRun::Paused { .. }) => Self::Later,
             SourceError::Embedded(_) | SourceError::Database(_) | SourceError::NoRun(NoRun::Database(_)) => Self::Unavailable,
         }
     }

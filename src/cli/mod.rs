@@ -10,7 +10,9 @@ mod findings;
 mod forget;
 pub mod moment;
 pub mod out;
+mod pause;
 pub mod plan;
+mod refresh;
 pub mod show;
 pub mod sync;
 pub mod table;
@@ -67,6 +69,12 @@ enum Verb {
     Changes(show::ChangesArgs),
     /// Lists what a person should know: lists that moved, silent changes, rows that could not be read
     Findings(findings::Args),
+    /// Reads some nodes and their lists now, and prints what changed
+    Refresh(refresh::Args),
+    /// Stops a source's schedule
+    Pause(pause::Args),
+    /// Goes on with a source's schedule
+    Resume(pause::Args),
     /// Draws a source's tree, as it stands or as it stood
     Tree(tree::Args),
     /// Erases a person from all tables, history included, and keeps them erased
@@ -128,7 +136,7 @@ pub fn main() -> std::process::ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::tell(&Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot start the runtime"))),
     };
-    let is_about_output = !matches!(args.verb, Verb::Sync(_) | Verb::Daemon);
+    let is_about_output = !matches!(args.verb, Verb::Sync(_) | Verb::Refresh(_) | Verb::Daemon);
     match out::end(runtime.block_on(run(args, libpq)), is_about_output) {
         Ok(exit) => exit.into(),
         Err(failure) => exit::tell(&failure),
@@ -166,6 +174,9 @@ async fn run(args: Args, libpq: Vec<String>) -> Result<Exit, Failure> {
         Verb::Status(args) => show::status(&args, open_to_read(file).await?).await,
         Verb::Runs(args) => show::runs(&args, open_to_read(file).await?).await,
         Verb::Changes(args) => show::changes(&args, open_to_read(file).await?).await,
+        Verb::Refresh(args) => refresh::run(&args, file).await,
+        Verb::Pause(args) => pause::pause(&args, open(file).await?).await,
+        Verb::Resume(args) => pause::resume(&args, open(file).await?).await,
         Verb::Forget(args) => forget::run(&args, open(file).await?).await,
         Verb::Findings(args) => findings::run(&args, open_to_read(file).await?).await,
         Verb::Tree(args) => tree::run(&args, open_to_read(file).await?).await,

@@ -94,6 +94,9 @@ fn tell_sources(health: &[Health], due: &[Option<DateTime<Utc>>]) {
         let note = match (&row.last_error, row.resume_at) {
             (Some(error), Some(resume)) => format!("{error}; goes on from {}", time(Some(resume))),
             (Some(error), None) => error.clone(),
+            (None, None) if row.paused_at.is_some() => {
+                format!("paused since {}: `hiersync resume {}` goes on", time(row.paused_at), row.name)
+            }
             _ if !row.is_configured => "no longer in the config; its tables are kept".into(),
             _ => String::new(),
         };
@@ -104,7 +107,7 @@ fn tell_sources(health: &[Health], due: &[Option<DateTime<Utc>>]) {
             row.staleness_s.map_or_else(|| "never".into(), |age| format!("{} ago", ago(Some(age)))),
             time(row.last_started_at),
             row.last_outcome.clone().unwrap_or_else(|| running.into()),
-            due.map_or_else(|| "by hand".into(), |due| time(Some(due))),
+            due_of(row, *due),
             row.open_findings.to_string(),
             note,
         ]);
@@ -112,6 +115,15 @@ fn tell_sources(health: &[Health], due: &[Option<DateTime<Utc>>]) {
     say!("{sources}");
     if health.is_empty() {
         say!("nothing was synced yet: run `hiersync sync`");
+    }
+}
+
+/// When it is next due.
+fn due_of(row: &Health, due: Option<DateTime<Utc>>) -> String {
+    match due {
+        Some(_) if row.paused_at.is_some() => "paused".into(),
+        Some(due) => time(Some(due)),
+        None => "by hand".into(),
     }
 }
 

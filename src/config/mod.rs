@@ -107,6 +107,8 @@ pub struct Source {
     pub max_response: u64,
     /// Levels below a root.
     pub max_depth: u32,
+    /// Nodes that a walk takes at most; `None`: as many as it finds.
+    pub max_nodes: Option<u32>,
     /// Share of live nodes that one walk may retire.
     pub retire_guard: f64,
     /// Retired persons are erased so long after they were retired; `None`: never.

@@ -146,7 +146,7 @@ mod tests {
     fn the_example_shows_every_default_as_it_is() {
         let (short, mut full) = (good(EXAMPLE), good(&uncommented()));
         for source in &mut full.sources {
-            (source.schedule, source.forget_retired_after) = (None, None);
+            (source.schedule, source.forget_retired_after, source.max_nodes) = (None, None, None);
             if let Vendor::Capillary(capillary) = &mut source.vendor {
                 (capillary.account_id, capillary.sort_by) = (None, None);
             }

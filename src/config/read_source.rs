@@ -93,6 +93,7 @@ fn read_common(table: &mut Table<'_>, name: Option<String>, kind: Option<Kind>, 
     let timeout = table.get("timeout", timeout).unwrap_or(TIMEOUT);
     let max_response = table.get("max_response", bytes).unwrap_or(MAX_RESPONSE);
     let max_depth = table.get("max_depth", whole(1..=i32::MAX as u32)).unwrap_or(MAX_DEPTH);
+    let max_nodes = table.get("max_nodes", whole(1..=i32::MAX as u32));
     let retire_guard = table.get("retire_guard", share(true)).unwrap_or(RETIRE_GUARD);
     let forget_retired_after = table.get("forget_retired_after", keep);
     let vendor = read_vendor(table, kind);
@@ -109,6 +110,7 @@ fn read_common(table: &mut Table<'_>, name: Option<String>, kind: Option<Kind>, 
         timeout,
         max_response,
         max_depth,
+        max_nodes,
         retire_guard,
         forget_retired_after,
         vendor,

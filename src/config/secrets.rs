@@ -16,6 +16,9 @@ use super::{Capillary, CapillaryAuth, Config, Source, Vendor};
 /// Password for `[database].url`. Optional: a server may trust us by other means.
 pub const DATABASE_PASSWORD: &str = "database.password";
 
+/// What lets people see persons on the status page, and see it at all from elsewhere. Optional on loopback.
+pub const DAEMON_TOKEN: &str = "daemon.token";
+
 /// First letters of every variable of ours.
 const PREFIX: &str = "HIERSYNC_";
 

@@ -95,7 +95,7 @@ pub fn words(about: About) -> Vec<&'static str> {
 
 /// Kinds that tell why a walk was not complete, or where a root stands.
 pub fn explaining() -> Vec<&'static str> {
-    [&words(About::List)[..], &["root_unknown", "root_changed", "retire_guard", "managers_unknown"]].concat()
+    [&words(About::List)[..], &["root_unknown", "root_changed", "retire_guard", "max_nodes", "managers_unknown"]].concat()
 }
 
 /// What is known of the kind with this word.
@@ -117,6 +117,13 @@ pub const KINDS: &[Kind] = &[
         (Severity::Act, Subject::Source),
         "Too many nodes would be gone. Look whether the vendor really shows fewer (roots, permissions of the account, a wrong \
          `base_url`); if so, `hiersync sync SOURCE --accept-retire`",
+    ),
+    kind(
+        &["max_nodes"],
+        About::Walk,
+        (Severity::Act, Subject::Source),
+        "A walk has met more nodes than `max_nodes` allows, and took no further ones. Look whether `roots` are the right ones; if they are, \
+         raise `max_nodes`",
     ),
     kind(
         &["root_changed"],

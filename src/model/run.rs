@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// Who asked for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr)]
@@ -17,7 +17,7 @@ pub enum Trigger {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::AsRefStr, strum::Display, strum::EnumString)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::AsRefStr, strum::Display, strum::EnumString, strum::VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// Every list was read to its end and proven whole, and what is gone was retired.
@@ -65,6 +65,13 @@ pub struct Counters {
     pub write_ms: i64,
 }
 
+impl Counters {
+    /// Nodes that were met.
+    pub fn nodes(&self) -> i64 {
+        self.inserted + self.updated + self.unchanged + self.restored
+    }
+}
+
 /// What the daemon does for a source at this moment, which is known without the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
@@ -78,6 +85,10 @@ pub struct Live {
     pub standstill: Option<Duration>,
     /// When its schedule fires next.
     pub next_due: Option<DateTime<Utc>>,
+    /// From then to the firing after.
+    pub period: Option<TimeDelta>,
+    /// For how long it has been due without being begun with.
+    pub lag: Duration,
 }
 
 /// What the daemon does for a source.
@@ -94,6 +105,8 @@ pub enum State {
     Resting,
     /// The last run failed because something was not available, and is tried again soon.
     Retrying,
+    /// Its schedule is stopped.
+    Paused,
     /// It cannot run before something is changed: a secret, the config.
     Refused,
 }

@@ -23,6 +23,8 @@ pub(super) enum After {
     Nothing,
     /// The walk goes on when the budget lets it.
     Resume(DateTime<Utc>),
+    /// It was stopped by a pause: it goes on when that is over.
+    Held,
     /// It is tried again soon: something was not available.
     Retry(Missing),
     /// It is not tried again with these credentials.
@@ -93,6 +95,7 @@ mod tests {
             source: "customers".into(),
             walk_id: 1,
             trigger: "schedule".into(),
+            is_refresh: false,
             started_at: at(0),
             finished_at: Some(at(1)),
             outcome: Some(outcome.as_ref().into()),

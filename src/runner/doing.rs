@@ -1,6 +1,9 @@
 //! What the daemon does for one source, for whoever looks.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -22,6 +25,8 @@ pub enum Doing {
     Retrying(DateTime<Utc>),
     /// Another process runs it.
     Standby,
+    /// Its schedule is stopped, since then.
+    Paused(DateTime<Utc>),
     /// Waiting for a change, of this.
     Refused(&'static str),
 }
@@ -34,6 +39,7 @@ impl Doing {
             Self::Resting(_) => State::Resting,
             Self::Retrying(_) => State::Retrying,
             Self::Standby => State::Standby,
+            Self::Paused(_) => State::Paused,
             Self::Refused(_) => State::Refused,
         }
     }
@@ -45,6 +51,7 @@ impl Doing {
             Self::Running(progress) => format!("{} pages, {} rows", Gauges::read(&progress.pages), Gauges::read(&progress.rows)),
             Self::Standby => "another process is syncing it".into(),
             Self::Refused(what) => (*what).into(),
+            Self::Paused(since) => format!("paused since {}", since.format("%H:%M:%S UTC")),
             Self::Retrying(at) => format!("not available, tried again at {}", at.format("%H:%M:%S UTC")),
             Self::Resting(until) => format!("budget spent, goes on at {}", until.format("%H:%M:%S UTC")),
         }
@@ -59,6 +66,8 @@ impl Doing {
             has_lease: run.is_some_and(|gauges| gauges.has_lease.load(Ordering::Relaxed)),
             standstill: run.map(|gauges| gauges.standstill()),
             next_due: None,
+            period: None,
+            lag: Duration::ZERO,
         }
     }
 }

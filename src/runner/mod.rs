@@ -4,6 +4,7 @@
 mod after;
 mod doing;
 mod one;
+mod past;
 mod turns;
 
 use std::{
@@ -36,6 +37,17 @@ pub enum Why {
     Orphaned,
     /// This daemon's own run goes on.
     Again,
+    /// A person wants it now.
+    Person,
+    /// A person wants nodes to be read that stand in the store.
+    Refresh,
+}
+
+impl Why {
+    /// A person asked, whatever the schedule says.
+    fn is_personal(self) -> bool {
+        matches!(self, Self::Person | Self::Refresh)
+    }
 }
 
 /// A run that is asked for.

@@ -6,26 +6,27 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use tokio::sync::mpsc;
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
     Asked, Why,
-    after::{After, Missing, after, back_off, sleep_until},
+    after::{After, Missing, after, sleep_until},
     doing::Doing,
+    past::Past,
     turns::Turns,
 };
 use crate::{
     app::{App, error::SourceError},
     clock,
     config::Source,
-    model::run::Trigger,
+    model::run::{Outcome, Trigger},
     store::{
         lease::{self, Watched},
         process::Identity,
-        report,
+        refresh, report,
     },
     sync::{
         gauges::Gauges,
@@ -47,12 +48,11 @@ const LOOK_LATER: Duration = Duration::from_secs(15);
 /// Clocks of two machines differ by no more, where they are set by the network: a run that began so long before our firing is of that firing.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(500);
 
+/// A run may know of a pause before its daemon does, and the pause may be over before it knows.
+const PAUSE_KNOWN_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often a database that is away is looked for.
 const LOOK_FOR_DATABASE: Duration = Duration::from_secs(5);
-
-/// Credentials that were refused are tried again after this, though no secret has changed: the vendor may have mended it. Less than a day,
-/// so that a daily schedule tries again at its next firing.
-const BARRED_FOR: TimeDelta = TimeDelta::hours(20);
 
 /// One source's runner.
 pub(super) struct One {
@@ -63,64 +63,78 @@ pub(super) struct One {
     pub(super) turns: Arc<Turns>,
 }
 
-/// What is known from one run to the next.
-#[derive(Default)]
-struct Past {
-    /// Failures in a row of what may pass.
-    failures: u32,
-    /// When to go on without being asked.
-    again: Option<(DateTime<Utc>, Option<Missing>)>,
-    /// Credentials that were refused, and when.
-    barred: Option<(Option<u64>, DateTime<Utc>)>,
-}
-
 impl One {
     /// Runs whenever it is asked for, until the stop.
     pub(super) async fn serve(self, mut asked: mpsc::Receiver<Asked>) {
-        self.tell(Doing::Idle);
         let mut past = Past::default();
+        let mut pauses = self.turns.paused();
         loop {
+            let paused = pauses.borrow_and_update().get(&self.source.name).copied();
+            self.tell(paused.map_or_else(|| past.doing.clone(), Doing::Paused));
+            let by_itself = |why| Asked { trigger: Trigger::Schedule, at: clock::instant(), why };
             let asked = tokio::select! {
                 // One that waits does not begin a run that is stopped at once.
                 biased;
                 () = self.stop.cancelled() => return,
                 asked = asked.recv() => asked,
-                () = self.time_for(past.again) => Some(Asked { trigger: Trigger::Schedule, at: clock::instant(), why: Why::Again }),
+                is_over = self.turn_of(&mut pauses, paused.is_some()) => match is_over && past.is_held {
+                    true => Some(by_itself(Why::CutShort(clock::instant()))),
+                    false => continue,
+                },
+                () = self.time_for(past.again), if paused.is_none() => Some(by_itself(Why::Again)),
+                () = tokio::time::sleep(PAUSE_KNOWN_WITHIN), if past.is_held && paused.is_none() => {
+                    Some(by_itself(Why::CutShort(clock::instant())))
+                }
             };
             let Some(asked) = asked else { return };
-            let secrets = self.app.secrets.digest_of(&self.source);
-            if past.barred.is_some_and(|(refused, since)| refused == secrets && clock::now() - since < BARRED_FOR) {
+            if paused.is_some() && pauses.borrow().contains_key(&self.source.name) && !asked.why.is_personal() {
+                info!(source = self.source.name, "it is due, and paused: it is made up for when that is over");
+                past.is_held = true;
                 continue;
             }
-            let is_again = past.again.is_some();
-            let after =
-                if self.waits_its_turn(is_again).await { self.run(asked, is_again, past.failures > 0).await } else { After::Nothing };
-            past = self.follow(after, past.failures, secrets);
+            if asked.why == Why::Refresh {
+                self.refresh(asked).await;
+                continue;
+            }
+            past = self.run_once(asked, past).await;
         }
     }
 
-    /// Tells what follows, and keeps it.
-    fn follow(&self, after: After, failures: u32, secrets: Option<u64>) -> Past {
-        let (doing, past) = match after {
-            After::Nothing => (Doing::Idle, Past::default()),
-            After::Barred => {
-                let todo =
-                    "the credentials are refused: it is not tried again until a secret changes, the daemon is restarted, or a day is over";
-                error!(source = self.source.name, "{todo}");
-                let barred = Some((secrets, clock::now()));
-                (Doing::Refused("the credentials are refused"), Past { barred, ..Past::default() })
-            }
-            After::Refused => (Doing::Refused("it could not be begun: the log says why"), Past::default()),
-            After::Resume(at) => (Doing::Resting(at), Past { again: Some((at, None)), ..Past::default() }),
-            After::Retry(missing) => {
-                let failures = failures + 1;
-                let at = (clock::now() + back_off(failures, fastrand::f64())).trunc_subsecs(0);
-                info!(source = self.source.name, at = %at, "it is tried again, and its walk goes on");
-                (Doing::Retrying(at), Past { failures, again: Some((at, Some(missing))), ..Past::default() })
-            }
-        };
-        self.tell(doing);
-        past
+    /// Waits until a pause begins or ends. `true`: it has ended.
+    async fn turn_of(&self, pauses: &mut watch::Receiver<HashMap<String, DateTime<Utc>>>, was_paused: bool) -> bool {
+        let turned = pauses.wait_for(|paused| paused.contains_key(&self.source.name) != was_paused).await.is_ok();
+        if !turned {
+            return std::future::pending().await;
+        }
+        was_paused
+    }
+
+    /// One run, and what follows from it.
+    async fn run_once(&self, asked: Asked, past: Past) -> Past {
+        let secrets = self.app.secrets.digest_of(&self.source);
+        if past.is_barred(secrets) && !asked.why.is_personal() {
+            return past;
+        }
+        let is_again = past.again.is_some();
+        let waits = is_again || asked.why.is_personal();
+        let after = if self.waits_its_turn(waits).await { self.run(asked, is_again, past.failures > 0).await } else { After::Nothing };
+        past.then(after, &self.source.name, secrets)
+    }
+
+    /// Reads what a person has asked for, unless another run has done so. What is to follow from an earlier run still is.
+    async fn refresh(&self, asked: Asked) {
+        let is_asked = async { refresh::is_asked(&mut self.app.begin_to_read().await?.conn(), &self.source.name).await };
+        if !is_asked.await.unwrap_or(true) {
+            return;
+        }
+        let progress = Arc::new(Gauges::default());
+        self.tell(Doing::Running(Arc::clone(&progress)));
+        let wanted = Wanted { is_refresh: true, ..Wanted::by(asked.trigger) };
+        match self.app.run(&self.source, wanted, &self.stop, progress).await {
+            // Whoever runs it reads them next.
+            Ok(_) | Err(SourceError::NoRun(NoRun::Busy { .. })) => {}
+            Err(why) => error!(source = self.source.name, error = chain(&why), "no refresh"),
+        }
     }
 
     /// Waits for the time to go on; for ever without one. A database that was seen to be away and is there again is reason enough.
@@ -178,12 +192,14 @@ impl One {
                 Why::Firing(late) => Some(Unless::Begun(late + since)),
                 Why::CutShort(looked_at) => Some(Unless::Ended(looked_at.elapsed() + CLOCKS_DIFFER)),
                 Why::Orphaned => Some(Unless::Closed),
-                Why::Again => None,
+                Why::Again | Why::Person | Why::Refresh => None,
             };
             let wanted = Wanted { unless, ..Wanted::by(asked.trigger) };
             match self.app.run(&self.source, wanted, &self.stop, progress).await {
+                Ok(report) if report.outcome == Outcome::Stopped && !self.stop.is_cancelled() => return After::Held,
                 Ok(report) => return after(&report),
                 Err(SourceError::NoRun(NoRun::Begun { .. })) => return After::Nothing,
+                Err(SourceError::NoRun(NoRun::Paused { .. })) => return After::Held,
                 Err(SourceError::NoRun(NoRun::Busy { .. })) => {}
                 Err(why) => {
                     error!(source = self.source.name, error = chain(&why), "no run");

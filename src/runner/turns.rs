@@ -2,16 +2,21 @@
 //! moment longer. A lease decides all the same; who comes first is only a matter of sharing the work.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::{app::App, store::process};
+use crate::{
+    app::App,
+    store::{process, source},
+};
 
 /// How often a daemon says that it is there. The others believe it for as long as a lease lasts.
 const SAID_EVERY: Duration = Duration::from_secs(3);
@@ -32,6 +37,7 @@ const LONGEST_SPREAD: Duration = Duration::from_secs(30);
 pub struct Turns {
     sources: Vec<String>,
     state: Mutex<State>,
+    paused: watch::Sender<HashMap<String, DateTime<Utc>>>,
 }
 
 #[derive(Default)]
@@ -54,7 +60,7 @@ pub struct Turn {
 impl Turns {
     /// Of a daemon that is alone until it sees others.
     pub fn of(sources: Vec<String>) -> Self {
-        Self { sources, state: Mutex::default() }
+        Self { sources, state: Mutex::default(), paused: watch::Sender::default() }
     }
 
     /// When this daemon may begin with the source. What is due at once does not begin at once. `jitter` is from 0 to 1.
@@ -66,6 +72,11 @@ impl Turns {
         let spread = Duration::from_secs_f64(f64::from(many) / STARTS_PER_SECOND).min(LONGEST_SPREAD);
         let head_start = if is_first { Duration::ZERO } else { HEAD_START + spread };
         Turn { wait: head_start + spread.mul_f64(jitter), is_first, is_alone }
+    }
+
+    /// Sources whose schedules are stopped, and since when; kept up to date.
+    pub fn paused(&self) -> watch::Receiver<HashMap<String, DateTime<Utc>>> {
+        self.paused.subscribe()
     }
 
     /// Says that this daemon is there, and looks who else is, until the stop.
@@ -94,16 +105,21 @@ impl Turns {
         }
     }
 
-    /// Says that this daemon is there, and looks who else is. Without the database all stays as it was.
+    /// Says that this daemon is there, and looks who else is, and what is paused. Without the database all stays as it was.
     pub async fn look(&self, app: &App) {
         let looked = async {
             let own = app.process_id().await?;
             let mut step = app.begin().await?;
             let daemons = process::serve(&mut step.conn(), own).await?;
-            step.commit().await.map(|()| (own, daemons))
+            let paused = source::paused(&mut step.conn()).await?;
+            step.commit().await.map(|()| (own, daemons, paused))
         };
         match looked.await {
-            Ok((own, daemons)) => self.share(own, daemons),
+            Ok((own, daemons, paused)) => {
+                self.share(own, daemons);
+                let paused = paused.into_iter().collect();
+                self.paused.send_if_modified(|known| std::mem::replace(known, paused) != *known);
+            }
             Err(error) => warn!(error = %error, "the other daemons cannot be seen"),
         }
     }

@@ -13,7 +13,7 @@ use std::{
 
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
 use sqlx::{
-    Describe, Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr, Transaction,
+    Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr, Transaction,
     error::BoxDynError,
     postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
@@ -72,6 +72,21 @@ static ERRORS: AtomicU64 = AtomicU64::new(0);
 /// How often the database has failed this process, or given no answer.
 pub fn errors() -> u64 {
     ERRORS.load(Ordering::Relaxed)
+}
+
+/// Connections that a pool holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// Nobody uses them.
+    pub idle: u32,
+    /// Somebody does.
+    pub used: u32,
+}
+
+/// Connections that a pool holds.
+pub fn held(pool: &PgPool) -> Held {
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    Held { idle, used: pool.size().saturating_sub(idle) }
 }
 
 /// A connection within a transaction.

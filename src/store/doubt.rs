@@ -83,15 +83,17 @@ pub async fn read_again(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, pass
 }
 
 /// Queues the lists that a count alone has ended and whose last page may have been cut off, to be asked what follows: something has
-/// moved since. Gives how many there are.
-pub async fn queue_tight(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<u64> {
+/// moved since; of all lists, or of those that somebody asked for. Gives how many there are.
+pub async fn queue_tight(conn: &mut Conn<'_>, run: &OpenRun, only_wanted: bool) -> sqlx::Result<u64> {
     let queued = sqlx::query!(
         "update hiersync_internal.frontier f set state = 'queued', last_page = null
          from hiersync_internal.walk w
          where w.source_id = $1 and w.walk_id = $2 and w.has_moved
-           and f.source_id = $1 and f.walk_id = $2 and f.state = 'read' and f.last_page >= w.longest_page",
+           and f.source_id = $1 and f.walk_id = $2 and f.state = 'read' and f.last_page >= w.longest_page
+           and (f.wanted is not null or not $3)",
         run.lease.source_id,
-        run.walk_id
+        run.walk_id,
+        only_wanted
     )
     .execute(conn)
     .await?;

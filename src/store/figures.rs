@@ -88,22 +88,83 @@ pub struct Totals {
     pub requests: i64,
     /// Calls refused for the budget's sake.
     pub throttled: i64,
+    /// Calls that repeated a failed one.
+    pub retried: i64,
+    /// Answers taken in.
+    pub pages: i64,
     /// Rows as received.
     pub rows_seen: i64,
-    /// Nodes inserted, updated, retired or restored.
-    pub changed: i64,
+    /// New nodes.
+    pub inserted: i64,
+    /// Changed nodes.
+    pub updated: i64,
+    /// Nodes as known.
+    pub unchanged: i64,
+    /// Nodes gone.
+    pub retired: i64,
+    /// Nodes back.
+    pub restored: i64,
+    /// Milliseconds of waiting for the budget.
+    pub wait_ms: i64,
+    /// Milliseconds of requests.
+    pub fetch_ms: i64,
+    /// Milliseconds of transactions.
+    pub write_ms: i64,
+    /// Milliseconds from their beginnings to their ends.
+    pub run_ms: i64,
 }
 
 /// Totals by source and outcome.
 pub async fn totals(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Totals>> {
     sqlx::query_as!(
         Totals,
-        "select s.name as source, t.outcome, t.runs, t.requests, t.throttled, t.rows_seen, t.changed
+        "select s.name as source, t.outcome, t.runs, t.requests, t.throttled, t.retried, t.pages, t.rows_seen, t.inserted, t.updated, t.unchanged,
+             t.retired, t.restored, t.wait_ms, t.fetch_ms, t.write_ms, t.run_ms
          from hiersync_internal.run_total t join hiersync.source s using (source_id)
          order by s.name, t.outcome"
     )
     .fetch_all(conn)
     .await
+}
+
+/// Open findings of one source and severity.
+#[derive(Debug, Clone)]
+pub struct OpenFindings {
+    /// The source.
+    pub source: String,
+    /// `act`, `look` or `told`.
+    pub severity: String,
+    /// How many.
+    pub many: i64,
+}
+
+/// Open findings by source and severity.
+pub async fn open_findings(conn: &mut Conn<'_>) -> sqlx::Result<Vec<OpenFindings>> {
+    sqlx::query_as!(
+        OpenFindings,
+        r#"select s.name as source, f.severity, count(*) as "many!"
+           from hiersync.finding f join hiersync.source s using (source_id) where f.resolved_at is null group by s.name, f.severity"#
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// How the latest runs of a source went.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The source.
+    pub source: String,
+    /// Seconds that its last run took, if one has ended.
+    pub last_run_s: Option<f64>,
+    /// Runs that have failed since one has not, of the last twenty.
+    pub failures: i64,
+    /// A walk would retire more than it may.
+    pub is_guarded: bool,
+}
+
+/// How the latest runs of each source went.
+pub async fn standing(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Standing>> {
+    sqlx::query_file_as!(Standing, "src/store/sql/figures_standing.sql").fetch_all(conn).await
 }
 
 /// How many rows the published tables hold.

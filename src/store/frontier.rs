@@ -30,12 +30,14 @@ pub struct Work {
     pub shown_by: Option<NodeId>,
     /// How far it was read, as the walk keeps it.
     pub pass: Value,
+    /// Somebody asked for it: `true`: with everything below.
+    pub wanted: Option<bool>,
 }
 
 impl Work {
     /// A list of which nothing but its place in the tree is known.
     pub fn new(parent: NodeId, node_no: Option<i32>, depth: i32) -> Self {
-        Self { parent, node_no, list_no: 0, depth, attempts: 0, ask: None, expected: None, shown_by: None, pass: Value::Null }
+        Self { parent, node_no, list_no: 0, depth, attempts: 0, ask: None, expected: None, shown_by: None, pass: Value::Null, wanted: None }
     }
 
     /// It is the directory of all users.
@@ -76,13 +78,14 @@ pub enum Shown {
     Nobody,
 }
 
-/// The next lists to read: deepest first, oldest of equals, those that are read again last. Without those in hand.
+/// The next lists to read: those first that somebody asked for, upper ones first, whose rows tell of those below; then the deepest, oldest of equals, those that are read again last. Without
+/// those in hand.
 pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit: i64) -> sqlx::Result<Vec<Work>> {
     let rows = sqlx::query!(
-        "select parent_key, node_no, list_no, depth, attempts, ask_kind, ask_value, expected, shown_by, pass
+        "select parent_key, node_no, list_no, depth, attempts, ask_kind, ask_value, expected, shown_by, pass, wanted
          from hiersync_internal.frontier
          where source_id = $1 and walk_id = $2 and state = 'queued' and parent_key <> all($3)
-         order by attempts, depth desc, list_no limit $4",
+         order by wanted is null, attempts, case when wanted is null then -depth else depth end, list_no limit $4",
         run.lease.source_id,
         run.walk_id,
         in_hand,
@@ -100,6 +103,7 @@ pub async fn next(conn: &mut Conn<'_>, run: &OpenRun, in_hand: &[String], limit:
         expected: row.expected,
         shown_by: row.shown_by.map(|text| NodeId::parse(&text)),
         pass: row.pass,
+        wanted: row.wanted,
     });
     Ok(work.collect())
 }

@@ -37,7 +37,8 @@ pub trait Links: Send + Sync + 'static {
     ) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
     /// Queues once more, with this pass, the lists shorter than `rows` that were read once in this walk and hold one of these new links'
-    /// children too: it stood there before the walk, and has moved or has two parents. Gives how many lists there are.
+    /// children too: it stood there before the walk, or the
+    /// refresh, and has moved or has two parents. Gives how many lists there are.
     fn reread(conn: &mut Conn<'_>, at: At, edges: &[Edge], rows: u32, pass: &Value) -> impl Future<Output = sqlx::Result<u64>> + Send;
 
     /// Retires the links that this walk's reading of a node's list has made: it was another node's list.
@@ -184,8 +185,9 @@ macro_rules! links {
                          cross join lateral (
                              select l.parent_id as id from hiersync_internal." + $what + "_edge l
                              where l.source_id = $1 and l.child_id = n.child and l.parent_id <> n.parent and l.retired_at is null
-                               and l.first_seen_at < (
-                                   select w.started_at from hiersync_internal.walk w where w.source_id = $1 and w.walk_id = $2
+                               and l.first_seen_at < coalesce(
+                                   (select r.started_at from hiersync.sync_run r where r.source_id = $1 and r.run_id = $7 and r.is_refresh),
+                                   (select w.started_at from hiersync_internal.walk w where w.source_id = $1 and w.walk_id = $2)
                                )
                              limit 10
                          ) other
@@ -205,7 +207,8 @@ macro_rules! links {
                     &parents,
                     &children,
                     i64::from(rows),
-                    pass
+                    pass,
+                    at.run_id
                 );
                 Ok(lists.execute(conn).await?.rows_affected())
             }

@@ -12,6 +12,7 @@ use super::{
     nodes::Nodes,
     place::Places,
     retire::Retire,
+    wanted::Want,
 };
 use crate::{
     config::Identifier,
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// One vendor's mirror tables.
-pub trait Mirror: Nodes + Links + Places + Retire + Forget {
+pub trait Mirror: Nodes + Links + Places + Retire + Want + Forget {
     /// A node.
     type Row: Node + Clone + Send + Sync + 'static;
 

@@ -13,6 +13,7 @@ struct Columns<'a> {
     values: Vec<Option<&'a str>>,
     expected: Vec<Option<i64>>,
     shown_by: Vec<Option<String>>,
+    wanted: Vec<Option<bool>>,
 }
 
 impl<'a> Columns<'a> {
@@ -25,6 +26,7 @@ impl<'a> Columns<'a> {
             values: lists.iter().map(|list| list.ask.as_ref().map(|ask| ask.value.as_str())).collect(),
             expected: lists.iter().map(|list| list.expected).collect(),
             shown_by: lists.iter().map(|list| list.shown_by.as_ref().map(|above| above.to_string())).collect(),
+            wanted: lists.iter().map(|list| list.wanted).collect(),
         }
     }
 }
@@ -45,7 +47,8 @@ pub async fn queue(conn: &mut Conn<'_>, run: &OpenRun, lists: &[&Work]) -> sqlx:
         &columns.kinds as _,
         &columns.values as _,
         &columns.expected as _,
-        &columns.shown_by as _
+        &columns.shown_by as _,
+        &columns.wanted as _
     )
     .fetch_all(conn)
     .await?;

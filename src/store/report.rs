@@ -29,6 +29,8 @@ pub struct Health {
     pub open_findings: i64,
     /// The configuration still names it.
     pub is_configured: bool,
+    /// Since when its schedule is stopped.
+    pub paused_at: Option<DateTime<Utc>>,
     /// Live nodes.
     pub live_nodes: i64,
 }
@@ -46,6 +48,8 @@ pub struct RunRow {
     pub walk_id: i64,
     /// `schedule`, `manual` or `startup`.
     pub trigger: String,
+    /// It has read only nodes that were asked for.
+    pub is_refresh: bool,
     /// When it began.
     pub started_at: DateTime<Utc>,
     /// When it ended.
@@ -130,7 +134,7 @@ pub async fn health(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Health>> {
 pub async fn runs(conn: &mut Conn<'_>, source: Option<&str>, run_id: Option<i64>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as!(
         RunRow,
-        r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
+        r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.is_refresh, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
                r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored, r.wait_ms, r.fetch_ms,
                r.write_ms, r.error, r.resume_at
            from hiersync.source s
@@ -197,7 +201,7 @@ pub async fn before(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Before>> {
                r.run_id is not null and r.outcome is distinct from 'complete' and r.outcome is distinct from 'partial' as "was_cut_short!"
            from hiersync.source s join hiersync_internal.source_state t using (source_id)
            left join lateral (
-               select * from hiersync.sync_run r where r.source_id = s.source_id and r.epoch > 0 order by r.run_id desc limit 1
+               select * from hiersync.sync_run r where r.source_id = s.source_id and r.epoch > 0 and not r.is_refresh order by r.run_id desc limit 1
            ) r on true"#
     )
     .fetch_all(conn)

@@ -92,6 +92,19 @@ pub async fn taken_in(conn: &mut Conn<'_>, run: &OpenRun, asked_by: &str, key: N
     .await
 }
 
+/// The own rows of those of these nodes that are roots are to be read once more.
+pub async fn ask_again(conn: &mut Conn<'_>, run: &OpenRun, keys: &[String]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.root set row_walk_id = null where source_id = $1 and walk_id = $2 and node_key = any($3)",
+        run.lease.source_id,
+        run.walk_id,
+        keys
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Removes roots that the config no longer names, into the history.
 pub async fn forget_unmet(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
     sqlx::query!(

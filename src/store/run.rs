@@ -16,6 +16,19 @@ pub struct OpenRun {
     pub run_id: i64,
     /// Its row in `walk`.
     pub walk_id: i64,
+    /// What it reads.
+    pub reads: Reads,
+}
+
+/// What a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Its walk, to the end.
+    Walk,
+    /// Only what somebody asked for, into a walk that goes on after it.
+    WantedOfOpen,
+    /// Only what somebody asked for, into the last walk that was closed.
+    WantedOfClosed,
 }
 
 /// The database's clock, for a transaction that is going to write. From here on it has a number by which others can wait for its end,
@@ -91,7 +104,7 @@ pub async fn has_ended(conn: &mut Conn<'_>, source_id: i32, within: Duration) ->
     sqlx::query_scalar!(
         r#"select exists (
                select 1 from hiersync.sync_run
-               where source_id = $1 and outcome in ('complete', 'partial') and finished_at > clock_timestamp() - make_interval(secs => $2)
+               where source_id = $1 and outcome in ('complete', 'partial') and not is_refresh and finished_at > clock_timestamp() - make_interval(secs => $2)
            ) as "has_ended!""#,
         source_id,
         within.as_secs_f64()
@@ -111,18 +124,20 @@ pub async fn is_open(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<bool> 
 }
 
 /// Opens a run.
-pub async fn open(conn: &mut Conn<'_>, lease: Lease, walk_id: i64, trigger: Trigger) -> sqlx::Result<OpenRun> {
+pub async fn open(conn: &mut Conn<'_>, lease: Lease, (walk_id, reads): (i64, Reads), trigger: Trigger) -> sqlx::Result<OpenRun> {
     let run_id = sqlx::query_scalar!(
-        "insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger) values ($1, $2, $3, $4, $5) returning run_id",
+        "insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger, is_refresh) values ($1, $2, $3, $4, $5, $6)
+         returning run_id",
         lease.source_id,
         walk_id,
         lease.process_id,
         lease.epoch,
-        trigger.as_ref()
+        trigger.as_ref(),
+        reads != Reads::Walk
     )
     .fetch_one(conn)
     .await?;
-    Ok(OpenRun { lease, run_id, walk_id })
+    Ok(OpenRun { lease, run_id, walk_id, reads })
 }
 
 /// Adds to the run's counters, and gives its steps with this one. `None`: the run is closed, the lease is lost, and the transaction must

@@ -1,5 +1,7 @@
 //! Sources: their ids, and the numbers of their nodes.
 
+use chrono::{DateTime, Utc};
+
 use super::conn::Conn;
 
 /// The id of a configured source; a new one is written down. `None`: it was of another vendor before.
@@ -18,6 +20,38 @@ pub async fn id_of(conn: &mut Conn<'_>, name: &str, vendor: &str) -> sqlx::Resul
 /// Whether a source of this name was ever synced.
 pub async fn is_there(conn: &mut Conn<'_>, name: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(r#"select exists (select from hiersync.source where name = $1) as "is_there!""#, name).fetch_one(conn).await
+}
+
+/// Stops a source's schedule. Gives since when it is stopped.
+pub async fn pause(conn: &mut Conn<'_>, name: &str) -> sqlx::Result<Option<DateTime<Utc>>> {
+    let since = sqlx::query_scalar!(
+        "update hiersync.source set paused_at = coalesce(paused_at, clock_timestamp()) where name = $1 returning paused_at",
+        name
+    );
+    Ok(since.fetch_optional(conn).await?.flatten())
+}
+
+/// Goes on with a source's schedule. Gives since when it was stopped, if it was.
+pub async fn resume(conn: &mut Conn<'_>, name: &str) -> sqlx::Result<Option<DateTime<Utc>>> {
+    let since = sqlx::query_scalar!(
+        "with before as (select source_id, paused_at from hiersync.source where name = $1 and paused_at is not null)
+         update hiersync.source s set paused_at = null from before b where s.source_id = b.source_id returning b.paused_at",
+        name
+    );
+    Ok(since.fetch_optional(conn).await?.flatten())
+}
+
+/// Whether a source's schedule is stopped.
+pub async fn is_paused(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"select paused_at is not null as "is_paused!" from hiersync.source where source_id = $1"#, source_id)
+        .fetch_one(conn)
+        .await
+}
+
+/// The sources whose schedules are stopped, and since when.
+pub async fn paused(conn: &mut Conn<'_>) -> sqlx::Result<Vec<(String, DateTime<Utc>)>> {
+    let rows = sqlx::query!(r#"select name, paused_at as "since!" from hiersync.source where paused_at is not null"#);
+    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.name, row.since)).collect())
 }
 
 /// Writes down which sources the configuration names; those that it names no more keep their tables. Nothing is written that is known.

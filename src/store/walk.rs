@@ -21,6 +21,31 @@ pub async fn open(conn: &mut Conn<'_>, source_id: i32, shape: &str) -> sqlx::Res
         .await
 }
 
+/// The latest walk of a source.
+#[derive(Debug, Clone)]
+pub struct Latest {
+    /// Its number.
+    pub walk_id: i64,
+    /// It goes on.
+    pub is_open: bool,
+    /// As the settings were that decide what is read.
+    pub shape: String,
+    /// What its lists hold, once that is known.
+    pub reach: Option<String>,
+}
+
+/// The latest walk of a source that was not superseded.
+pub async fn latest(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<Option<Latest>> {
+    sqlx::query_as!(
+        Latest,
+        r#"select walk_id, finished_at is null as "is_open!", shape, reach from hiersync_internal.walk
+           where source_id = $1 and verdict is distinct from 'superseded' order by walk_id desc limit 1"#,
+        source_id
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// What a walk leaves.
 #[derive(Debug, Clone, Copy)]
 pub struct Left {
@@ -95,6 +120,18 @@ pub async fn recall(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Recalled
                    select 1 from hiersync_internal.walk w where w.source_id = $1 and w.verdict in ('complete', 'partial')
                ) as "knows!"
            from hiersync_internal.walk this where this.source_id = $1 and this.walk_id = $2"#,
+        run.lease.source_id,
+        run.walk_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// How many nodes the walk's runs have met so far.
+pub async fn found(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select coalesce(sum(inserted + updated + unchanged + restored), 0)::bigint as "found!" from hiersync.sync_run
+           where source_id = $1 and walk_id = $2 and not is_refresh"#,
         run.lease.source_id,
         run.walk_id
     )

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 
-use super::{Interrupted, call_error::CallError, caller::Caller, gauges::Gauges, queue::Queue};
+use super::{Interrupted, asked::Asked, call_error::CallError, caller::Caller, cap::Cap, gauges::Gauges, queue::Queue};
 use crate::{
     config::Source,
     model::{node::NodeId, reach::Reach},
@@ -50,6 +50,10 @@ pub struct Context<V> {
     pub slots: tokio::sync::Semaphore,
     /// The rows of one page may be read while another's are written.
     pub early: tokio::sync::Semaphore,
+    /// How many nodes it may find.
+    pub(super) cap: Cap,
+    /// What is asked of it meanwhile.
+    pub asked: Asked,
 }
 
 /// A vendor whose rows have mirror tables.
@@ -96,6 +100,7 @@ impl<V: Synced> Context<V> {
         let mut w = self.write().await?;
         let recalled = walk::recall(&mut w.step.conn(), &self.open).await?;
         let count_is_total = source::count_is_total(&mut w.step.conn(), self.open.lease.source_id).await?;
+        self.cap.recall(walk::found(&mut w.step.conn(), &self.open).await?);
         let word = |word: Option<&str>| word.and_then(|word| word.parse().ok());
         let known = word(recalled.reach.as_deref()).or_else(|| self.caller.vendor.reach());
         let longest_page = recalled.longest_page.unsigned_abs();

@@ -189,7 +189,14 @@ fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
 pub async fn take_in<V: Synced>(w: &mut Writing<'_, V>) -> Result<Counters, Interrupted> {
     let mut counters = Counters::default();
     let directory = Work::new(NodeId::Everybody, None, 0);
-    for chunk in Tables::<V>::staged(&mut w.step.conn(), w.at).await?.chunks(CHUNK) {
+    let staged = Tables::<V>::staged(&mut w.step.conn(), w.at).await?;
+    // Who is whose manager is known of all or of none.
+    if overflows(w, &staged).await? {
+        let finding = w.context.cap.overflow(&w.context.source.name);
+        finding::open(&mut w.step.conn(), w.at, &[finding]).await?;
+        return Ok(counters);
+    }
+    for chunk in staged.chunks(CHUNK) {
         let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, directory.parent, &ids(chunk)).await?;
         let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, chunk, &existing).await?;
         let pass = Pass::default().to_stored();
@@ -203,6 +210,17 @@ pub async fn take_in<V: Synced>(w: &mut Writing<'_, V>) -> Result<Counters, Inte
         counters += applied.counters;
     }
     Ok(counters)
+}
+
+/// More of them would be met for the first time than may be taken.
+async fn overflows<V: Synced>(w: &mut Writing<'_, V>, staged: &[V::Row]) -> sqlx::Result<bool> {
+    let Some(mut room) = w.context.cap.room() else { return Ok(false) };
+    for chunk in staged.chunks(CHUNK) {
+        let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, NodeId::Everybody, &ids(chunk)).await?;
+        let new = existing.iter().filter(|existing| !existing.counted).count();
+        room -= i64::try_from(new).unwrap_or(i64::MAX);
+    }
+    Ok(room < 0)
 }
 
 fn edge<R: Node>(row: &R) -> Option<Edge> {

@@ -6,7 +6,7 @@ use tracing::warn;
 use super::{
     Interrupted, columns,
     context::{Context, Synced, Tables},
-    directory, managers, quota, trees,
+    directory, managers, quota, refresh, trees,
     writing::Writing,
 };
 use crate::{
@@ -119,6 +119,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     let guard = Guard::of(&mut w).await?;
     let unread = frontier::unproven(&mut w.step.conn(), &context.open).await?;
     let mut is_complete = unread == 0 && !finding::any_of(&mut w.step.conn(), &context.open, &words(About::List)).await?;
+    is_complete &= !context.cap.is_full();
     let (mut counters, unknown) = managers::place(&mut w, unread == 0).await?;
     is_complete &= unknown.is_none();
     context.gauges.progress();
@@ -127,6 +128,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     let is_readable = unread == 1 && finding::any_of(&mut w.step.conn(), &context.open, &["list_unreadable"]).await?;
     if reach == Reach::Directory && (is_complete || is_readable) {
         counters += directory::take_in(&mut w).await?;
+        is_complete &= !context.cap.is_full();
     }
     if let Some(guarded) = guarded {
         is_complete = false;
@@ -162,6 +164,7 @@ async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Cou
         finding::resolve_seen(&mut w.step.conn(), open).await?;
     }
     queued::forget_unmet(&mut w.step.conn(), open).await?;
+    refresh::end(&mut w, outcome == Outcome::Complete).await?;
     walk::close(&mut w.step.conn(), open, outcome == Outcome::Complete, left).await?;
     Tables::<V>::keep_forgotten(&mut w.step.conn(), w.at).await?;
     w.close(counters, outcome, (None, None)).await

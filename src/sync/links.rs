@@ -88,7 +88,8 @@ pub(super) async fn follow<V: Synced>(
         true => HashSet::new(),
         false => Tables::<V>::shared(&mut w.step.conn(), w.at, &identifiers).await?,
     };
-    let lists = plan.follow(vendor, work, numbers, &shared, w.context.max_depth());
+    let mut lists = plan.follow(vendor, work, numbers, &shared, w.context.max_depth());
+    lists.iter_mut().filter(|list| w.context.wants(list.parent)).for_each(|list| list.wanted = list.wanted.or(Some(false)));
     let leaves = plan.leaves(vendor);
     let (known_leaves, wanted): (Vec<&Work>, Vec<&Work>) = lists.iter().partition(|list| leaves.contains(&list.parent));
     let queued = queued::queue(&mut w.step.conn(), &w.context.open, &wanted).await?;

@@ -1,8 +1,10 @@
 //! Brings one source's walk forward: work from the store, permit from the budget, page from the vendor, one
 //! transaction. Whoever asks for a run comes through here.
 
+mod asked;
 pub mod call_error;
 pub mod caller;
+mod cap;
 mod columns;
 pub mod context;
 mod directory;
@@ -20,6 +22,7 @@ mod page_plan;
 pub mod queue;
 pub mod quota;
 pub mod reader;
+pub mod refresh;
 mod refused;
 mod remark;
 pub mod report;

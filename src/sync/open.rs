@@ -17,10 +17,12 @@ use super::{
 use crate::{
     config::{Keep, Source},
     failpoint::{self, Moment},
+    model::{reach::Reach, run::Trigger},
     store::{
+        conn::Conn,
         lease::{self, Holder},
         process::Identity,
-        run::{self, OpenRun, Unclosed},
+        run::{self, OpenRun, Reads, Unclosed},
         session::Session,
         source, walk,
     },
@@ -60,7 +62,7 @@ pub async fn open(
     shared: &Shared,
     source: &Source,
     session: &Session,
-    shape: &str,
+    shape: (&str, Option<Reach>),
     wanted: Wanted,
     stop: &CancellationToken,
 ) -> Result<OpenRun, NoRun> {
@@ -86,13 +88,16 @@ async fn try_open(
     shared: &Shared,
     source: &Source,
     session: &Session,
-    shape: &str,
+    shape: (&str, Option<Reach>),
     wanted: Wanted,
 ) -> Result<Result<OpenRun, Option<Holder>>, NoRun> {
     let mut step = session.begin().await?;
     let Some(source_id) = source::id_of(&mut step.conn(), &source.name, source.vendor.word()).await? else {
         return Err(NoRun::OtherVendor { name: source.name.clone() });
     };
+    if wanted.trigger != Trigger::Manual && source::is_paused(&mut step.conn(), source_id).await? {
+        return Err(NoRun::Paused { name: source.name.clone() });
+    }
     if !lease::try_lock(&mut step.conn(), source_id).await? {
         return Ok(Err(None));
     }
@@ -115,10 +120,23 @@ async fn try_open(
         Some(run_id) => warn!(source = source.name, run = run_id, "the process of an earlier run died; its walk goes on"),
         None => {}
     }
-    let walk_id = walk::open(&mut step.conn(), source_id, shape).await?;
-    let open = run::open(&mut step.conn(), lease, walk_id, wanted.trigger).await?;
+    let walk = walk_of(&mut step.conn(), source_id, shape, wanted).await?;
+    let open = run::open(&mut step.conn(), lease, walk, wanted.trigger).await?;
     failpoint::pass(Moment::RunOpening);
     step.commit().await?;
     failpoint::pass(Moment::RunOpened);
     Ok(Ok(open))
+}
+
+/// The walk that the run brings forward, and how much of it. What is asked for is read by itself where a list holds children and settings have
+/// not changed: elsewhere a list alone tells little, and the walk is short or lost anyhow.
+async fn walk_of(conn: &mut Conn<'_>, source_id: i32, (shape, reach): (&str, Option<Reach>), wanted: Wanted) -> sqlx::Result<(i64, Reads)> {
+    if wanted.is_refresh
+        && let Some(latest) = walk::latest(conn, source_id).await?
+        && latest.shape == shape
+        && latest.reach.as_deref().and_then(|word| word.parse().ok()).or(reach) == Some(Reach::Direct)
+    {
+        return Ok((latest.walk_id, if latest.is_open { Reads::WantedOfOpen } else { Reads::WantedOfClosed }));
+    }
+    Ok((walk::open(conn, source_id, shape).await?, Reads::Walk))
 }

@@ -24,7 +24,9 @@ use crate::{
         links::Links,
         mirror::Mirror,
         nodes::Nodes,
-        queued, source,
+        queued,
+        run::Reads,
+        source,
     },
     vendor_api::sheet::Sheet,
     walk::{
@@ -53,6 +55,11 @@ pub async fn write<V: Synced>(
 ) -> Result<Written, Interrupted> {
     let mut w = context.write().await?;
     let mut plan = plan(&mut w, work, sheet).await?;
+    if let Some(room) = context.cap.room()
+        && plan.cap(room, context.open.reads != Reads::Walk)
+    {
+        plan.findings.push(context.cap.overflow(&context.source.name));
+    }
     if refused::is_anothers(context, work, &plan) {
         refused::leave(w, work).await?;
         return Ok(Written::AnotherWay);

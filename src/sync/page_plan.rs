@@ -71,6 +71,24 @@ impl<R: Node + Clone> PagePlan<R> {
         plan
     }
 
+    /// Leaves out nodes beyond so many that the walk meets for the first time; of a run that reads only what was asked for, those beyond so many
+    /// that the mirror does not have. `true`: there were some.
+    pub(super) fn cap(&mut self, room: i64, only_new: bool) -> bool {
+        let mut left = room;
+        let mut take = |counts: bool| {
+            left -= i64::from(counts);
+            !counts || left >= 0
+        };
+        let counts = |existing: &Existing| existing.node_no.is_none() || (!only_new && !existing.counted);
+        let taken: Vec<bool> = self.existing.iter().map(|existing| take(counts(existing))).collect();
+        let mut kept = taken.iter();
+        self.rows.retain(|_| kept.next().copied().unwrap_or(true));
+        let mut kept = taken.iter();
+        self.existing.retain(|_| kept.next().copied().unwrap_or(true));
+        self.unchanged.retain(|row| take(!only_new && !row.shown && !row.shown_earlier));
+        left < 0
+    }
+
     /// Which of the rows the pass has shown before.
     pub(super) fn shown(&self) -> HashSet<NodeId> {
         let read = self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.shown).map(|(row, _)| row.key());
@@ -174,6 +192,7 @@ impl<R: Node + Clone> PagePlan<R> {
                 ask: identifiers.and_then(|all| all.into_iter().next()),
                 expected: descent.expected(),
                 shown_by: Some(work.parent),
+                wanted: work.wanted.filter(|is_below| *is_below),
                 ..Work::new(row.key(), Some(*node_no), depth)
             });
         }

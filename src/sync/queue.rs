@@ -1,9 +1,6 @@
 //! Hands lists out to the readers: each once, deepest first, oldest of equals, from what the store holds.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashSet},
-};
+use std::collections::{BTreeMap, HashSet};
 
 use tokio::sync::{Mutex, Notify};
 
@@ -24,8 +21,14 @@ pub struct Queue {
     news: Notify,
 }
 
-/// The order in which lists are read: begun anew last, else deepest first, so that a node's row is seconds old when its list is read.
-type Order = (i32, Reverse<i32>, i64);
+/// The order in which lists are read: what somebody asked for, then the others; begun anew last, else deepest first, so that a node's row is
+/// seconds old when its list is read. What was asked for is read from above: rows tell what is new of the lists below.
+type Order = (bool, i32, i32, i64);
+
+fn order(list: &Work) -> Order {
+    let depth = if list.wanted.is_none() { -list.depth } else { list.depth };
+    (list.wanted.is_none(), list.attempts, depth, list.list_no)
+}
 
 #[derive(Default)]
 struct State {
@@ -41,7 +44,7 @@ impl State {
     fn hold(&mut self, lists: Vec<Work>) {
         for list in lists {
             if !self.in_hand.contains(&list.parent) {
-                self.held.insert((list.attempts, Reverse(list.depth), list.list_no), list);
+                self.held.insert(order(&list), list);
             }
         }
         while self.held.len() > HELD {

@@ -9,11 +9,12 @@ use super::{
     directory,
     flight::Flight,
     page::{self, Written},
+    refresh,
     refused::{give_up, refused},
 };
 use crate::{
     model::finding::Finding,
-    store::frontier::Work,
+    store::{frontier::Work, run::Reads},
     vendor_api::{Ask, List, error::VendorError, sheet::Sheet},
     walk::{pass::Pass, verdict::Next},
 };
@@ -37,6 +38,17 @@ enum Read {
 pub async fn work<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
     // Each step has room of its own, and only while it lasts: a worker that waits for a list, as most do, holds next to nothing.
     while let Some(work) = context.queue.next(&context.session, &context.open, &context.writing).await? {
+        if context.cap.is_full() {
+            context.queue.put_down(&work, None).await;
+            return Ok(());
+        }
+        if work.wanted.is_none() {
+            if context.open.reads == Reads::WantedOfOpen {
+                context.queue.put_down(&work, Some(work.clone())).await;
+                return Ok(());
+            }
+            refresh::look(context).await?;
+        }
         let read = match work.is_directory() {
             true => Box::pin(directory::read(context, &work)).await.map(|()| None),
             false => Box::pin(read_list(context, &work)).await,
@@ -58,6 +70,8 @@ async fn read_list<V: Synced>(context: &Context<V>, work: &Work) -> Result<Optio
     let mut total = None;
     loop {
         match read_on(context, work, &mut pass, &mut total, (&list, limit)).await? {
+            _ if context.cap.is_full() => return Ok(None),
+            Read::Went(Next::ReadOn) if puts_down(context, work) => return Ok(Some(Work { pass: pass.to_stored(), ..work.clone() })),
             Read::Went(Next::ReadOn) | Read::Slipped => {}
             Read::Went(Next::ReadAgain | Next::Confirm) => {
                 return Ok(Some(Work { attempts: work.attempts + 1, pass: pass.to_stored(), ..work.clone() }));
@@ -73,6 +87,11 @@ async fn read_list<V: Synced>(context: &Context<V>, work: &Work) -> Result<Optio
     }
 }
 
+/// Somebody asked for other lists: this one goes on after them.
+fn puts_down<V: Synced>(context: &Context<V>, work: &Work) -> bool {
+    context.asked.is_serving() && work.wanted.is_none()
+}
+
 /// Reads pages, several at a time while the list is calm and its length is known, and takes them in their order.
 ///
 /// `total`: the list's length by the count beside its last page, where that is known to mean it.
@@ -86,8 +105,11 @@ async fn read_on<V: Synced>(
     let call = |offset| Box::pin(fetch(context, work, Ask { list: list.clone(), offset, limit }));
     let at_once = usize::try_from(context.source.concurrency).unwrap_or(1);
     let mut flight = Flight::new(at_once);
+    let mut has_begun = false;
     loop {
-        pass.ahead(limit, work.expected.or(*total)).take(at_once).for_each(|offset| flight.ask(offset, call));
+        if !std::mem::replace(&mut has_begun, true) || !puts_down(context, work) {
+            pass.ahead(limit, work.expected.or(*total)).take(at_once).for_each(|offset| flight.ask(offset, call));
+        }
         let Some(Fetched { offset, slot, early, answer }) = flight.next().await else { return Ok(Read::Went(Next::ReadOn)) };
         drop(early);
         if offset != pass.offset {
@@ -100,13 +122,13 @@ async fn read_on<V: Synced>(
         };
         *total = context.total(sheet.stated_count());
         let is_full = list.is_paged() && sheet.received() == limit;
-        if let Some(offset) = pass.after_full(limit, work.expected.or(*total)).filter(|_| is_full) {
+        if let Some(offset) = pass.after_full(limit, work.expected.or(*total)).filter(|_| is_full && !puts_down(context, work)) {
             flight.ask(offset, call);
         }
         let written = flight.meanwhile(Box::pin(page::write(context, work, pass, sheet, (offset, limit)))).await?;
         let Written::Next(next, after) = written else { return Ok(Read::AnotherWay) };
         *pass = after;
-        if next != Next::ReadOn {
+        if next != Next::ReadOn || context.cap.is_full() {
             return Ok(Read::Went(next));
         }
         // What has come is paid for.

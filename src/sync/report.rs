@@ -56,6 +56,12 @@ pub enum NoRun {
         /// The source.
         name: String,
     },
+    /// Its schedule is stopped.
+    #[error("source {name} is paused: `hiersync resume {name}` goes on")]
+    Paused {
+        /// The source.
+        name: String,
+    },
     /// The name belonged to another vendor.
     #[error("source {name} was mirrored from another vendor before: give the new source a new name")]
     OtherVendor {

@@ -8,14 +8,16 @@ use tracing::{Instrument, error, error_span, info, warn};
 
 use super::{
     Interrupted,
+    asked::Asked,
     caller::Caller,
+    cap::Cap,
     context::{Context, Synced},
     directory, finish,
     gauges::Gauges,
     keep, managers,
     open::{self, Shared},
     queue::Queue,
-    quota, reader,
+    quota, reader, refresh,
     report::{NoRun, Report, verdict, worst},
     roots, settle,
     terms::Terms,
@@ -32,8 +34,9 @@ use crate::{
         finding::{self, FindingRow},
         lease,
         ledger::PgLedger,
+        refresh::{Levers, levers},
         report::{self, ChangeRow, RunRow},
-        run::Unclosed,
+        run::{Reads, Unclosed},
         session::Session,
     },
     text::chain,
@@ -56,7 +59,7 @@ pub async fn run<V: Synced>(
     gauges: Arc<Gauges>,
 ) -> Result<Report, NoRun> {
     let session = if wanted.dry_run { Session::dry(&shared.pool).await? } else { Session::Lasting(shared.pool.clone()) };
-    let open = open::open(shared, source, &session, &vendor.shape(), wanted, stop).await?;
+    let open = open::open(shared, source, &session, (&vendor.shape(), vendor.reach()), wanted, stop).await?;
     gauges.has_lease.store(true, Ordering::Relaxed);
     // Of the highest level, so that whatever is logged says whose it is.
     let span = error_span!("run", source = source.name, run = open.run_id, walk = open.walk_id);
@@ -74,6 +77,8 @@ pub async fn run<V: Synced>(
         unanswered: Mutex::default(),
         slots: Semaphore::new(usize::try_from(source.concurrency).unwrap_or(1)),
         early: Semaphore::new(1),
+        cap: Cap::of(source.max_nodes),
+        asked: Asked::default(),
     };
     let run = async {
         info!(trigger = wanted.trigger.as_ref(), "run begins");
@@ -95,15 +100,29 @@ impl<V: Synced> Context<V> {
             inner.cancel();
             ended
         };
-        let (ended, kept) = tokio::join!(work, self.keep_lease(inner));
+        let beside = async {
+            tokio::select! {
+                kept = self.keep_lease(inner) => kept,
+                Err(taken) = self.take_up() => {
+                    inner.cancel();
+                    Err(taken)
+                }
+            }
+        };
+        let (ended, kept) = tokio::join!(work, beside);
         // Work that is done has closed its run under the fence: a renewal that came too late says nothing then.
         ended.or_else(|why| kept.and(Err(why)))
     }
 
     /// From what the store holds to the end of the walk.
     pub(super) async fn work(&self, concurrency: u32) -> Result<Outcome, Interrupted> {
+        if self.open.reads != Reads::Walk {
+            self.recall().await?;
+            return refresh::work(self, concurrency).await;
+        }
         quota::foresee(self).await?;
         self.recall().await?;
+        refresh::take(self).await?;
         roots::resolve(self).await?;
         if self.walk().reach == Some(Reach::Directory) {
             let mut w = self.write().await?;
@@ -113,13 +132,17 @@ impl<V: Synced> Context<V> {
         }
         loop {
             self.read_lists(concurrency).await?;
-            if !settle::lists(self).await? && !managers::ask(self).await? {
+            refresh::look(self).await?;
+            if self.cap.is_full() {
+                return finish::finish(self).await;
+            }
+            if !settle::lists(self).await? && !managers::ask(self).await? && self.ends().await {
                 return finish::finish(self).await;
             }
         }
     }
 
-    async fn read_lists(&self, concurrency: u32) -> Result<(), Interrupted> {
+    pub(super) async fn read_lists(&self, concurrency: u32) -> Result<(), Interrupted> {
         let workers = (0..concurrency).map(|_| async {
             let ended = reader::work(self).await;
             if ended.is_err() {
@@ -139,8 +162,12 @@ impl<V: Synced> Context<V> {
                 () = inner.cancelled() => return Ok(()),
             }
             match self.renew_lease().await {
-                Ok(true) => {}
-                Ok(false) => {
+                Ok(Some(levers)) if self.heed(levers) => {
+                    info!("the source was paused: the run stops, and its walk goes on later");
+                    inner.cancel();
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => {
                     inner.cancel();
                     return Err(Interrupted::LeaseLost);
                 }
@@ -150,11 +177,15 @@ impl<V: Synced> Context<V> {
         }
     }
 
-    async fn renew_lease(&self) -> sqlx::Result<bool> {
+    /// Renews it, and looks what is asked for meanwhile. `None`: it is lost.
+    async fn renew_lease(&self) -> sqlx::Result<Option<Levers>> {
         let mut step = self.session.begin().await?;
-        let renewed = lease::renew(&mut step.conn(), self.open.lease).await?;
+        if !lease::renew(&mut step.conn(), self.open.lease).await? {
+            return Ok(None);
+        }
+        let levers = levers(&mut step.conn(), &self.open).await?;
         step.commit().await?;
-        Ok(renewed)
+        Ok(Some(levers))
     }
 
     /// Closes what is open and tells how it ended.

@@ -15,6 +15,7 @@ use crate::{
         doubt::{self, Doubtful},
         finding,
         frontier::{self, Shown, Standing, State, Work},
+        run::Reads,
     },
     walk::{
         pass::Pass,
@@ -28,7 +29,8 @@ const ROUNDS: u32 = 64;
 /// Settles what can be settled, and queues the rest. `false`: nothing is left to do.
 pub async fn lists<V: Synced>(context: &Context<V>) -> Result<bool, Interrupted> {
     let mut w = context.write().await?;
-    let queued = doubt::queue_tight(&mut w.step.conn(), &context.open).await?;
+    let only_wanted = context.open.reads != Reads::Walk;
+    let queued = doubt::queue_tight(&mut w.step.conn(), &context.open, only_wanted).await?;
     if queued == 0 {
         let doubtful = doubt::all(&mut w.step.conn(), &context.open).await?;
         if doubtful.is_empty() {

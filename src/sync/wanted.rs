@@ -13,6 +13,8 @@ pub struct Wanted {
     pub max_calls: Option<u32>,
     /// `--dry-run`.
     pub dry_run: bool,
+    /// Only what `hiersync refresh` asks for.
+    pub is_refresh: bool,
     /// `--accept-retire`.
     pub accept_retire: bool,
     /// No run is wanted if another one has served it.
@@ -33,6 +35,6 @@ pub enum Unless {
 impl Wanted {
     /// A whole run, without conditions.
     pub const fn by(trigger: Trigger) -> Self {
-        Self { trigger, max_calls: None, dry_run: false, accept_retire: false, unless: None }
+        Self { trigger, max_calls: None, dry_run: false, is_refresh: false, accept_retire: false, unless: None }
     }
 }

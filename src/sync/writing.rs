@@ -49,6 +49,7 @@ impl<V: Synced> Writing<'_, V> {
     pub async fn commit(mut self, counters: Counters) -> Result<(), Interrupted> {
         let context = self.context;
         self.count(counters).await?;
+        context.cap.add(counters.nodes());
         failpoint::pass(Moment::Counted);
         self.step.commit().await?;
         failpoint::pass(Moment::Committed);

@@ -127,6 +127,7 @@ pub(super) fn source(base: &Url, vendor: config::Vendor) -> config::Source {
         timeout: Duration::from_secs(1),
         max_response: 1 << 20,
         max_depth: 16,
+        max_nodes: None,
         forget_retired_after: None,
         retire_guard: 0.2,
         vendor,

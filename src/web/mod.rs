@@ -1,23 +1,34 @@
-//! The status page, `/metrics` and `/healthz`. Reads the store only.
+//! The status page with its levers, `/metrics`, `/healthz` and `/livez`. Reads the store, and asks the daemon.
 
+mod events;
+pub mod guard;
+mod levers;
 mod metrics;
 mod page;
+mod pages;
+pub mod token;
+mod trees;
+mod verdict;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    extract::State,
+    Extension, Router,
+    extract::{DefaultBodyLimit, State},
     http::{StatusCode, header},
-    response::{Html, IntoResponse, Response},
-    routing::get,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
 };
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use self::{guard::May, token::Guard};
 use crate::{
+    clock,
     model::run::Daemon,
     store::{conn, figures, report, session},
     text::chain,
@@ -27,8 +38,14 @@ use crate::{
 const ANSWERED_WITHIN: Duration = Duration::from_millis(1400);
 const ASKED_WHY: Duration = Duration::from_millis(500);
 
-/// Runs shown on the page.
-const RUNS: i64 = 20;
+/// What a person looks for may take longer.
+const FOUND_WITHIN: Duration = Duration::from_secs(10);
+
+/// Forms are short.
+const LONGEST_FORM: usize = 16 << 10;
+
+/// Pages that are renewed while somebody looks at them.
+const WATCHED: usize = 64;
 
 /// The port cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -44,62 +61,126 @@ pub async fn bind(listen: &str) -> Result<TcpListener, BindError> {
     TcpListener::bind(listen).await.map_err(|source| BindError { listen: listen.to_owned(), source })
 }
 
+/// The daemon, as the page sees it and asks it.
+pub trait House: Send + Sync + 'static {
+    /// What it knows of itself.
+    fn look(&self) -> Daemon;
+
+    /// A person wants a source to be synced now.
+    fn sync(&self, source: &str);
+
+    /// A person wants what was asked for in the store to be read now.
+    fn refresh(&self, source: &str);
+}
+
 /// What every answer stands on.
 #[derive(Clone)]
 struct Seen {
     pool: PgPool,
-    daemon: Arc<dyn Fn() -> Daemon + Send + Sync>,
+    house: Arc<dyn House>,
+    guard: Arc<Guard>,
+    watched: Arc<Semaphore>,
+    stop: CancellationToken,
+    started_at: DateTime<Utc>,
 }
 
 /// Serves until the stop.
-pub async fn serve(listener: TcpListener, pool: PgPool, daemon: impl Fn() -> Daemon + Send + Sync + 'static, stop: CancellationToken) {
-    let pages = Router::new().route("/", get(status)).route("/metrics", get(numbers));
-    let checks = Router::new().route("/healthz", get(healthz)).route("/livez", get(async || "ok\n"));
-    let routes = pages.merge(checks).with_state(Seen { pool, daemon: Arc::new(daemon) });
-    let served = axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await }).await;
-    if let Err(error) = served {
+pub async fn serve(listener: TcpListener, pool: PgPool, guard: Guard, house: Arc<dyn House>, stop: CancellationToken) {
+    let seen = Seen {
+        pool,
+        house,
+        guard: Arc::new(guard),
+        watched: Arc::new(Semaphore::new(WATCHED)),
+        stop: stop.clone(),
+        started_at: clock::now(),
+    };
+    let served = axum::serve(listener, routes(seen).into_make_service_with_connect_info::<SocketAddr>());
+    if let Err(error) = served.with_graceful_shutdown(async move { stop.cancelled().await }).await {
         warn!(error = %error, "the status page failed");
     }
 }
 
-async fn status(State(Seen { pool, daemon }): State<Seen>) -> Response {
-    let read = async {
-        let mut step = session::begin_to_read(&pool).await?;
-        let conn = &mut step.conn();
-        Ok((report::health(conn).await?, report::runs(conn, None, None, RUNS).await?, figures::budgets(conn).await?))
-    };
-    match in_time(&pool, read).await {
-        Ok((health, runs, budgets)) => Html(page::render(&daemon().sources, &health, &runs, &budgets)).into_response(),
-        Err(error) => unavailable(&error),
-    }
+fn routes(seen: Seen) -> Router {
+    let pages = Router::new()
+        .route("/", get(pages::overview))
+        .route("/source/{source}", get(pages::source))
+        .route("/source/{source}/tree", get(trees::tree))
+        .route("/source/{source}/below", get(trees::below))
+        .route("/source/{source}/search", get(trees::search))
+        .route("/source/{source}/node/{node}", get(trees::node))
+        .route("/changes", get(pages::changes))
+        .route("/events", get(events::events))
+        .route("/style.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("style.css"))))
+        .route("/script.js", get(async || ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("script.js"))));
+    let levers = Router::new()
+        .route("/source/{source}/sync", post(levers::sync))
+        .route("/source/{source}/pause", post(levers::pause))
+        .route("/source/{source}/resume", post(levers::resume))
+        .route("/source/{source}/node/{node}/refresh", post(levers::refresh))
+        .route("/sign-in", get(levers::sign_in_form).post(levers::sign_in))
+        .route("/sign-out", post(levers::sign_out));
+    let checks = Router::new().route("/metrics", get(numbers)).route("/healthz", get(healthz)).route("/livez", get(async || "ok\n"));
+    let missing = async |Extension(may): Extension<May>| page::refused(StatusCode::NOT_FOUND, may, "There is no such page.");
+    pages
+        .merge(levers)
+        .merge(checks)
+        .fallback(missing)
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+        .layer(middleware::from_fn_with_state(seen.clone(), guard::watch))
+        .with_state(seen)
+}
+
+/// Another page is to be asked for instead.
+fn see_other(to: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
 
 /// What is known without the database is told without it, too: an alarm must not go silent with what it is about.
-async fn numbers(State(Seen { pool, daemon }): State<Seen>) -> Response {
+async fn numbers(State(Seen { pool, house, started_at, .. }): State<Seen>) -> Response {
     let read = async {
         let mut step = session::begin_to_read(&pool).await?;
         let conn = &mut step.conn();
-        Ok((report::health(conn).await?, figures::totals(conn).await?))
+        Ok(metrics::Stored {
+            health: report::health(conn).await?,
+            totals: figures::totals(conn).await?,
+            budgets: figures::budgets(conn).await?,
+            findings: figures::open_findings(conn).await?,
+            standing: figures::standing(conn).await?,
+        })
     };
     // A database that is slow is not away.
-    let (stored, writes) = tokio::join!(in_time(&pool, read), in_time(&pool, write(&pool)));
+    let (stored, writes) = tokio::join!(in_time(&pool, ANSWERED_WITHIN, read), in_time(&pool, ANSWERED_WITHIN, write(&pool)));
     let stored = stored.inspect_err(|error| warn!(error = chain(error), "the database's numbers cannot be read")).ok();
-    let sources = daemon().sources;
-    let mut text = metrics::live(&sources, writes.is_ok(), conn::errors());
-    if let Some((health, totals)) = stored {
-        text.push_str(&metrics::render(&sources, &health, &totals));
-    }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    let sources = house.look().sources;
+    let process = metrics::Process {
+        database_is_up: writes.is_ok(),
+        database_errors: conn::errors(),
+        pool: conn::held(&pool),
+        started_at,
+        memory: memory(),
+    };
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&sources, &process, stored.as_ref())).into_response()
+}
+
+/// Bytes that this process holds in memory; `None`: the system does not tell. proc(5).
+fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib: u64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// Well is who can write, and does its work.
-async fn healthz(State(Seen { pool, daemon }): State<Seen>) -> Response {
-    if let Some(why) = daemon().ails {
+async fn healthz(State(Seen { pool, house, .. }): State<Seen>) -> Response {
+    if let Some(why) = house.look().ails {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
     }
-    match in_time(&pool, write(&pool)).await {
+    match in_time(&pool, ANSWERED_WITHIN, write(&pool)).await {
         Ok(()) => "ok\n".into_response(),
-        Err(error) => unavailable(&error),
+        Err(error) => {
+            let why = chain(&error);
+            warn!(error = why, "the status page cannot use the database");
+            (StatusCode::SERVICE_UNAVAILABLE, format!("the database cannot be used: {why}\n")).into_response()
+        }
     }
 }
 
@@ -110,15 +191,9 @@ async fn write(pool: &PgPool) -> sqlx::Result<()> {
 }
 
 /// Whoever asks has little patience of their own.
-async fn in_time<T>(pool: &PgPool, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    match tokio::time::timeout(ANSWERED_WITHIN, answer).await {
+async fn in_time<T>(pool: &PgPool, time: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    match tokio::time::timeout(time, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(session::why_none(pool, ASKED_WHY).await),
     }
-}
-
-fn unavailable(error: &sqlx::Error) -> Response {
-    let why = chain(error);
-    warn!(error = why, "the status page cannot use the database");
-    (StatusCode::SERVICE_UNAVAILABLE, format!("the database cannot be used: {why}\n")).into_response()
 }

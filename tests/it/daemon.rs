@@ -326,29 +326,30 @@ async fn the_page_shows_sources_runs_and_numbers() {
     let daemon = Running::start(&program, &["daemon"]);
     until("the run", seconds(15), async || ended_runs(&pool).await == 1).await;
     // Its row is closed a moment before the daemon is done with it.
-    let is_over = "hiersync_running{source=\"customers\"} 0";
+    let is_over = "hiersync_source_state{source=\"customers\",state=\"running\"} 0";
     until("the daemon is done with it", seconds(5), async || get(port, "/metrics").await.unwrap().1.contains(is_over)).await;
 
     let (status, page) = get(port, "/").await.unwrap();
     assert_eq!(status, 200);
-    for word in ["<!doctype html>", "customers", "complete", "startup", "100000/1s"] {
+    for word in ["<!DOCTYPE html>", "customers", "complete", "100000/1s"] {
         assert!(page.contains(word), "{word}: {page}");
     }
     assert_eq!(get(port, "/healthz").await.unwrap(), (200, "ok\n".to_owned()));
     let (status, text) = get(port, "/metrics").await.unwrap();
     assert_eq!(status, 200);
     let series = parsed(&text);
-    assert_eq!((series["hiersync_up"], series["hiersync_database_up"], series["hiersync_running{source=\"customers\"}"]), (1.0, 1.0, 0.0));
+    assert_eq!((series["hiersync_up"], series["hiersync_database_up"]), (1.0, 1.0));
     assert_eq!(get(port, "/livez").await.unwrap(), (200, "ok\n".to_owned()));
-    for (name, value) in [("standby", 0.0), ("refused", 0.0), ("lease_held", 0.0)] {
-        assert_eq!(series[&format!("hiersync_{name}{{source=\"customers\"}}")], value, "{name}");
+    for (state, value) in [("idle", 1.0), ("standby", 0.0), ("refused", 0.0), ("paused", 0.0)] {
+        assert_eq!(series[&format!("hiersync_source_state{{source=\"customers\",state=\"{state}\"}}")], value, "{state}");
     }
+    assert_eq!(series["hiersync_lease_held{source=\"customers\"}"], 0.0);
     assert!(series["hiersync_next_due_timestamp_seconds{source=\"customers\"}"] > 1.7e9);
     assert!(series["hiersync_last_complete_timestamp_seconds{source=\"customers\"}"] > 1.7e9);
     assert_eq!(series["hiersync_database_errors_total"], 0.0);
     assert_eq!(series["hiersync_live_nodes{source=\"customers\"}"], 11.0);
     assert_eq!(series["hiersync_runs_total{source=\"customers\",outcome=\"complete\"}"], 1.0);
-    assert_eq!(series["hiersync_requests_total{source=\"customers\",outcome=\"complete\"}"] as usize, vendor.door().calls());
+    assert_eq!(series["hiersync_requests_total{source=\"customers\"}"] as usize, vendor.door().calls());
     assert_eq!(get(port, "/nothing").await.unwrap().0, 404);
     for secret in case.variables().values().map(String::as_str).chain(["demo.till"]) {
         assert!(!page.contains(secret) && !text.contains(secret), "{secret}");

@@ -20,6 +20,7 @@ mod identifiers;
 mod keeping;
 mod kills;
 mod large;
+mod levers;
 mod lies;
 mod lists;
 mod managers;

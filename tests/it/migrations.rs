@@ -31,6 +31,7 @@ insert into hiersync_internal.root values (1, 'mobile:1', '1', 1, 1, now());
 insert into hiersync_internal.forgetting values (1, '1');
 insert into hiersync_internal.root_history values (1, '2', now(), now() + interval '1 hour');
 insert into hiersync_internal.frontier (source_id, parent_key, walk_id, depth, state, seen) values (1, '1', 1, 0, 'read', '{[1,3)}');
+insert into hiersync_internal.refresh (source_id, node_key, is_below) values (1, '1', true);
 insert into hiersync_internal.budget (name) values ('old');
 insert into hiersync_internal.budget_ledger (budget_id, process_id, calls, bought_at, ended_at) values (1, 1, 1, now(), now());
 insert into hiersync_internal.budget_limit values (1, 'configured', 1000, 5);

@@ -195,7 +195,7 @@ async fn a_database_that_was_away_for_a_while_is_come_back_to() {
     assert!(status == 200 && text.contains("hiersync_up 1\n") && text.contains("hiersync_database_up 0\n"), "{text}");
     assert_eq!(get(port, "/livez").await.0, 200);
     assert!(asked.elapsed() < seconds(5), "three answers within {:?}", asked.elapsed());
-    let is_retrying = "hiersync_retrying{source=\"customers\"} 1\n";
+    let is_retrying = "hiersync_source_state{source=\"customers\",state=\"retrying\"} 1\n";
     until("the run has failed", seconds(30), async || get(port, "/metrics").await.1.contains(is_retrying)).await;
     let calls = vendor.door().calls();
     tokio::time::sleep(seconds(2)).await;
@@ -295,7 +295,7 @@ async fn a_run_that_cannot_be_begun_is_a_row_and_a_metric() {
     let refused = "select count(*) from hiersync.sync_run where outcome = 'failed' and walk_id = 0 and requests = 0
                    and error like '%customers.password%' and finished_at is not null";
     until("a row says why there was no run", seconds(10), async || count(&pool, refused).await > 0).await;
-    let is_refused = "hiersync_refused{source=\"customers\"} 1\n";
+    let is_refused = "hiersync_source_state{source=\"customers\",state=\"refused\"} 1\n";
     until("a metric does, too", seconds(10), async || get(port, "/metrics").await.1.contains(is_refused)).await;
     let ended = program.run(&["runs", "customers"]).await;
     assert!(ended.code == 0 && ended.out.contains("customers.password"), "{ended:?}");

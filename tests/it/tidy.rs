@@ -113,7 +113,7 @@ const OWNERS: &[(&str, &[&str], &str)] = &[
 
 /// Outside of `store/`, sqlx is an error or a pool handed through; never a statement.
 const SQLX_ELSEWHERE: &[&str] = &["sqlx::Result", "sqlx::Error", "sqlx::PgPool"];
-const SQLX_FILES: &[&str] = &["app/", "cli/", "sync/", "web/mod.rs"];
+const SQLX_FILES: &[&str] = &["app/", "cli/", "sync/", "web/"];
 
 /// What runs a statement on a pool or a bare connection, or reaches for one; and the files that must, to begin and end.
 const BARE: &[&str] = &["PgConnection", "PoolConnection", "pool.acquire", "pool.begin", "persistent("];

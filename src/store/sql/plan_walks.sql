@@ -27,11 +27,11 @@ left join lateral (
         sum(fetch_ms)::bigint as fetch_ms,
         sum(greatest(extract(epoch from finished_at - started_at) * 1000 - wait_ms, 0))::bigint as work_ms
     from hiersync.sync_run
-    where source_id = s.source_id and walk_id = l.walk_id
+    where source_id = s.source_id and walk_id = l.walk_id and not is_refresh
 ) r on true
 left join hiersync_internal.walk o on o.source_id = s.source_id and o.finished_at is null
 left join lateral (
-    select sum(requests)::bigint as calls from hiersync.sync_run where source_id = s.source_id and walk_id = o.walk_id
+    select sum(requests)::bigint as calls from hiersync.sync_run where source_id = s.source_id and walk_id = o.walk_id and not is_refresh
 ) m on true
 where $1::text is null or s.name = $1
 order by s.name

@@ -10,6 +10,7 @@ select
     h.resume_at,
     h.open_findings as "open_findings!",
     h.is_configured as "is_configured!",
+    h.paused_at,
     coalesce(closed.live_nodes, 0) + coalesce(since.nodes, 0) as "live_nodes!"
 from hiersync.source_health h
 left join lateral (
@@ -19,6 +20,6 @@ left join lateral (
 ) closed on true
 left join lateral (
     select sum(r.inserted + r.restored - r.retired)::bigint as nodes from hiersync.sync_run r
-    where r.source_id = h.source_id and r.walk_id > coalesce(closed.walk_id, 0)
+    where r.source_id = h.source_id and (r.walk_id > coalesce(closed.walk_id, 0) or r.is_refresh and r.walk_id = closed.walk_id)
 ) since on true
 order by h.name

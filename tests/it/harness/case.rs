@@ -114,6 +114,13 @@ impl Case {
         self.sources += &format!("\n[[source]]\nname = \"{name}\"\nvendor = \"{vendor}\"\nbase_url = \"{at}\"\n{limits}{keys}\n");
     }
 
+    /// With another text in place of one of the sources'.
+    pub fn with_key(mut self, before: &str, after: &str) -> Self {
+        assert!(self.sources.contains(before), "{}", self.sources);
+        self.sources = self.sources.replace(before, after);
+        self
+    }
+
     /// Sets a secret, as its variable.
     pub fn secret(&mut self, variable: &str, value: &str) {
         self.secrets.insert(variable.into(), value.into());

@@ -1,0 +1,170 @@
+//! Whether all is well, and if not, why and until when: a row for each source, a gauge for each window of each budget.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use maud::{Markup, html};
+
+use super::{chart, moment, number, outcome, said};
+use crate::{
+    model::run::Live,
+    store::{
+        figures::BudgetRow,
+        plan::Walks,
+        report::{Health, RunRow},
+    },
+    text::{ago, share, window_note},
+    web::verdict::{self, Verdict},
+};
+
+/// What the overview shows.
+pub struct Overview<'a> {
+    /// What the daemon does.
+    pub live: &'a [Live],
+    /// Every source.
+    pub health: &'a [Health],
+    /// What is known of each source's walks.
+    pub walks: &'a [Walks],
+    /// The latest runs.
+    pub runs: &'a [RunRow],
+    /// Every budget.
+    pub budgets: &'a [BudgetRow],
+    /// By the clock of this process.
+    pub now: DateTime<Utc>,
+}
+
+impl Overview<'_> {
+    /// The page's body.
+    pub fn body(&self) -> Markup {
+        let rows: Vec<(&Health, Option<&Live>, Verdict)> = self
+            .health
+            .iter()
+            .map(|health| {
+                let live = self.live.iter().find(|live| live.source == health.name);
+                (health, live, verdict::of(health, live, self.now))
+            })
+            .collect();
+        let bad = rows.iter().filter(|(.., verdict)| verdict.class == "bad").count();
+        html! {
+            (all_in_one(rows.len(), bad))
+            section aria-labelledby="sources" {
+                h2 #sources { "Sources" }
+                @if rows.is_empty() {
+                    p { "Nothing was synced yet: sources are read when they are due, or by " code { "hiersync sync" } "." }
+                } @else {
+                    div.wide tabindex="0" role="region" aria-labelledby="sources" { table {
+                        thead { tr {
+                            th scope="col" { "Source" } th scope="col" { "State" } th scope="col" { "Last complete walk" }
+                            th scope="col" { "Last run" } th scope="col" { "Next due" } th.n scope="col" { "Live nodes" }
+                            th.n scope="col" { "To act on" } th scope="col" { "Walk" }
+                        } }
+                        tbody { @for (health, live, verdict) in &rows { (self.row(health, *live, verdict)) } }
+                    } }
+                }
+            }
+            (self.budgets())
+            section aria-labelledby="runs" {
+                h2 #runs { "Latest runs" }
+                (runs(self.runs))
+            }
+        }
+    }
+
+    fn row(&self, health: &Health, live: Option<&Live>, verdict: &Verdict) -> Markup {
+        let due = live.and_then(|live| live.next_due);
+        html! { tr {
+            th scope="row" { a href={ "/source/" (health.name) } { (health.name) } " " span.soft { (health.vendor) } }
+            td { span class={ "state " (verdict.class) } { (verdict.word) } @if !verdict.why.is_empty() { div.why { (said(&verdict.why)) } } }
+            td {
+                @match health.staleness_s { Some(age) => { (ago(Some(age))) " ago" } None => "never" }
+                div.soft { (moment(health.last_complete_at)) }
+            }
+            td { @if health.last_started_at.is_some() { (outcome(health.last_outcome.as_deref())) div.soft { (moment(health.last_started_at)) } } @else { "–" } }
+            td { @match due { Some(due) => (moment(Some(due))), None => "by hand" } }
+            td.n { (number(health.live_nodes)) }
+            td.n { @if health.open_findings > 0 { a.act href={ "/source/" (health.name) "#findings" } { (number(health.open_findings)) } } @else { "0" } }
+            td { (self.progress(health)) }
+        } }
+    }
+
+    /// How far the walk is that goes on, by what the last one took.
+    fn progress(&self, health: &Health) -> Markup {
+        let walks = self.walks.iter().find(|walks| walks.source == health.name && walks.open_walk_id.is_some());
+        let Some(walks) = walks else { return html! { "–" } };
+        let run = self.runs.iter().find(|run| run.source == health.name && run.outcome.is_none());
+        let end = run.and_then(|run| estimated_end(walks, run, self.now));
+        html! {
+            @if walks.calls > 0 {
+                (chart::bar(walks.made.min(walks.calls), walks.calls, "running", &[]))
+                div.soft { (number(walks.made)) " of about " (number(walks.calls)) " calls" }
+            } @else {
+                div.soft { (number(walks.made)) " calls, " (number(walks.queued)) " lists to read" }
+            }
+            @if end.is_some() { div.soft { "done at about " (moment(end)) } }
+        }
+    }
+
+    fn budgets(&self) -> Markup {
+        html! {
+            section aria-labelledby="budgets" {
+                h2 #budgets { "Budgets" }
+                div.wide tabindex="0" role="region" aria-labelledby="budgets" { table {
+                    thead { tr {
+                        th scope="col" { "Budget" } th scope="col" { "Window" } th scope="col" { "Used" } th.n scope="col" { "Used" } th.n scope="col" { "Free" }
+                        th.n scope="col" { "Headroom" } th scope="col" { "Note" }
+                    } }
+                    tbody {
+                        @for budget in self.budgets { @for (place, window) in budget.windows.iter().enumerate() { tr {
+                            th scope="row" { (said(&budget.name)) }
+                            td { (window.limit) }
+                            td { (chart::gauge(window.used, window.used + window.free)) }
+                            td.n { (number(window.used)) }
+                            td.n { (number(window.free)) }
+                            td.n { (share(budget.headroom)) }
+                            td.why { (window_note(place, budget.pause(), budget.pace, window.is_learned)) }
+                        } } }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn all_in_one(all: usize, bad: usize) -> Markup {
+    match (all, bad) {
+        (0, _) => html! {},
+        (_, 0) => html! { p.sum { span.state.fine { "all is well" } " with " (all) @if all == 1 { " source" } @else { " sources" } } },
+        _ => html! { p.sum { span.state.bad { (bad) " of " (all) } @if bad == 1 { " needs a look" } @else { " need a look" } } },
+    }
+}
+
+/// When a walk may end, if it goes on as this run does.
+fn estimated_end(walks: &Walks, run: &RunRow, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let left = (walks.calls - walks.made).max(walks.queued);
+    let so_far = (now - run.started_at).num_milliseconds();
+    if run.requests < 10 || walks.calls == 0 || so_far <= 0 {
+        return None;
+    }
+    now.checked_add_signed(TimeDelta::milliseconds(so_far.checked_mul(left)? / run.requests))
+}
+
+/// Runs in a table.
+pub(super) fn runs(runs: &[RunRow]) -> Markup {
+    html! {
+        div.wide tabindex="0" role="region" aria-labelledby="runs" { table {
+            thead { tr {
+                th.n scope="col" { "Run" } th scope="col" { "Source" } th scope="col" { "Started" } th scope="col" { "Outcome" }
+                th.n scope="col" { "Calls" } th.n scope="col" { "New" } th.n scope="col" { "Changed" } th.n scope="col" { "Gone" } th scope="col" { "Note" }
+            } }
+            tbody { @for run in runs { tr {
+                th.n scope="row" { (run.run_id) }
+                td { a href={ "/source/" (run.source) } { (run.source) } }
+                td { (moment(Some(run.started_at))) }
+                td { (outcome(run.outcome.as_deref())) @if run.is_refresh { " refresh" } }
+                td.n { (number(run.requests)) }
+                td.n { (number(run.inserted)) }
+                td.n { (number(run.updated)) }
+                td.n { (number(run.retired)) }
+                td.why { @if let Some(error) = &run.error { (said(error)) } }
+            } } }
+        } }
+    }
+}

@@ -1,0 +1,169 @@
+//! One source: how it stands, its runs and days, its findings with what to do, its levers.
+
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+
+use super::{chart, findings, moment, number, outcome, said};
+use crate::{
+    model::run::Live,
+    store::{
+        look::{Day, KindRow},
+        plan::Walks,
+        report::{Health, RunRow},
+    },
+    text::seconds,
+    web::{guard::May, verdict},
+};
+
+/// What a source's page shows.
+pub struct OneSource<'a> {
+    /// How it stands.
+    pub health: &'a Health,
+    /// What the daemon does for it.
+    pub live: Option<&'a Live>,
+    /// What its walks took.
+    pub walks: Option<&'a Walks>,
+    /// Its runs of the last days, newest first.
+    pub runs: &'a [RunRow],
+    /// Its days, the earliest first.
+    pub days: &'a [Day],
+    /// Its open findings.
+    pub kinds: &'a [KindRow],
+    /// By the clock of this process.
+    pub now: DateTime<Utc>,
+    /// What whoever looks may.
+    pub may: May,
+}
+
+impl OneSource<'_> {
+    /// The page's body.
+    pub fn body(&self) -> Markup {
+        let name = &self.health.name;
+        let verdict = verdict::of(self.health, self.live, self.now);
+        html! {
+            p.sum { span class={ "state " (verdict.class) } { (verdict.word) } " " (said(&verdict.why)) }
+            nav.sub aria-label="This source" {
+                a href={ "/source/" (name) "/tree" } { "Tree" }
+                a href={ "/changes?source=" (name) } { "Changes" }
+                a href="#runs" { "Runs" } a href="#days" { "Days" } a href="#findings" { "Findings" }
+            }
+            @if self.may.act && self.live.is_some() { (self.levers()) }
+            (self.facts())
+            (self.findings())
+            (self.timeline())
+            (self.charts())
+        }
+    }
+
+    fn levers(&self) -> Markup {
+        let name = &self.health.name;
+        html! {
+            div.levers {
+                form method="post" action={ "/source/" (name) "/sync" } { button { "Sync now" } }
+                @if self.health.paused_at.is_some() {
+                    form method="post" action={ "/source/" (name) "/resume" } { button { "Resume" } }
+                } @else {
+                    form method="post" action={ "/source/" (name) "/pause" } { button { "Pause" } }
+                }
+            }
+        }
+    }
+
+    fn facts(&self) -> Markup {
+        let due = self.live.and_then(|live| live.next_due);
+        html! {
+            dl.facts {
+                dt { "Last complete walk" } dd { (moment(self.health.last_complete_at)) }
+                dt { "Next due" } dd { @match due { Some(due) => (moment(Some(due))), None => "by hand" } }
+                dt { "Live nodes" } dd { (number(self.health.live_nodes)) }
+                @if let Some(walks) = self.walks {
+                    dt { "A walk takes" }
+                    dd { @if walks.calls > 0 { (number(walks.calls)) " calls for " (number(walks.nodes)) " nodes" } @else { "not known yet" } }
+                    @if walks.open_walk_id.is_some() {
+                        dt { "The walk that goes on" } dd { (number(walks.made)) " calls made, " (number(walks.queued)) " lists queued" }
+                    }
+                }
+                @if let Some(error) = &self.health.last_error { dt { "Last error" } dd { (said(error)) } }
+            }
+        }
+    }
+
+    fn findings(&self) -> Markup {
+        html! {
+            section aria-labelledby="findings" {
+                h2 #findings { "Findings" }
+                (findings::grouped(self.kinds))
+            }
+        }
+    }
+
+    /// A bar for each run, as long as it took.
+    fn timeline(&self) -> Markup {
+        let took = |run: &RunRow| (run.finished_at.unwrap_or(self.now) - run.started_at).num_milliseconds();
+        let most = self.runs.iter().map(took).max().unwrap_or(1);
+        html! {
+            section aria-labelledby="runs" {
+                h2 #runs { "Runs" }
+                p.legend {
+                    "Each bar is as long as its run took; within it: " span.key.wait {} " waiting for the budget, " span.key.fetch {} " requests, "
+                    span.key.write {} " writing."
+                }
+                div.wide tabindex="0" role="region" aria-labelledby="runs" { table {
+                    thead { tr {
+                        th scope="col" { "Started" } th scope="col" { "Outcome" } th scope="col" { "Time" } th.n scope="col" { "Took" }
+                        th.n scope="col" { "Waited" } th.n scope="col" { "Requests" } th.n scope="col" { "Writing" } th.n scope="col" { "Calls" }
+                        th.n scope="col" { "New" } th.n scope="col" { "Changed" } th.n scope="col" { "Gone" } th scope="col" { "Note" }
+                    } }
+                    tbody { @for run in self.runs { tr {
+                        th scope="row" { (moment(Some(run.started_at))) div.soft { (run.trigger) @if run.is_refresh { ", refresh" } } }
+                        td { (outcome(run.outcome.as_deref())) }
+                        td { (chart::bar(took(run), most, class(run), &[("wait", run.wait_ms), ("fetch", run.fetch_ms), ("write", run.write_ms)])) }
+                        td.n { (seconds(took(run))) }
+                        td.n { (seconds(run.wait_ms)) }
+                        td.n { (seconds(run.fetch_ms)) }
+                        td.n { (seconds(run.write_ms)) }
+                        td.n { (number(run.requests)) }
+                        td.n { (number(run.inserted)) }
+                        td.n { (number(run.updated)) }
+                        td.n { (number(run.retired)) }
+                        td.why { @if let Some(error) = &run.error { (said(error)) } }
+                    } } }
+                } }
+            }
+        }
+    }
+
+    fn charts(&self) -> Markup {
+        let of = |value: fn(&Day) -> i64| self.days.iter().map(value).collect::<Vec<i64>>();
+        let charts: [(&str, Vec<i64>); 3] =
+            [("New", of(|day| day.inserted)), ("Changed", of(|day| day.updated)), ("Gone", of(|day| day.retired))];
+        html! {
+            section aria-labelledby="days" {
+                h2 #days { "The last " (self.days.len()) " days" }
+                div.charts { @for (what, values) in &charts { figure { (chart::columns(what, values)) figcaption { (what) } } } }
+                details #numbers {
+                    summary { "The same as numbers" }
+                    div.wide tabindex="0" role="region" aria-labelledby="days" { table {
+                        thead { tr {
+                            th scope="col" { "Day" } th.n scope="col" { "Runs" } th.n scope="col" { "Calls" } th.n scope="col" { "New" }
+                            th.n scope="col" { "Changed" } th.n scope="col" { "Gone" }
+                        } }
+                        tbody { @for day in self.days.iter().rev() { tr {
+                            th scope="row" { (day.day) } td.n { (number(day.runs)) } td.n { (number(day.requests)) } td.n { (number(day.inserted)) }
+                            td.n { (number(day.updated)) } td.n { (number(day.retired)) }
+                        } } }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+fn class(run: &RunRow) -> &'static str {
+    match run.outcome.as_deref() {
+        None => "running",
+        Some("complete") => "fine",
+        Some("failed" | "abandoned") => "bad",
+        Some(_) => "wait",
+    }
+}

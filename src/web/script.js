@@ -1,0 +1,68 @@
+"use strict";
+// Without this all pages work, but for opening a tree in place and for renewing themselves.
+
+// A tree's node opens what hangs on it when it is opened for the first time.
+document.addEventListener("toggle", async (event) => {
+  const branch = event.target;
+  const from = branch.dataset && branch.dataset.from;
+  if (!from || !branch.open || branch.dataset.loaded) return;
+  branch.dataset.loaded = "yes";
+  const list = branch.querySelector("ul");
+  list.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(from);
+    if (!answer.ok) throw new Error(await answer.text());
+    list.innerHTML = await answer.text();
+  } catch (error) {
+    delete branch.dataset.loaded;
+    list.textContent = "This could not be read: " + error.message;
+  }
+  list.removeAttribute("aria-busy");
+}, true);
+
+// A page that lives is renewed when the daemon says that there is something new, while somebody looks at it.
+let events = null;
+let isRenewing = false;
+
+async function renew() {
+  const main = document.querySelector("main[data-live]");
+  const active = document.activeElement;
+  if (!main || isRenewing || (active && /^(INPUT|SELECT)$/.test(active.tagName))) return;
+  isRenewing = true;
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (answer.ok) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.querySelector("main");
+      const open = [...main.querySelectorAll("details[open][id]")].map((one) => one.id);
+      const focused = [...main.querySelectorAll("a, button, summary, .wide")].indexOf(active);
+      const scrolled = [...main.querySelectorAll(".wide")].map((one) => one.scrollLeft);
+      main.innerHTML = fresh.innerHTML;
+      const done = main.querySelector(".done");
+      if (done) done.textContent = "";
+      for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+      main.querySelectorAll(".wide").forEach((one, place) => { one.scrollLeft = scrolled[place] || 0; });
+      if (focused >= 0) main.querySelectorAll("a, button, summary, .wide")[focused]?.focus({ preventScroll: true });
+    }
+  } catch (_) {
+    // The daemon is away: the stream of events tries again by itself.
+  }
+  isRenewing = false;
+}
+
+function listen() {
+  const isWanted = document.visibilityState === "visible" && document.querySelector("main[data-live]");
+  if (isWanted && !events) {
+    events = new EventSource("/events");
+    events.onmessage = renew;
+  }
+  if (!isWanted && events) {
+    events.close();
+    events = null;
+  }
+}
+
+document.addEventListener("visibilitychange", listen);
+window.addEventListener("pagehide", () => { if (events) events.close(); events = null; });
+window.addEventListener("pageshow", listen);
+listen();
