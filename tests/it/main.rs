@@ -32,6 +32,7 @@ mod naming;
 mod outages;
 mod outgrowing;
 mod own_postgres;
+mod page;
 mod plan;
 mod pooling;
 mod questions;

@@ -112,9 +112,18 @@ fn fields(row: &ChangeRow, may: May) -> Markup {
     html! {
         @for (name, pair) in fields.into_iter().flatten() {
             div { code { (said(name)) } " "
-                @if may.see_persons { (said(&pair[0].to_string())) " → " (said(&pair[1].to_string())) } @else { span.soft { (HIDDEN) } }
+                @if may.see_persons { (value(&pair[0])) " → " (value(&pair[1])) } @else { span.soft { (HIDDEN) } }
             }
         }
+    }
+}
+
+/// A text as it is, everything else as JSON.
+fn value(value: &Value) -> Markup {
+    match value {
+        Value::String(text) => said(text),
+        Value::Null => html! { "–" },
+        other => said(&other.to_string()),
     }
 }
 

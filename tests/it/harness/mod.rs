@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod gate;
+pub mod page;
 pub mod pooler;
 pub mod postgres;
 pub mod program;
