@@ -116,7 +116,7 @@ fn admit(guard: &Guard, from: IpAddr, method: &Method, uri: &Uri, headers: &Head
         return Err(Refused::WrongToken);
     }
     let may = guard.may(known == Known::Yes);
-    let is_open = matches!(uri.path(), "/livez" | "/healthz" | "/sign-in" | "/style.css" | "/script.js");
+    let is_open = matches!(uri.path(), "/livez" | "/healthz" | "/sign-in" | "/style.css" | "/script.js" | "/icon.svg");
     if !guard.is_local && known != Known::Yes && !is_open {
         let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
         return Err(if accepts.contains("text/html") { Refused::SignIn } else { Refused::NoToken });

@@ -110,6 +110,7 @@ fn routes(seen: Seen) -> Router {
         .route("/source/{source}/node/{node}", get(trees::node))
         .route("/changes", get(pages::changes))
         .route("/events", get(events::events))
+        .route("/icon.svg", get(async || ([(header::CONTENT_TYPE, "image/svg+xml")], include_str!("icon.svg"))))
         .route("/style.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("style.css"))))
         .route("/script.js", get(async || ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("script.js"))));
     let levers = Router::new()

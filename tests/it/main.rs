@@ -3,6 +3,7 @@
 
 mod analysts;
 mod answers;
+mod browser;
 mod budget;
 mod changes;
 mod cli;

@@ -86,7 +86,7 @@ fn choice<'a>(name: &str, label: &str, chosen: &str, values: impl IntoIterator<I
 pub fn table(rows: &[ChangeRow], may: May) -> Markup {
     html! {
         @if rows.is_empty() { p { "There is none." } } @else {
-            div.wide tabindex="0" role="region" aria-label="Changes" { table {
+            div.wide tabindex="0" role="group" aria-label="Changes" { table {
                 thead { tr {
                     th scope="col" { "Seen" } th scope="col" { "Source" } th scope="col" { "What" } th scope="col" { "Node" }
                     th scope="col" { "Fields" } th.n scope="col" { "Run" }

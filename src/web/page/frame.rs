@@ -29,7 +29,7 @@ impl Frame<'_> {
                     meta name="color-scheme" content="light dark";
                     title { (self.title) " · hiersync" }
                     link rel="stylesheet" href="/style.css";
-                    link rel="icon" href="data:,";
+                    link rel="icon" type="image/svg+xml" href="/icon.svg";
                     script src="/script.js" defer {}
                 }
                 body {

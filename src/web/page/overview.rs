@@ -50,7 +50,7 @@ impl Overview<'_> {
                 @if rows.is_empty() {
                     p { "Nothing was synced yet: sources are read when they are due, or by " code { "hiersync sync" } "." }
                 } @else {
-                    div.wide tabindex="0" role="region" aria-labelledby="sources" { table {
+                    div.wide tabindex="0" role="group" aria-labelledby="sources" { table {
                         thead { tr {
                             th scope="col" { "Source" } th scope="col" { "State" } th scope="col" { "Last complete walk" }
                             th scope="col" { "Last run" } th scope="col" { "Next due" } th.n scope="col" { "Live nodes" }
@@ -106,7 +106,7 @@ impl Overview<'_> {
         html! {
             section aria-labelledby="budgets" {
                 h2 #budgets { "Budgets" }
-                div.wide tabindex="0" role="region" aria-labelledby="budgets" { table {
+                div.wide tabindex="0" role="group" aria-labelledby="budgets" { table {
                     thead { tr {
                         th scope="col" { "Budget" } th scope="col" { "Window" } th scope="col" { "Used" } th.n scope="col" { "Used" } th.n scope="col" { "Free" }
                         th.n scope="col" { "Headroom" } th scope="col" { "Note" }
@@ -149,7 +149,7 @@ fn estimated_end(walks: &Walks, run: &RunRow, now: DateTime<Utc>) -> Option<Date
 /// Runs in a table.
 pub(super) fn runs(runs: &[RunRow]) -> Markup {
     html! {
-        div.wide tabindex="0" role="region" aria-labelledby="runs" { table {
+        div.wide tabindex="0" role="group" aria-labelledby="runs" { table {
             thead { tr {
                 th.n scope="col" { "Run" } th scope="col" { "Source" } th scope="col" { "Started" } th scope="col" { "Outcome" }
                 th.n scope="col" { "Calls" } th.n scope="col" { "New" } th.n scope="col" { "Changed" } th.n scope="col" { "Gone" } th scope="col" { "Note" }

@@ -108,7 +108,7 @@ impl OneSource<'_> {
                     "Each bar is as long as its run took; within it: " span.key.wait {} " waiting for the budget, " span.key.fetch {} " requests, "
                     span.key.write {} " writing."
                 }
-                div.wide tabindex="0" role="region" aria-labelledby="runs" { table {
+                div.wide tabindex="0" role="group" aria-labelledby="runs" { table {
                     thead { tr {
                         th scope="col" { "Started" } th scope="col" { "Outcome" } th scope="col" { "Time" } th.n scope="col" { "Took" }
                         th.n scope="col" { "Waited" } th.n scope="col" { "Requests" } th.n scope="col" { "Writing" } th.n scope="col" { "Calls" }
@@ -143,7 +143,7 @@ impl OneSource<'_> {
                 div.charts { @for (what, values) in &charts { figure { (chart::columns(what, values)) figcaption { (what) } } } }
                 details #numbers {
                     summary { "The same as numbers" }
-                    div.wide tabindex="0" role="region" aria-labelledby="days" { table {
+                    div.wide tabindex="0" role="group" aria-labelledby="days" { table {
                         thead { tr {
                             th scope="col" { "Day" } th.n scope="col" { "Runs" } th.n scope="col" { "Calls" } th.n scope="col" { "New" }
                             th.n scope="col" { "Changed" } th.n scope="col" { "Gone" }

@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod browser;
 pub mod case;
 pub mod gate;
 pub mod page;
