@@ -6,6 +6,7 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    daemon::guard,
     exit::{Exit, Failure},
     out::{note, say},
     own_program,
@@ -32,7 +33,7 @@ pub struct Args {
 pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
     say!("config: {} sources", config.sources.len());
     let secrets = Secrets::from_env();
-    let mut ends = vec![check_secrets(&config, &secrets)];
+    let mut ends = vec![check_secrets(&config, &secrets), check_page(&config, &secrets)];
     let app = App::open(config, secrets, own_program()?).await?;
     say!("database: reached, its schema is up to date");
     tell_readers(&app).await?;
@@ -72,6 +73,18 @@ fn check_secrets(config: &Config, secrets: &Secrets) -> Exit {
         say!("secrets: all there");
     }
     exit
+}
+
+/// Whether the page may be where it is to be.
+fn check_page(config: &Config, secrets: &Secrets) -> Exit {
+    let Some(listen) = &config.daemon.listen else { return Exit::Complete };
+    match guard(listen, secrets) {
+        Ok(_) => Exit::Complete,
+        Err(failure) => {
+            note!("page: {}", failure.error);
+            failure.exit
+        }
+    }
 }
 
 async fn check_source(app: &App, source: &Source) -> Exit {

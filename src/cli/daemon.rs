@@ -24,7 +24,7 @@ use crate::{
     },
     failpoint,
     lifecycle::{self, Crew, Hangups, Systemd},
-    model::run::{Daemon, Live, Trigger},
+    model::run::{Daemon, Live, State, Trigger},
     runner::{Runner, Why},
     schedule::{self, Timetable},
     text::{chain, span},
@@ -209,7 +209,10 @@ impl Watch {
         };
         let sources: Vec<Live> = self.runner.live().into_iter().map(due).collect();
         let ails = ails(&sources, timetable.overdue(clock::now(), OVERDUE), failpoint::patience(STANDSTILL));
-        Daemon { sources, ails }
+        let lacks = sources.iter().find(|live| live.state == State::Refused).map(|live| {
+            format!("source {} cannot run before a secret or the config is changed: `hiersync runs {0}` says why", live.source)
+        });
+        Daemon { sources, ails, lacks }
     }
 }
 
@@ -257,7 +260,7 @@ async fn live(stop: &CancellationToken, watch: &Watch) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::run::State, sync::gauges::Gauges};
+    use crate::sync::gauges::Gauges;
 
     #[test]
     fn a_run_that_stands_still_ails_and_one_that_waits_for_the_budget_does_not() {

@@ -116,6 +116,8 @@ pub enum State {
 pub struct Daemon {
     /// Its sources.
     pub sources: Vec<Live>,
-    /// Why it cannot do its work, though it lives.
+    /// Why it cannot do its work, though it lives: another start may help.
     pub ails: Option<String>,
+    /// Why it cannot do all of it, whatever is started: a person must change something.
+    pub lacks: Option<String>,
 }

@@ -172,7 +172,8 @@ fn memory() -> Option<u64> {
 
 /// Well is who can write, and does its work.
 async fn healthz(State(Seen { pool, house, .. }): State<Seen>) -> Response {
-    if let Some(why) = house.look().ails {
+    let Daemon { ails, lacks, .. } = house.look();
+    if let Some(why) = ails.or(lacks) {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
     }
     match in_time(&pool, ANSWERED_WITHIN, write(&pool)).await {

@@ -297,12 +297,15 @@ async fn a_run_that_cannot_be_begun_is_a_row_and_a_metric() {
     until("a row says why there was no run", seconds(10), async || count(&pool, refused).await > 0).await;
     let is_refused = "hiersync_source_state{source=\"customers\",state=\"refused\"} 1\n";
     until("a metric does, too", seconds(10), async || get(port, "/metrics").await.1.contains(is_refused)).await;
+    let (status, why) = get(port, "/healthz").await;
+    assert!(status == 503 && why.contains("source customers cannot run before a secret"), "{status}: {why}");
     let ended = program.run(&["runs", "customers"]).await;
     assert!(ended.code == 0 && ended.out.contains("customers.password"), "{ended:?}");
 
     fs::write(&secret, "till-pass").unwrap();
     let later = "select count(*) from hiersync.sync_run where outcome = 'complete' and run_id > (select max(run_id) from hiersync.sync_run where walk_id = 0)";
     until("there are runs again", seconds(10), async || count(&pool, later).await > 0).await;
+    until("all is well", seconds(10), async || get(port, "/healthz").await.0 == 200).await;
     let (ended, _) = daemon.stop("-TERM", seconds(15)).await;
     assert_eq!(ended.code, 0, "{ended:?}");
 }

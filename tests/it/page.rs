@@ -109,6 +109,8 @@ async fn another_address_needs_the_token() {
     for word in ["0.0.0.0:9187", "daemon.token", "HIERSYNC_DAEMON_TOKEN", "127.0.0.1"] {
         assert!(refused.err.contains(word), "{word}: {}", refused.err);
     }
+    let checked = Program::edited(&case, |config| config.replace("listen = \"\"", "listen = \"0.0.0.0:9187\"")).run(&["check"]).await;
+    assert!(checked.code == 78 && checked.err.contains("daemon.token"), "{checked:?}");
     let page = Page::at(&case, "0.0.0.0", Some(TOKEN)).await;
     for path in PAGES.into_iter().chain(["/metrics", "/events"]) {
         let answer = page.get(path, &[]).await;

@@ -31,7 +31,7 @@ pub fn bar(much: i64, most: i64, class: &str, parts: &[Part]) -> Markup {
         svg.bar viewBox={ "0 0 " (WIDTH) " 12" } width=(WIDTH) height="12" aria-hidden="true" {
             rect class={ "whole " (class) } x="0" y="0" width=(length) height="12" {}
             @for (name, at, wide) in placed {
-                @if wide > 0 { rect class={ "part " (name) } x=(at) y="3" width=(wide) height="6" {} }
+                @if wide > 0 { rect class={ "part " (name) } x=(at) y="2" width=(wide) height="8" {} }
             }
         }
     }
@@ -75,7 +75,7 @@ mod tests {
     fn shapes_are_in_proportion_and_stay_in_their_frame() {
         let bar = bar(50, 100, "fine", &[("wait", 3), ("fetch", 1), ("write", 0)]).into_string();
         assert!(bar.contains(r#"class="whole fine" x="0" y="0" width="120""#), "{bar}");
-        assert!(bar.contains(r#"class="part wait" x="0" y="3" width="90""#) && bar.contains(r#"x="90" y="3" width="30""#), "{bar}");
+        assert!(bar.contains(r#"class="part wait" x="0" y="2" width="90""#) && bar.contains(r#"x="90" y="2" width="30""#), "{bar}");
         assert!(!bar.contains("part write"));
         let full = gauge(30, 25).into_string();
         assert!(full.contains(r#"class="whole wait" x="0" y="0" width="240""#), "{full}");

@@ -56,7 +56,7 @@ impl Branch<'_> {
             @if line.is_active == Some(false) { " " span.state.wait { "inactive" } }
             @if line.retired_at.is_some() { " " span.state.wait { "gone" } }
             @if line.is_again { " " span.state.wait { "again: a cycle" } }
-            @if self.changed.contains(&line.key) { " " span.state.running { "changed" } }
+            @if self.changed.contains(&line.key) { " " span.state.changed { "changed" } }
         }
     }
 }
