@@ -354,6 +354,9 @@ begin
     select the_source, the_walk, m.id, m.old_parent_id, m.parent_id, clock_timestamp()
     from settling_moved m where m.old_parent_id <> m.parent_id
     on conflict (source_id, walk_id, id) do update set to_id = excluded.to_id, moved_at = excluded.moved_at;
+    -- Moved there and back by a refresh.
+    delete from hiersync_internal.{node}_moved m
+    using settling_moved s where m.source_id = the_source and m.walk_id = the_walk and m.id = s.id and m.from_id = m.to_id;
     drop table settling, settling_main, settling_moved, settling_counts;
 end
 $$;

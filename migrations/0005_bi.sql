@@ -175,7 +175,9 @@ from (
     select m.source_id, m.walk_id, 'move', m.moved_at from hiersync.{entity}_move m
 ) f
 join hiersync.source s on s.source_id = f.source_id
-join hiersync_internal.source_state t on t.source_id = f.source_id and f.walk_id > t.first_complete_walk_id
+join hiersync_internal.source_state t on t.source_id = f.source_id
+left join hiersync_internal.walk w on w.source_id = f.source_id and w.walk_id = t.first_complete_walk_id
+where f.walk_id > t.first_complete_walk_id or f.at > w.finished_at
 group by s.name, f.source_id, day;
 comment on view hiersync_bi.{entity}_flow is 'Who came, came back, went and moved, by day; without the first complete walk, to which everybody was new.';
 

@@ -62,7 +62,7 @@ async fn draw(args: &Args, app: &App) -> Result<Exit, Failure> {
         None => trees,
         Some(node) => trees.below(node).ok_or_else(|| unknown(args, node, which))?,
     };
-    let wanted = Wanted { depth: args.depth, children: args.limit.or((!args.json).then_some(CHILDREN)), which };
+    let wanted = Wanted { depth: args.depth, children: args.limit.or((!args.json).then_some(CHILDREN)), which, is_by_name: true };
     let mut conn = step.conn();
     let mut lines = trees.lines(&mut conn, wanted);
     // The statement ends before anything is printed: who reads page by page in a pager would else hold it up until its time is over.

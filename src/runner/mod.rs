@@ -6,6 +6,7 @@ mod doing;
 mod one;
 mod past;
 mod turns;
+mod watch;
 
 use std::{
     collections::HashMap,
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -58,10 +59,25 @@ struct Asked {
     why: Why,
 }
 
+/// Where runs of one source are asked for. A person's wish and the schedule's do not take each other's place.
+#[derive(Clone)]
+struct Door {
+    schedule: mpsc::Sender<Asked>,
+    person: Arc<Notify>,
+    refresh: Arc<Notify>,
+}
+
+/// The same from inside.
+struct Calls {
+    triggers: mpsc::Receiver<Asked>,
+    person: Arc<Notify>,
+    refresh: Arc<Notify>,
+}
+
 /// Takes triggers for all sources.
 #[derive(Clone)]
 pub struct Runner {
-    doors: HashMap<String, mpsc::Sender<Asked>>,
+    doors: HashMap<String, Door>,
     doing: Arc<Mutex<HashMap<String, Doing>>>,
 }
 
@@ -74,7 +90,9 @@ impl Runner {
         turns.look(app).await;
         for source in sources {
             // One place: a trigger that comes while another waits says as much.
-            let (door, triggers) = mpsc::channel(1);
+            let (schedule, triggers) = mpsc::channel(1);
+            let door = Door { schedule, person: Arc::default(), refresh: Arc::default() };
+            let calls = Calls { triggers, person: Arc::clone(&door.person), refresh: Arc::clone(&door.refresh) };
             runner.doors.insert(source.name.clone(), door);
             let one = One {
                 app: Arc::clone(app),
@@ -83,7 +101,7 @@ impl Runner {
                 doing: Arc::clone(&runner.doing),
                 turns: Arc::clone(&turns),
             };
-            crew.spawn(one.serve(triggers));
+            crew.spawn(one.serve(calls));
         }
         let (app, stop) = (Arc::clone(app), stop.clone());
         crew.spawn(async move { turns.keep(&app, &stop).await });
@@ -93,7 +111,12 @@ impl Runner {
     /// Asks for a run; coalesced with one that is asked for already.
     pub fn trigger(&self, source: &str, trigger: Trigger, why: Why) {
         let Some(door) = self.doors.get(source) else { return };
-        if door.try_send(Asked { trigger, at: clock::instant(), why }).is_err() {
+        match why {
+            Why::Person => return door.person.notify_one(),
+            Why::Refresh => return door.refresh.notify_one(),
+            _ => {}
+        }
+        if door.schedule.try_send(Asked { trigger, at: clock::instant(), why }).is_err() {
             info!(source, "a run is already asked for: coalesced");
         }
     }

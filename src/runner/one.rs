@@ -6,28 +6,25 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
-use tokio::sync::{mpsc, watch};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::{
-    Asked, Why,
+    Asked, Calls, Why,
     after::{After, Missing, after, sleep_until},
     doing::Doing,
     past::Past,
     turns::Turns,
+    watch::Left,
 };
 use crate::{
     app::{App, error::SourceError},
     clock,
     config::Source,
     model::run::{Outcome, Trigger},
-    store::{
-        lease::{self, Watched},
-        process::Identity,
-        refresh, report,
-    },
+    store::refresh,
     sync::{
         gauges::Gauges,
         report::NoRun,
@@ -36,23 +33,14 @@ use crate::{
     text::chain,
 };
 
-/// While somebody on this machine runs the source: how often we look whether it died.
-const LOOK_HERE: Duration = Duration::from_secs(2);
-
-/// The same while somebody elsewhere does, where we would be the first to go on with it. A lease outlives its holder by 10 s.
-const LOOK_FIRST: Duration = Duration::from_secs(4);
-
-/// The same where others would be.
-const LOOK_LATER: Duration = Duration::from_secs(15);
-
 /// Clocks of two machines differ by no more, where they are set by the network: a run that began so long before our firing is of that firing.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(500);
 
 /// A run may know of a pause before its daemon does, and the pause may be over before it knows.
 const PAUSE_KNOWN_WITHIN: Duration = Duration::from_secs(10);
 
-/// How often a database that is away is looked for.
-const LOOK_FOR_DATABASE: Duration = Duration::from_secs(5);
+/// What a person has asked for and could not be read is tried again.
+const WISH_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(15);
 
 /// One source's runner.
 pub(super) struct One {
@@ -65,7 +53,7 @@ pub(super) struct One {
 
 impl One {
     /// Runs whenever it is asked for, until the stop.
-    pub(super) async fn serve(self, mut asked: mpsc::Receiver<Asked>) {
+    pub(super) async fn serve(self, mut calls: Calls) {
         let mut past = Past::default();
         let mut pauses = self.turns.paused();
         loop {
@@ -76,7 +64,10 @@ impl One {
                 // One that waits does not begin a run that is stopped at once.
                 biased;
                 () = self.stop.cancelled() => return,
-                asked = asked.recv() => asked,
+                asked = calls.triggers.recv() => asked,
+                () = calls.person.notified() => Some(Asked { trigger: Trigger::Manual, at: clock::instant(), why: Why::Person }),
+                () = calls.refresh.notified() => Some(Asked { trigger: Trigger::Manual, at: clock::instant(), why: Why::Refresh }),
+                () = sleep_until(past.wish) => Some(Asked { trigger: Trigger::Manual, at: clock::instant(), why: Why::Refresh }),
                 is_over = self.turn_of(&mut pauses, paused.is_some()) => match is_over && past.is_held {
                     true => Some(by_itself(Why::CutShort(clock::instant()))),
                     false => continue,
@@ -93,7 +84,7 @@ impl One {
                 continue;
             }
             if asked.why == Why::Refresh {
-                self.refresh(asked).await;
+                past = self.refresh(asked, past).await;
                 continue;
             }
             past = self.run_once(asked, past).await;
@@ -122,51 +113,43 @@ impl One {
     }
 
     /// Reads what a person has asked for, unless another run has done so. What is to follow from an earlier run still is.
-    async fn refresh(&self, asked: Asked) {
-        let is_asked = async { refresh::is_asked(&mut self.app.begin_to_read().await?.conn(), &self.source.name).await };
-        if !is_asked.await.unwrap_or(true) {
-            return;
+    async fn refresh(&self, asked: Asked, past: Past) -> Past {
+        let past = Past { wish: None, ..past };
+        if !self.is_asked().await {
+            return past;
         }
         let progress = Arc::new(Gauges::default());
         self.tell(Doing::Running(Arc::clone(&progress)));
         let wanted = Wanted { is_refresh: true, ..Wanted::by(asked.trigger) };
-        match self.app.run(&self.source, wanted, &self.stop, progress).await {
-            // Whoever runs it reads them next.
-            Ok(_) | Err(SourceError::NoRun(NoRun::Busy { .. })) => {}
-            Err(why) => error!(source = self.source.name, error = chain(&why), "no refresh"),
+        let ended = self.app.run(&self.source, wanted, &self.stop, progress).await;
+        if let Ok(report) = &ended
+            && report.row.as_ref().is_some_and(|row| !row.is_refresh)
+        {
+            // It was a walk, as any other.
+            return past.then(after(report), &self.source.name, self.app.secrets.digest_of(&self.source));
         }
-    }
-
-    /// Waits for the time to go on; for ever without one. A database that was seen to be away and is there again is reason enough.
-    async fn time_for(&self, again: Option<(DateTime<Utc>, Option<Missing>)>) {
-        let (at, missing) = again.unzip();
-        let come_back = async {
-            if missing.flatten() != Some(Missing::Database) {
-                return std::future::pending().await;
-            }
-            let mut was_away = false;
-            loop {
-                tokio::time::sleep(LOOK_FOR_DATABASE).await;
-                let is_there = self.database_is_there().await;
-                if is_there && was_away {
-                    return;
-                }
-                was_away |= !is_there;
+        if !self.is_asked().await {
+            return past;
+        }
+        // Whoever runs it may have served it no more, or it could not be read yet.
+        let resume_at = match &ended {
+            Ok(report) => match after(report) {
+                After::Resume(at) => Some(at),
+                After::Barred => return past,
+                _ => None,
+            },
+            Err(SourceError::NoRun(NoRun::Busy { .. })) => None,
+            Err(why) => {
+                error!(source = self.source.name, error = chain(why), "no refresh");
+                return past;
             }
         };
-        tokio::select! {
-            () = sleep_until(at) => {}
-            () = come_back => {}
-        }
+        Past { wish: Some(resume_at.unwrap_or_else(|| clock::now() + WISH_AGAIN_AFTER)), ..past }
     }
 
-    async fn database_is_there(&self) -> bool {
-        let written = async {
-            let mut step = self.app.begin().await?;
-            report::write(&mut step.conn()).await?;
-            step.commit().await
-        };
-        written.await.is_ok()
+    async fn is_asked(&self) -> bool {
+        let is_asked = async { refresh::is_asked(&mut self.app.begin_to_read().await?.conn(), &self.source.name).await };
+        is_asked.await.unwrap_or(true)
     }
 
     /// Lets the daemon come first that this source is first for. `false`: the stop was asked for.
@@ -206,40 +189,17 @@ impl One {
                     return if why.may_pass() { After::Retry(Missing::Database) } else { After::Refused };
                 }
             }
-            // Whose run is orphaned is gone on with, though it began within this firing.
-            why = Why::Orphaned;
-            if !self.is_orphaned().await {
-                return if is_retry { After::Retry(Missing::Database) } else { After::Nothing };
+            match self.watch().await {
+                // Whose run is orphaned is gone on with, though it began within this firing.
+                Left::Orphaned => why = Why::Orphaned,
+                // It has brought no walk forward: what was asked for still is.
+                Left::Refreshed => {}
+                Left::Ended => return if is_retry { After::Retry(Missing::Database) } else { After::Nothing },
             }
         }
     }
 
-    /// Waits for the end of somebody else's run. `true`: it died, and left its walk to us; `false`: its run has ended, or we are to stop.
-    async fn is_orphaned(&self) -> bool {
-        self.tell(Doing::Standby);
-        info!(source = self.source.name, "another process is syncing it");
-        let mut wait = LOOK_HERE;
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.stop.cancelled() => return false,
-            }
-            let look = async { lease::watch(&mut self.app.begin().await?.conn(), &self.source.name, &Identity::own()).await };
-            wait = match look.await {
-                Ok(Watched::Ended) => return false,
-                Ok(Watched::Orphaned) => return true,
-                Ok(Watched::Held { is_here: true }) => LOOK_HERE,
-                Ok(Watched::Held { is_here: false }) if self.turns.of_source(&self.source.name, 0.0).is_first => LOOK_FIRST,
-                Ok(Watched::Held { is_here: false }) => LOOK_LATER,
-                Err(error) => {
-                    warn!(source = self.source.name, error = %error, "cannot see who is syncing it");
-                    LOOK_FIRST
-                }
-            };
-        }
-    }
-
-    fn tell(&self, doing: Doing) {
+    pub(super) fn tell(&self, doing: Doing) {
         self.doing.lock().unwrap_or_else(PoisonError::into_inner).insert(self.source.name.clone(), doing);
     }
 }

@@ -23,13 +23,15 @@ pub(super) struct Past {
     pub(super) again: Option<(DateTime<Utc>, Option<Missing>)>,
     /// Credentials that were refused, and when.
     pub(super) barred: Option<(Option<u64>, DateTime<Utc>)>,
+    /// When what a person has asked for is tried again.
+    pub(super) wish: Option<DateTime<Utc>>,
     /// A pause has stopped a run, or kept one from being begun.
     pub(super) is_held: bool,
 }
 
 impl Default for Past {
     fn default() -> Self {
-        Self { doing: Doing::Idle, failures: 0, again: None, barred: None, is_held: false }
+        Self { doing: Doing::Idle, failures: 0, again: None, barred: None, wish: None, is_held: false }
     }
 }
 

@@ -216,6 +216,19 @@ pub async fn asked_by(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sql
     Ok(row.and_then(|row| row.ask_kind.zip(row.ask_value)).map(|(kind, value)| Identifier { kind, value }))
 }
 
+/// What is still to be read of a walk that was closed proves nothing.
+pub async fn leave_unread(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.frontier set state = 'unproven', seen = seen + seen_earlier
+         where source_id = $1 and walk_id = $2 and state in ('queued', 'doubtful')",
+        run.lease.source_id,
+        run.walk_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// What has become of a list of this walk; `None`: the walk has not met it.
 pub async fn state_of(conn: &mut Conn<'_>, run: &OpenRun, parent: &str) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(

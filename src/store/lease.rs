@@ -80,7 +80,10 @@ async fn first(conn: &mut Conn<'_>, source_id: i32, process_id: i64) -> sqlx::Re
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watched {
     /// Its run has ended.
-    Ended,
+    Ended {
+        /// It has read only nodes that were asked for.
+        was_refresh: bool,
+    },
     /// Its run is open, and its process is dead or has lost its lease.
     Orphaned,
     /// It is held.
@@ -96,7 +99,14 @@ pub async fn watch(conn: &mut Conn<'_>, source: &str, own: &Identity) -> sqlx::R
         "select r.source_id from hiersync.sync_run r join hiersync.source s using (source_id) where s.name = $1 and r.outcome is null",
         source
     );
-    let Some(source_id) = open.fetch_optional(&mut *conn).await? else { return Ok(Watched::Ended) };
+    let Some(source_id) = open.fetch_optional(&mut *conn).await? else {
+        let last = sqlx::query_scalar!(
+            "select r.is_refresh from hiersync.sync_run r join hiersync.source s using (source_id)
+             where s.name = $1 order by r.run_id desc limit 1",
+            source
+        );
+        return Ok(Watched::Ended { was_refresh: last.fetch_optional(conn).await?.unwrap_or(false) });
+    };
     Ok(holder(conn, source_id, own).await?.map_or(Watched::Orphaned, |holder| Watched::Held { is_here: holder.is_here }))
 }
 

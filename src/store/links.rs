@@ -26,14 +26,14 @@ pub trait Links: Send + Sync + 'static {
     fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
 
     /// Whether a list would lose somebody: a live child of its parent's whom neither a pass of this walk nor this page has shown. Of a
-    /// root's list that `holds_all` below: anybody below the root whom no root's list has shown either. Who is known to be hidden by the
-    /// vendor is not lost again.
+    /// root's list that holds all below (`how.0`): anybody below the root whom no root's list has shown either. Who is known to be hidden by the
+    /// vendor is not lost again. `how.1`: whom earlier passes have shown counts as shown.
     fn loses(
         conn: &mut Conn<'_>,
         at: At,
         parent: NodeId,
         page: &[NodeId],
-        holds_all: bool,
+        how: (bool, bool),
     ) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
     /// Queues once more, with this pass, the lists shorter than `rows` that were read once in this walk and hold one of these new links'
@@ -127,7 +127,7 @@ macro_rules! links {
                 Ok(Linked { inserted: edges(true), restored: edges(false), retired: Vec::new() })
             }
 
-            async fn loses(conn: &mut Conn<'_>, at: At, parent: NodeId, page: &[NodeId], holds_all: bool) -> sqlx::Result<bool> {
+            async fn loses(conn: &mut Conn<'_>, at: At, parent: NodeId, page: &[NodeId], how: (bool, bool)) -> sqlx::Result<bool> {
                 sqlx::query_scalar!(
                     "with recursive below as (
                          select l.child_id as id from hiersync_internal." + $what + "_edge l
@@ -138,10 +138,9 @@ macro_rules! links {
                          join hiersync_internal." + $what + "_edge l on l.source_id = $1 and l.parent_id = b.id and l.retired_at is null
                          where $5
                      ), shown as materialized (
-                         select f.seen + f.seen_earlier as numbers
+                         select f.seen + case when $6 then f.seen_earlier else '{}' end as numbers
                          from hiersync_internal.frontier f
-                         where f.source_id = $1 and f.walk_id = $2
-                           and f.parent_key = any (array(
+                         where f.source_id = $1 and f.walk_id = $2 and f.parent_key = any (array(
                                select $3::" + $sql_id + "::text
                                union all
                                select r.node_key from hiersync_internal.root r where $5 and r.source_id = $1
@@ -167,7 +166,8 @@ macro_rules! links {
                     at.walk_id,
                     <$id>::from(parent),
                     &ids::<$id>(page),
-                    holds_all
+                    how.0,
+                    how.1
                 )
                 .fetch_one(conn)
                 .await
@@ -217,12 +217,16 @@ macro_rules! links {
                 let retired = sqlx::query!(
                     "update hiersync_internal." + $what + "_edge l set retired_at = greatest($3, l.valid_from)
                      where l.source_id = $1 and l.parent_id = $4 and l.retired_at is null
-                       and l.valid_from >= (select w.started_at from hiersync_internal.walk w where w.source_id = $1 and w.walk_id = $2)"
+                       and l.valid_from >= coalesce(
+                           (select r.started_at from hiersync.sync_run r where r.source_id = $1 and r.run_id = $5 and r.is_refresh),
+                           (select w.started_at from hiersync_internal.walk w where w.source_id = $1 and w.walk_id = $2)
+                       )"
                     + r#" returning l.parent_id as "parent!", l.child_id as "child!""#,
                     at.source_id,
                     at.walk_id,
                     at.now,
-                    <$id>::from(parent)
+                    <$id>::from(parent),
+                    at.run_id
                 );
                 edges!(retired, conn)
             }

@@ -21,7 +21,8 @@ pub async fn levers(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Levers> 
         r#"select
                exists (
                    select from hiersync.source s join hiersync.sync_run r using (source_id)
-                   where s.source_id = $1 and r.run_id = $2 and s.paused_at > r.started_at
+                   where s.source_id = $1 and r.run_id = $2 and s.paused_at is not null
+                     and (r.trigger <> 'manual' or s.paused_at > r.started_at)
                ) as "is_paused!",
                exists (
                    select from hiersync_internal.refresh
@@ -111,10 +112,13 @@ pub async fn served(conn: &mut Conn<'_>, source: &str, asked: &[i64]) -> sqlx::R
     Ok(served.collect())
 }
 
-/// This run serves from now on whatever is asked for. Gives the nodes.
+/// This run serves from now on whatever is asked for. Gives the nodes. What was served long ago is forgotten.
 pub async fn take(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
-        "update hiersync_internal.refresh set run_id = $2, taken_at = clock_timestamp()
+        "with old as (
+             delete from hiersync_internal.refresh where source_id = $1 and done_at < clock_timestamp() - interval '30 days'
+         )
+         update hiersync_internal.refresh set run_id = $2, taken_at = clock_timestamp()
          where source_id = $1 and done_at is null and run_id is distinct from $2 returning node_key",
         at.source_id,
         at.run_id

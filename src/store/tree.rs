@@ -102,6 +102,8 @@ pub struct Wanted {
     pub children: Option<i64>,
     /// Which one.
     pub which: Which,
+    /// Siblings stand in the order of their names, which tells of them; else of their ids.
+    pub is_by_name: bool,
 }
 
 impl Wanted {

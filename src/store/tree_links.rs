@@ -76,7 +76,7 @@ macro_rules! lines {
                     select c.id, t.depth + 1, t.path || c.id, c.id = any (t.path), c.siblings, t.place || c.place
                     from tree t
                     cross join lateral (
-                        select c.id, row_number() over (order by c.name, c.id) as place, count(*) over () as siblings
+                        select c.id, row_number() over (order by case when $6 then c.name end, c.id) as place, count(*) over () as siblings
                         from (
                             select l."
                 + $child
@@ -98,7 +98,7 @@ macro_rules! lines {
                 + $parent
                 + " = t.id and l.retired_at is null
                         ) c
-                        order by c.name, c.id limit $5
+                        order by case when $6 then c.name end, c.id limit $5
                     ) c
                     where not t.is_again and t.depth < $3
                 ), deeper as (
@@ -149,7 +149,8 @@ macro_rules! lines {
             $top,
             $wanted.depth,
             $wanted.at(),
-            $wanted.children
+            $wanted.children,
+            $wanted.is_by_name
         )
         .fetch($conn)
     };

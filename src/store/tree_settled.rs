@@ -37,7 +37,7 @@ macro_rules! settled {
                 + "
                  where p.source_id = $1
              ), tree as (
-                 select t.*, 0 as depth, array[row_number() over (order by t.name, t.id)] as place, 0::bigint as siblings
+                 select t.*, 0 as depth, array[row_number() over (order by case when $5 then t.name end, t.id)] as place, 0::bigint as siblings
                  from named t
                  where case when $2::"
                 + $type
@@ -47,7 +47,7 @@ macro_rules! settled {
                      t.place || c.place, c.siblings
                  from tree t
                  cross join lateral (
-                     select n.*, t.depth + 1 as depth, row_number() over (order by n.name, n.id) as place, count(*) over () as siblings
+                     select n.*, t.depth + 1 as depth, row_number() over (order by case when $5 then n.name end, n.id) as place, count(*) over () as siblings
                      from hiersync."
                 + $links
                 + " l
@@ -59,7 +59,7 @@ macro_rules! settled {
                      where l.source_id = $1 and l."
                 + $parent
                 + " = t.id
-                     order by n.name, n.id limit $4
+                     order by case when $5 then n.name end, n.id limit $4
                  ) c
                  where t.depth < $3
              )
@@ -74,7 +74,8 @@ macro_rules! settled {
             $source,
             $top,
             $wanted.depth,
-            $wanted.children
+            $wanted.children,
+            $wanted.is_by_name
         )
         .fetch($conn)
     };

@@ -130,8 +130,8 @@ pub async fn recall(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Recalled
 /// How many nodes the walk's runs have met so far.
 pub async fn found(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
-        r#"select coalesce(sum(inserted + updated + unchanged + restored), 0)::bigint as "found!" from hiersync.sync_run
-           where source_id = $1 and walk_id = $2 and not is_refresh"#,
+        r#"select coalesce(sum(inserted + case when is_refresh then 0 else updated + unchanged + restored end), 0)::bigint as "found!"
+           from hiersync.sync_run where source_id = $1 and walk_id = $2"#,
         run.lease.source_id,
         run.walk_id
     )

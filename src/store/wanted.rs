@@ -12,8 +12,9 @@ use super::{
 pub trait Want: Send + Sync + 'static {
     /// Queues the lists that show these nodes, and their own, before all others; those of a node that was asked for with everything below
     /// also these. A list that is still to be read is only put first. `of_kinds`: findings about these lists, which their reading tells
-    /// anew. In a walk that is open each node is still counted once.
-    fn want(conn: &mut Conn<'_>, at: At, of_kinds: &[&str], is_open: bool) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// anew. `how`: in a walk that is open (`.0`) each node is still counted once; lists of which a part was read are begun anew
+    /// (`.1`), which only who has none of them in hand may ask for.
+    fn want(conn: &mut Conn<'_>, at: At, of_kinds: &[&str], how: (bool, bool)) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Retires the links that lists show no more which were asked for, and those of children whom they show instead of another list.
     fn retire_unshown_by_wanted(conn: &mut Conn<'_>, at: At) -> impl Future<Output = sqlx::Result<Vec<Edge>>> + Send;
@@ -23,7 +24,7 @@ pub trait Want: Send + Sync + 'static {
 macro_rules! want {
     ($tables:ty, $what:literal, $sql_id:literal) => {
         impl Want for $tables {
-            async fn want(conn: &mut Conn<'_>, at: At, of_kinds: &[&str], is_open: bool) -> sqlx::Result<()> {
+            async fn want(conn: &mut Conn<'_>, at: At, of_kinds: &[&str], (is_open, anew): (bool, bool)) -> sqlx::Result<()> {
                 sqlx::query!(
                     "with list as materialized (
                          select w.key, w.is_below from hiersync_internal.wanted_of_" + $what + "($1, $3) w
@@ -39,7 +40,7 @@ macro_rules! want {
                          from (values (1)) one
                          left join lateral (
                              select f.attempts, f.recounts, f.is_recounted, f.refusal, f.pass, f.last_page, f.seen, f.seen_earlier
-                             where f.walk_id = $2 and f.state = 'queued'
+                             where f.walk_id = $2 and f.state = 'queued' and (f.pass = '{}' or not $6)
                          ) k on true
                      )
                      from list l
@@ -48,7 +49,8 @@ macro_rules! want {
                     at.walk_id,
                     at.run_id,
                     of_kinds as &[&str],
-                    is_open
+                    is_open,
+                    anew
                 )
                 .execute(conn)
                 .await

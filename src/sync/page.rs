@@ -147,7 +147,7 @@ async fn evidence<V: Synced>(
     if !pass.may_end(seen, work.expected) {
         return Ok(Evidence { expected: work.expected, ..Evidence::default() });
     }
-    let loses = Tables::<V>::loses(&mut w.step.conn(), w.at, work.parent, &plan.ids(), holds_all(work, reach)).await?;
+    let loses = Tables::<V>::loses(&mut w.step.conn(), w.at, work.parent, &plan.ids(), (holds_all(work, reach), pass.number > 0)).await?;
     let together = if pass.number == 0 {
         i64::from(pass.shown)
     } else {

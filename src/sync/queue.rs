@@ -40,6 +40,16 @@ struct State {
     in_doubt: HashSet<NodeId>,
 }
 
+/// What there is to take.
+enum Taken {
+    /// This list.
+    One(Work),
+    /// What is next waits for a list in hand.
+    Later,
+    /// Nothing is held.
+    None,
+}
+
 impl State {
     fn hold(&mut self, lists: Vec<Work>) {
         for list in lists {
@@ -53,10 +63,20 @@ impl State {
         }
     }
 
-    fn take(&mut self) -> Option<Work> {
-        let (_, work) = self.held.pop_first()?;
+    fn take(&mut self) -> Taken {
+        // The rows of the list above tell how long a list is by now: what was asked for waits for them.
+        let Some(first) = self.held.values().next() else { return Taken::None };
+        let mut wanted = self.held.iter().take_while(|(_, list)| list.wanted.is_some());
+        let held: HashSet<NodeId> = wanted.clone().map(|(_, list)| list.parent).collect();
+        let waits = |list: &Work| list.shown_by.is_some_and(|above| held.contains(&above) || self.in_hand.contains(&above));
+        let order = match (first.wanted.is_some(), wanted.find(|(_, list)| !waits(list))) {
+            (true, None) => return Taken::Later,
+            (true, Some((order, _))) => *order,
+            (false, _) => order(first),
+        };
+        let Some(work) = self.held.remove(&order) else { return Taken::None };
         self.in_hand.insert(work.parent);
-        Some(work)
+        Taken::One(work)
     }
 
     fn put_down(&mut self, parent: NodeId, again: Option<Work>) {
@@ -83,8 +103,14 @@ impl Queue {
             // Made before looking: what is put down after the look wakes it.
             let news = self.news.notified();
             let mut state = self.state.lock().await;
-            if let Some(work) = state.take() {
-                return Ok(Some(work));
+            match state.take() {
+                Taken::One(work) => return Ok(Some(work)),
+                Taken::Later => {
+                    drop(state);
+                    news.await;
+                    continue;
+                }
+                Taken::None => {}
             }
             if !state.is_whole {
                 drop(state);
@@ -157,7 +183,7 @@ mod tests {
         let list = Work::new(NodeId::Customer(7), None, 1);
         let mut state = State { is_whole: true, ..State::default() };
         state.hold(vec![list.clone()]);
-        let in_hand = state.take().unwrap();
+        let Taken::One(in_hand) = state.take() else { panic!("it is held") };
         state.forget();
         // Another reader has looked: whatever is in hand it was not given.
         state.is_whole = true;
@@ -166,8 +192,24 @@ mod tests {
 
         state.hold(vec![list.clone()]);
         state.is_whole = true;
-        let in_hand = state.take().unwrap();
+        let Taken::One(in_hand) = state.take() else { panic!("it is held") };
         state.put_down(in_hand.parent, Some(list));
         assert!(state.is_whole && state.held.len() == 1);
+    }
+
+    #[test]
+    fn what_was_asked_for_comes_first_and_a_list_waits_for_the_one_that_shows_it() {
+        let [above, below, other] = [1, 2, 3].map(|id| Work::new(NodeId::Customer(id), None, i32::try_from(id).unwrap()));
+        let above = Work { wanted: Some(false), ..above };
+        let below = Work { wanted: Some(false), shown_by: Some(above.parent), ..below };
+        let mut state = State { is_whole: true, ..State::default() };
+        state.hold(vec![other.clone(), below.clone(), above.clone()]);
+        let Taken::One(first) = state.take() else { panic!("it is held") };
+        assert_eq!(first, above);
+        assert!(matches!(state.take(), Taken::Later));
+        state.put_down(above.parent, None);
+        let Taken::One(second) = state.take() else { panic!("it is held") };
+        let Taken::One(third) = state.take() else { panic!("it is held") };
+        assert_eq!((second, third), (below, other));
     }
 }

@@ -4,6 +4,8 @@
 
 use std::sync::{PoisonError, atomic::Ordering};
 
+use tracing::warn;
+
 use super::{
     Interrupted,
     context::{Context, Synced, Tables},
@@ -19,12 +21,14 @@ use crate::{
     },
     store::{
         facts::Linked,
+        frontier,
         refresh::{self, Levers},
         root,
         run::Reads,
         session::Session,
         wanted::Want,
     },
+    text::chain,
 };
 
 /// Rounds in which a refresh settles lists in doubt: what is in doubt after that, the next walk settles.
@@ -55,33 +59,48 @@ impl<V: Synced> Context<V> {
         ends
     }
 
-    /// Takes up what is asked for while the run is under way, until it is stopped.
-    pub(super) async fn take_up(&self) -> Result<(), Interrupted> {
+    /// Takes up what is asked for while the run is under way, until it is stopped. What fails here is in the way of its readers, too, or the
+    /// next run serves it.
+    pub(super) async fn take_up(&self) -> std::convert::Infallible {
         loop {
             self.asked.news.notified().await;
-            take(self).await?;
+            if let Err(error) = take(self, When::Meanwhile).await {
+                warn!(error = chain(&error), "what was asked for could not be taken up yet");
+            }
         }
     }
 }
 
+/// When a run takes up what is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Before it reads anything.
+    AtStart,
+    /// While its readers read.
+    Meanwhile,
+}
+
 /// Puts the lists that were asked for first.
-pub async fn take<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
+pub async fn take<V: Synced>(context: &Context<V>, when: When) -> Result<(), Interrupted> {
     if matches!(context.session, Session::Dry(..)) {
         return Ok(());
     }
+    // Where one list holds everybody, a walk that begins after it was asked for serves it, at its end.
+    let by_list = context.walk().reach == Some(Reach::Direct);
     let mut w = context.write().await?;
-    if context.asked.is_ending.load(Ordering::Relaxed) {
+    if context.asked.is_ending.load(Ordering::Relaxed) || !(by_list || when == When::AtStart) {
         return Ok(w.step.commit().await?);
     }
+    w.step.is_about_all();
     let nodes = refresh::take(&mut w.step.conn(), w.at).await?;
     if nodes.is_empty() {
         return Ok(w.step.commit().await?);
     }
-    // Where one list holds everybody, the walk's end serves them.
-    let by_list = context.walk().reach == Some(Reach::Direct);
     if by_list {
+        // What a reader may have in hand goes on as it is.
+        let anew = when == When::AtStart;
         let is_open = context.open.reads != Reads::WantedOfClosed;
-        Tables::<V>::want(&mut w.step.conn(), w.at, &words(About::List), is_open).await?;
+        Tables::<V>::want(&mut w.step.conn(), w.at, &words(About::List), (is_open, anew)).await?;
         root::ask_again(&mut w.step.conn(), &context.open, &nodes).await?;
         w.is_frontier_changed = true;
         context.asked.nodes.lock().unwrap_or_else(PoisonError::into_inner).extend(nodes.iter().cloned());
@@ -110,7 +129,7 @@ pub async fn look<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
 
 /// What was asked for is read: retires what the lists show no more, and tells who has asked. `true`: all lists were proven.
 pub async fn end<V: Synced>(w: &mut Writing<'_, V>, is_whole: bool) -> sqlx::Result<bool> {
-    if w.context.walk().reach == Some(Reach::Direct) {
+    if w.context.walk().reach == Some(Reach::Direct) && !w.context.cap.is_full() {
         let retired = Tables::<V>::retire_unshown_by_wanted(&mut w.step.conn(), w.at).await?;
         w.tell_links(&Linked { retired, ..Linked::default() }).await?;
     }
@@ -119,28 +138,33 @@ pub async fn end<V: Synced>(w: &mut Writing<'_, V>, is_whole: bool) -> sqlx::Res
 
 /// A run of its own: reads what was asked for, and what follows from it.
 pub async fn work<V: Synced>(context: &Context<V>, concurrency: u32) -> Result<Outcome, Interrupted> {
-    take(context).await?;
+    take(context, When::AtStart).await?;
     let is_closed = context.open.reads == Reads::WantedOfClosed;
-    loop {
-        for _ in 0..ROUNDS {
-            context.read_lists(concurrency).await?;
-            // In a walk that goes on, doubts are settled at its end.
-            if !is_closed || !settle::lists(context).await? {
-                break;
-            }
+    for round in 0.. {
+        context.read_lists(concurrency).await?;
+        // In a walk that goes on, doubts are settled at its end.
+        if is_closed && round < ROUNDS && settle::lists(context).await? {
+            continue;
         }
-        context.asked.is_serving.store(false, Ordering::Relaxed);
-        if context.ends().await {
-            break;
+        let mut w = context.write().await?;
+        w.step.is_about_all();
+        // Somebody else may have asked meanwhile, and nobody may from here on.
+        if round < 2 * ROUNDS && refresh::is_reading(&mut w.step.conn(), w.at).await? {
+            w.step.commit().await?;
+            context.queue.forget().await;
+            continue;
         }
+        context.asked.is_ending.store(true, Ordering::Relaxed);
+        if is_closed {
+            frontier::leave_unread(&mut w.step.conn(), &context.open).await?;
+        }
+        let is_proven = end(&mut w, !context.cap.is_full()).await?;
+        if is_closed {
+            trees::settle(&mut w, Reach::Direct).await?;
+        }
+        let outcome = if is_proven { Outcome::Complete } else { Outcome::Partial };
+        w.close(Counters::default(), outcome, (None, None)).await?;
+        return Ok(outcome);
     }
-    let mut w = context.write().await?;
-    w.step.is_about_all();
-    let is_proven = end(&mut w, true).await?;
-    if is_closed {
-        trees::settle(&mut w, Reach::Direct).await?;
-    }
-    let outcome = if is_proven { Outcome::Complete } else { Outcome::Partial };
-    w.close(Counters::default(), outcome, (None, None)).await?;
-    Ok(outcome)
+    Err(Interrupted::Stopped)
 }

@@ -17,7 +17,8 @@ use super::{
     keep, managers,
     open::{self, Shared},
     queue::Queue,
-    quota, reader, refresh,
+    quota, reader,
+    refresh::{self, When},
     report::{NoRun, Report, verdict, worst},
     roots, settle,
     terms::Terms,
@@ -103,10 +104,7 @@ impl<V: Synced> Context<V> {
         let beside = async {
             tokio::select! {
                 kept = self.keep_lease(inner) => kept,
-                Err(taken) = self.take_up() => {
-                    inner.cancel();
-                    Err(taken)
-                }
+                never = self.take_up() => match never {},
             }
         };
         let (ended, kept) = tokio::join!(work, beside);
@@ -122,7 +120,7 @@ impl<V: Synced> Context<V> {
         }
         quota::foresee(self).await?;
         self.recall().await?;
-        refresh::take(self).await?;
+        refresh::take(self, When::AtStart).await?;
         roots::resolve(self).await?;
         if self.walk().reach == Some(Reach::Directory) {
             let mut w = self.write().await?;

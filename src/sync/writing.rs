@@ -22,7 +22,7 @@ use crate::{
         frontier::Work,
         lease,
         links::Links,
-        run::{self, Unanswered},
+        run::{self, Reads, Unanswered},
         session::Step,
         walk,
     },
@@ -49,7 +49,8 @@ impl<V: Synced> Writing<'_, V> {
     pub async fn commit(mut self, counters: Counters) -> Result<(), Interrupted> {
         let context = self.context;
         self.count(counters).await?;
-        context.cap.add(counters.nodes());
+        // What a refresh meets again is counted already.
+        context.cap.add(if context.open.reads == Reads::Walk { counters.nodes() } else { counters.inserted });
         failpoint::pass(Moment::Counted);
         self.step.commit().await?;
         failpoint::pass(Moment::Committed);

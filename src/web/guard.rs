@@ -55,6 +55,8 @@ pub(super) fn is_loopback_host(host: &str) -> bool {
 enum Refused {
     /// The name under which we are asked is not ours.
     NotOurName,
+    /// What no text of the database holds.
+    Nul,
     /// Another site asks for something to be done.
     OtherSite,
     /// It is another token.
@@ -73,6 +75,7 @@ impl Refused {
                 let say = "this is not a name of this page: ask for localhost or 127.0.0.1; a proxy in front must do so, too\n";
                 (StatusCode::MISDIRECTED_REQUEST, say).into_response()
             }
+            Self::Nul => (StatusCode::BAD_REQUEST, "an address holds no %00\n").into_response(),
             Self::OtherSite => (StatusCode::FORBIDDEN, "another site may do nothing here\n").into_response(),
             Self::WrongToken => (StatusCode::UNAUTHORIZED, asks, "this is not the token\n").into_response(),
             Self::NoToken => (StatusCode::UNAUTHORIZED, asks, "this needs the token\n").into_response(),
@@ -88,6 +91,10 @@ pub(super) async fn watch(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let is_stale = seen.guard.has_stale_cookie(request.headers());
+    if is_stale {
+        seen.guard.was_wrong(from.ip());
+    }
     let mut response = match admit(&seen.guard, from.ip(), request.method(), request.uri(), request.headers()) {
         Ok(may) => {
             request.extensions_mut().insert(may);
@@ -95,6 +102,10 @@ pub(super) async fn watch(
         }
         Err(refused) => refused.told(),
     };
+    // It is sent no more, so that a browser with an old one does not seem to guess.
+    if is_stale && !response.headers().contains_key(header::SET_COOKIE) {
+        response.headers_mut().insert(header::SET_COOKIE, Guard::sign_out());
+    }
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, value);
     }
@@ -106,6 +117,9 @@ fn admit(guard: &Guard, from: IpAddr, method: &Method, uri: &Uri, headers: &Head
     let only_looks = matches!(*method, Method::GET | Method::HEAD);
     if !guard.is_our_name(host) {
         return Err(Refused::NotOurName);
+    }
+    if uri.path_and_query().is_some_and(|path| path.as_str().contains("%00")) {
+        return Err(Refused::Nul);
     }
     if !only_looks && !is_from_here(headers, host) {
         return Err(Refused::OtherSite);

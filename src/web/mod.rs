@@ -47,6 +47,9 @@ const LONGEST_FORM: usize = 16 << 10;
 /// Pages that are renewed while somebody looks at them.
 const WATCHED: usize = 64;
 
+/// Questions that may take long, at once.
+const LONG: usize = 2;
+
 /// The port cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {listen}: choose another [daemon].listen, or \"\" for no page")]
@@ -80,8 +83,21 @@ struct Seen {
     house: Arc<dyn House>,
     guard: Arc<Guard>,
     watched: Arc<Semaphore>,
+    /// One for each question that may take long: those of people who look must leave connections to the runs.
+    long: Arc<Semaphore>,
     stop: CancellationToken,
     started_at: DateTime<Utc>,
+}
+
+impl Seen {
+    /// Asks what may take long, when few others do.
+    async fn at_length<T>(&self, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        let answer = async {
+            let _place = self.long.acquire().await;
+            answer.await
+        };
+        in_time(&self.pool, FOUND_WITHIN, answer).await
+    }
 }
 
 /// Serves until the stop.
@@ -91,6 +107,7 @@ pub async fn serve(listener: TcpListener, pool: PgPool, guard: Guard, house: Arc
         house,
         guard: Arc::new(guard),
         watched: Arc::new(Semaphore::new(WATCHED)),
+        long: Arc::new(Semaphore::new(LONG)),
         stop: stop.clone(),
         started_at: clock::now(),
     };

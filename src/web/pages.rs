@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tracing::warn;
 
 use super::{
-    ANSWERED_WITHIN, FOUND_WITHIN, Seen,
+    ANSWERED_WITHIN, Seen,
     guard::May,
     in_time,
     page::{
@@ -150,7 +150,7 @@ pub(super) async fn changes(State(seen): State<Seen>, Extension(may): Extension<
         let conn = &mut step.conn();
         Ok((report::health(conn).await?, look::changes(conn, &wanted, CHANGES).await?))
     };
-    match in_time(&seen.pool, FOUND_WITHIN, read).await {
+    match seen.at_length(read).await {
         Ok((health, rows)) => {
             let sources: Vec<String> = health.into_iter().map(|health| health.name).collect();
             let many = usize::try_from(CHANGES).unwrap_or(usize::MAX);

@@ -65,9 +65,7 @@ impl Guard {
     pub(super) fn knows(&self, headers: &HeaderMap) -> Known {
         let Some(token) = &self.token else { return Known::No };
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let cookie = cookies.flat_map(|all| all.split("; ")).find_map(|one| one.strip_prefix(COOKIE)?.strip_prefix('='));
-        match (bearer, cookie) {
+        match (bearer, cookie(headers)) {
             (Some(given), _) => {
                 if self.is_token(given) {
                     Known::Yes
@@ -77,6 +75,14 @@ impl Guard {
             }
             (None, Some(given)) if is_same(given, &worth(token)) => Known::Yes,
             _ => Known::No,
+        }
+    }
+
+    /// Whether there is a cookie of ours that stands for another token. It is a try like any other.
+    pub(super) fn has_stale_cookie(&self, headers: &HeaderMap) -> bool {
+        match (&self.token, cookie(headers)) {
+            (Some(token), Some(given)) => !given.is_empty() && !is_same(given, &worth(token)),
+            _ => false,
         }
     }
 
@@ -93,15 +99,19 @@ impl Guard {
     /// Whether an address has sent too many wrong tokens to be heard.
     pub(super) fn is_deaf_to(&self, address: IpAddr) -> bool {
         let tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        tries.get(&address).is_some_and(|tries| tries.wrong >= TRIES && tries.since.elapsed() < TRIES_WITHIN)
+        tries.get(&network(address)).is_some_and(|tries| tries.wrong >= TRIES && tries.since.elapsed() < TRIES_WITHIN)
     }
 
     pub(super) fn was_wrong(&self, address: IpAddr) {
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         if tries.len() >= REMEMBERED {
             tries.retain(|_, tries| tries.since.elapsed() < TRIES_WITHIN);
+            // So many at once are one attacker's: nothing is to be had by remembering more.
+            if tries.len() >= REMEMBERED {
+                tries.clear();
+            }
         }
-        let tries = tries.entry(address).or_insert_with(|| Tries { since: clock::instant(), wrong: 0 });
+        let tries = tries.entry(network(address)).or_insert_with(|| Tries { since: clock::instant(), wrong: 0 });
         if tries.since.elapsed() >= TRIES_WITHIN {
             *tries = Tries { since: clock::instant(), wrong: 0 };
         }
@@ -136,6 +146,20 @@ impl Guard {
 /// Wrong tokens came too often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyTries;
+
+/// The value of our cookie.
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    all.flat_map(|all| all.split("; ")).find_map(|one| one.strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// Whoever has one address of IPv6 has all of its network.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & (u128::MAX << 64)).into()),
+    }
+}
 
 /// What a cookie holds in place of the token.
 fn worth(token: &SecretString) -> String {

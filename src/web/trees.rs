@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use serde::Deserialize;
 
 use super::{
-    ANSWERED_WITHIN, FOUND_WITHIN, Seen,
+    ANSWERED_WITHIN, Seen,
     guard::May,
     in_time,
     page::{
@@ -42,7 +42,7 @@ pub(super) struct AskedTree {
 }
 
 /// One level of a tree: the roots, or who hangs on a node.
-async fn level(conn: &mut Conn<'_>, source: &str, node: Option<&str>, which: Which) -> Result<Vec<TreeLine>, NoPage> {
+async fn level(conn: &mut Conn<'_>, source: &str, node: Option<&str>, (which, is_by_name): (Which, bool)) -> Result<Vec<TreeLine>, NoPage> {
     let Some(trees) = Trees::of(conn, source).await? else { return Err(no_source(source)) };
     let (trees, depth) = match node {
         None => (trees, 0),
@@ -51,17 +51,17 @@ async fn level(conn: &mut Conn<'_>, source: &str, node: Option<&str>, which: Whi
             (trees.below(node).ok_or_else(missing)?, 1)
         }
     };
-    let wanted = Wanted { depth, children: Some(CHILDREN), which };
+    let wanted = Wanted { depth, children: Some(CHILDREN), which, is_by_name };
     let lines: Vec<TreeLine> = trees.lines(conn, wanted).try_collect().await?;
     Ok(lines.into_iter().filter(|line| line.depth == depth).collect())
 }
 
 /// One level, and who in it was changed by the last walk.
-async fn branch(seen: &Seen, source: &str, node: Option<&str>, which: Which) -> Result<(Vec<TreeLine>, Vec<String>), NoPage> {
+async fn branch(seen: &Seen, may: May, (source, node): (&str, Option<&str>), which: Which) -> Result<(Vec<TreeLine>, Vec<String>), NoPage> {
     let read = async {
         let mut step = session::begin_to_read(&seen.pool).await?;
         let conn = &mut step.conn();
-        let lines = match level(conn, source, node, which).await {
+        let lines = match level(conn, source, node, (which, may.see_persons)).await {
             Ok(lines) => lines,
             Err(NoPage::Database(error)) => return Err(error),
             Err(missing) => return Ok(Err(missing)),
@@ -70,7 +70,7 @@ async fn branch(seen: &Seen, source: &str, node: Option<&str>, which: Which) -> 
         let changed = look::changed_last(conn, source, &keys).await?;
         Ok(Ok((lines, changed)))
     };
-    in_time(&seen.pool, FOUND_WITHIN, read).await?
+    seen.at_length(read).await?
 }
 
 /// A time whose history was removed is asked for in vain; what the database says of it tells from when there is one. SQLSTATE `P0002`.
@@ -89,7 +89,7 @@ pub(super) async fn tree(
         Ok(at) => (at, None),
         Err(wrong) => (None, Some(wrong)),
     };
-    let (lines, changed) = match branch(&seen, &source, None, at.map_or(Which::Settled, Which::At)).await {
+    let (lines, changed) = match branch(&seen, may, (&source, None), at.map_or(Which::Settled, Which::At)).await {
         Ok(read) => read,
         Err(NoPage::Database(error)) if not_kept(&error).is_some() => {
             wrong = not_kept(&error);
@@ -109,7 +109,7 @@ pub(super) async fn below(
     Query(asked): Query<AskedTree>,
 ) -> Response {
     let at = tree_page::typed(&asked.at).unwrap_or_default();
-    match branch(&seen, &source, asked.node.as_deref(), at.map_or(Which::Settled, Which::At)).await {
+    match branch(&seen, may, (&source, asked.node.as_deref()), at.map_or(Which::Settled, Which::At)).await {
         Ok((lines, changed)) => Branch { source: &source, lines: &lines, changed: &changed, at, may }.list().into_response(),
         Err(NoPage::Missing(what)) => (StatusCode::NOT_FOUND, what).into_response(),
         Err(NoPage::Database(error)) => (StatusCode::SERVICE_UNAVAILABLE, chain(&error)).into_response(),
@@ -131,7 +131,7 @@ pub(super) async fn search(
 ) -> Response {
     let text = asked.q.trim();
     let read = async { look::search(&mut session::begin_to_read(&seen.pool).await?.conn(), &source, text, may.see_persons).await };
-    match in_time(&seen.pool, FOUND_WITHIN, read).await {
+    match seen.at_length(read).await {
         Ok(keys) if keys.len() == 1 => super::see_other(&page::node_at(&source, &keys[0])),
         Ok(keys) => framed(&format!("{source}: search"), may, false, &Done::default(), &tree_page::found(&source, text, &keys, may)),
         Err(error) => NoPage::from(error).told(may),
@@ -156,7 +156,7 @@ pub(super) async fn node(
         Ok(None) => return NoPage::Missing(format!("{source} has no node {key}.")).told(may),
         Err(error) => return NoPage::from(error).told(may),
     };
-    let (lines, changed) = match branch(&seen, &source, Some(&key), Which::Settled).await {
+    let (lines, changed) = match branch(&seen, may, (&source, Some(&key)), Which::Settled).await {
         Ok(read) => read,
         Err(none) => return none.told(may),
     };

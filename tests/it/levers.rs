@@ -251,6 +251,62 @@ async fn a_refresh_between_two_runs_of_a_walk_leaves_the_walk_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_in_an_open_walk_settles_a_list_that_has_grown_or_shrunk_and_asks_twice_before_somebody_has_left() {
+    let (vendor, root, children, below) = family().await;
+    let case = Case::new().await.customers(&vendor, "concurrency = 4");
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    case.complete().await;
+    // The root's list is read, of which nobody says how long it is.
+    case.sync_with(with_calls(3)).await;
+    let new = changed(&vendor, |world| {
+        world.unlink(root, children[1]);
+        world.insert(below[1], Place::Last)
+    });
+    let (ended, told) = refreshed(&program, &[&children[0].to_string(), &below[1].to_string()]).await;
+    assert_eq!((ended.code, told["is_proven"].as_bool()), (0, Some(true)), "{ended:?}");
+    assert!(changes(&told).contains(&format!("insert customer {new}")), "{told}");
+    assert!(changes(&told).contains(&format!("retire customer_link {root}/{}", children[1])), "{told}");
+    // One answer that lacks somebody proves nothing: the vendor shows them again.
+    let child = children[2];
+    changed(&vendor, |world| world.unlink(root, child));
+    let mut calls = 0;
+    vendor.before_each(move |world| {
+        calls += 1;
+        if calls == 2 {
+            world.link(root, child, Place::Last);
+        }
+    });
+    let (ended, told) = refreshed(&program, &[&children[0].to_string()]).await;
+    vendor.rest();
+    assert!(!changes(&told).contains(&format!("retire customer_link {root}/{child}")), "{ended:?}");
+    case.complete().await;
+    assert_customers(&pool, &customers_now(&vendor)).await;
+    assert_eq!(settled::faults(&pool).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_firing_that_meets_a_refresh_of_another_process_is_served_after_it() {
+    let (vendor, root, ..) = family().await;
+    let case = Case::new().await.customers(&vendor, "concurrency = 1\nschedule = \"0 0 1 1 *\"");
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    case.complete().await;
+    // Clocks of two machines differ by half a second: a walk that has ended so lately would be taken for the one that was cut short.
+    tokio::time::sleep(seconds(1)).await;
+    case.sync_with(with_calls(2)).await;
+    vendor.door().set_latency(Latency::Fixed(millis(700)));
+    let refresh = Running::start(&program, &["refresh", "customers", &root.to_string(), "--below"]);
+    until("it reads", seconds(10), async || count(&pool, "select count(*) from hiersync.sync_run where outcome is null").await == 1).await;
+    // The walk that was cut short is to go on at once.
+    let daemon = Running::start(&program, &["daemon"]);
+    daemon.says("another process is syncing it", seconds(10)).await;
+    vendor.door().set_latency(Latency::Fixed(millis(0)));
+    assert_eq!(refresh.end(seconds(20)).await.code, 0);
+    let walks = "select count(*) from hiersync.sync_run where outcome = 'complete' and not is_refresh";
+    until("the walk goes on", seconds(15), async || count(&pool, walks).await == 2).await;
+    assert_eq!(daemon.stop("-TERM", seconds(15)).await.0.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_that_is_killed_is_served_by_the_next_run() {
     let (vendor, _, children, below) = family().await;
     let case = Case::new().await.customers(&vendor, "concurrency = 1");
@@ -382,6 +438,22 @@ async fn a_walk_that_meets_more_nodes_than_allowed_takes_no_further_ones() {
     assert_customers(&pool, &customers_now(&vendor)).await;
     assert_eq!(findings(&pool).await, Vec::new());
     assert!(!places(&pool).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_counts_only_who_is_new_against_the_most_nodes() {
+    let (vendor, root, _, below) = family().await;
+    let case = Case::new().await.customers(&vendor, "max_nodes = 11");
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    case.complete().await;
+    assert_eq!(count(&pool, "select count(*) from hiersync.customer").await, 10);
+    changed(&vendor, |world| world.insert(below[2], Place::Last));
+    assert_eq!(refreshed(&program, &[&root.to_string(), "--below"]).await.0.code, 0);
+    assert_eq!(findings(&pool).await, Vec::new());
+    changed(&vendor, |world| world.insert(below[2], Place::Last));
+    assert_eq!(refreshed(&program, &[&root.to_string(), "--below"]).await.0.code, 3);
+    assert_eq!(count(&pool, "select count(*) from hiersync.customer").await, 11);
+    assert_eq!(findings(&pool).await[0].0, "max_nodes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

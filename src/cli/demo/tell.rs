@@ -18,7 +18,7 @@ use crate::{
 const SHOWN: usize = 14;
 
 /// What is read of each tree.
-const TOP: Wanted = Wanted { depth: 3, children: Some(8), which: Which::Settled };
+const TOP: Wanted = Wanted { depth: 3, children: Some(8), which: Which::Settled, is_by_name: true };
 
 /// Lines of each tree.
 const LINES: usize = 8;

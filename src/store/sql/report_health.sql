@@ -14,12 +14,12 @@ select
     coalesce(closed.live_nodes, 0) + coalesce(since.nodes, 0) as "live_nodes!"
 from hiersync.source_health h
 left join lateral (
-    select w.walk_id, w.live_nodes from hiersync_internal.walk w
+    select w.walk_id, w.live_nodes, w.finished_at from hiersync_internal.walk w
     where w.source_id = h.source_id and w.live_nodes is not null
     order by w.walk_id desc limit 1
 ) closed on true
 left join lateral (
     select sum(r.inserted + r.restored - r.retired)::bigint as nodes from hiersync.sync_run r
-    where r.source_id = h.source_id and (r.walk_id > coalesce(closed.walk_id, 0) or r.is_refresh and r.walk_id = closed.walk_id)
+    where r.source_id = h.source_id and (r.walk_id > coalesce(closed.walk_id, 0) or r.is_refresh and r.started_at > closed.finished_at)
 ) since on true
 order by h.name
