@@ -285,6 +285,33 @@ async fn a_refresh_in_an_open_walk_settles_a_list_that_has_grown_or_shrunk_and_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_answer_that_lacks_somebody_retires_nobody_in_a_refresh_of_an_open_walk() {
+    let vendor = leadsquared(30).await;
+    let case = Case::new().await.users(&vendor, "reach = \"direct\"\nconcurrency = 1");
+    let (program, pool) = (Program::of(&case), case.pool().await);
+    case.complete().await;
+    // The root's list is read.
+    case.sync_with(with_calls(3)).await;
+    let root = vendor.world().roots()[0];
+    let last = *vendor.world().reports(root).last().unwrap();
+    let told = vendor.world().clone();
+    vendor.world().delete(last);
+    // The root's own row, the list, and the list once more.
+    let mut calls = 0;
+    vendor.before_each(move |world| {
+        calls += 1;
+        if calls == 3 {
+            *world = told.clone();
+        }
+    });
+    let ended = program.run(&["refresh", "sales", &root.to_string()]).await;
+    vendor.rest();
+    assert!(!ended.out.contains("retire"), "{ended:?}");
+    case.complete().await;
+    assert_eq!(count(&pool, "select count(*) from hiersync.reporting_user where retired_at is not null").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_firing_that_meets_a_refresh_of_another_process_is_served_after_it() {
     let (vendor, root, ..) = family().await;
     let case = Case::new().await.customers(&vendor, "concurrency = 1\nschedule = \"0 0 1 1 *\"");
