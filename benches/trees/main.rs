@@ -3,6 +3,7 @@
 //! `questions` before the number measures the questions of docs/bi.md.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a measurement that cannot go on fails")]
 
+mod fill;
 mod questions;
 
 use std::{path::PathBuf, time::Duration};
@@ -14,24 +15,7 @@ use hiersync::{
 };
 use sqlx::{AssertSqlSafe, PgPool};
 
-/// Nobody asks it.
-const SOURCE: &str = "[[source]]\nname = \"crm\"\nvendor = \"capillary\"\nbase_url = \"http://127.0.0.1:1\"\nauth = \"basic\"\ntill = \"t\"
-roots = [{ type = \"mobile\", value = \"1\" }]";
-
-/// A random tree, about twelve levels deep on average: one in five may have children.
-const FILL: &str = "
-    insert into hiersync.source (name, vendor) values ('crm', 'capillary');
-    insert into hiersync_internal.source_state (source_id) values (1);
-    insert into hiersync_internal.process (machine, pid, start_ticks) values ('m', 1, 1);
-    insert into hiersync_internal.walk (source_id, shape, finished_at, verdict) values (1, 's', now(), 'complete');
-    insert into hiersync_internal.root (source_id, asked_by, node_key, walk_id, valid_from) values (1, 'mobile:1', '1', 1, now());
-    insert into hiersync.customer (source_id, customer_id, node_no, first_name, mobile, first_seen_at, changed_at, valid_from)
-        select 1, n, n, 'n' || n, '9' || n, now(), now(), now() from generate_series(1, MANY) n;
-    insert into hiersync.customer_link (source_id, parent_id, child_id, first_seen_at, valid_from)
-        select 1, 1 + floor(random() * least(n - 1, MANY / 5))::int, n, now(), now() from generate_series(2, MANY) n;
-    insert into hiersync_internal.frontier (source_id, parent_key, depth, walk_id, state)
-        select 1, n::text, 0, 1, 'read' from generate_series(1, MANY / 5) n;
-    vacuum analyze";
+use self::fill::{FILL, SETTLE, SOURCE, script};
 
 /// A later walk that moves 10,000 customers below others, whoever that is: cycles come about, too.
 const MOVE: &str = "
@@ -52,11 +36,6 @@ const MOVE: &str = "
     insert into hiersync.change (source_id, run_id, walk_id, entity, key, op, seen_at)
         select 1, r.run_id, r.walk_id, 'customer_link', to_id || '/' || child_id, 'insert', now() from public.mover, hiersync.sync_run r where r.outcome is null;
     vacuum analyze";
-
-/// Brings the tree to where the links say, as the end of the latest walk does.
-const SETTLE: &str = "
-    select hiersync_internal.settle_customer(1, (select max(walk_id) from hiersync_internal.walk), '{}', (
-        select count(*) from hiersync.customer where retired_at is null))";
 
 /// What is asked, and how many rows each is said to give.
 const ASKED: [(&str, &str); 8] = [
@@ -87,13 +66,6 @@ async fn timed(pool: &PgPool, sql: &str) -> Duration {
     let begun = clock::instant();
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(pool).await.unwrap();
     begun.elapsed()
-}
-
-/// One by one: `vacuum` stands in no transaction.
-async fn script(pool: &PgPool, text: &str, many: u64) {
-    for statement in text.replace("MANY", &many.to_string()).split(';') {
-        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(pool).await.unwrap();
-    }
 }
 
 async fn one<T>(pool: &PgPool, sql: &'static str) -> T

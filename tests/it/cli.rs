@@ -595,7 +595,7 @@ async fn the_tables_are_told_to_people() {
     1    customers  manual   2026-01-02 03:04:05Z  complete  4      9     9    0        0     0     0     0.0 s
     "#);
     insta::assert_snapshot!(told(&["runs", "--limit", "1", "--json"]).await, @r#"
-    {"error":null,"fetch_ms":0,"finished_at":"TIME","inserted":1,"outcome":"complete","pages":4,"requests":6,"restored":0,"resume_at":null,"retired":1,"retried":0,"rows_seen":18,"run_id":2,"source":"customers","source_id":1,"started_at":"TIME","throttled":0,"trigger":"manual","unchanged":7,"updated":1,"wait_ms":0,"walk_id":2,"write_ms":0}
+    {"error":null,"fetch_ms":0,"finished_at":"TIME","inserted":1,"is_refresh":false,"outcome":"complete","pages":4,"requests":6,"restored":0,"resume_at":null,"retired":1,"retried":0,"rows_seen":18,"run_id":2,"source":"customers","source_id":1,"started_at":"TIME","throttled":0,"trigger":"manual","unchanged":7,"updated":1,"wait_ms":0,"walk_id":2,"write_ms":0}
     "#);
     insta::assert_snapshot!(told(&["changes", "--run", "2"]).await, @r#"
     2026-01-02 03:04:05Z  run 2  customers  retire  customer_link  1278700919/2994061355

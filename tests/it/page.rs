@@ -185,7 +185,8 @@ async fn buttons_do_what_the_verbs_do_and_nothing_for_another_site() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_answer_what_operators_ask() {
     let (_vendor, case, pool, [parent, child]) = family().await;
-    // A run that was cut short, and something to act on.
+    // A run that was cut short, and something to act on. A walk that has ended half a second before would be taken for it.
+    tokio::time::sleep(seconds(1)).await;
     case.sync_with(with_calls(2)).await;
     let at = hiersync::store::facts::At { source_id: 1, walk_id: 3, run_id: 3, now: hiersync::clock::now() };
     let guard = hiersync::model::finding::Finding::new("retire_guard", "customers", "too many would be gone");
@@ -193,6 +194,9 @@ async fn the_pages_answer_what_operators_ask() {
     finding::open(&mut step.conn(), at, &[guard]).await.unwrap();
     step.commit().await.unwrap();
     let page = Page::of(&case).await;
+    // It has gone on with the walk, and is at rest.
+    let open = "select count(*) from hiersync_internal.walk where finished_at is null";
+    until("the walk is done", seconds(20), async || count(&pool, open).await == 0).await;
     let overview = page.get("/", &[]).await.body;
     for word in ["customers", "Next due", "Last complete walk", "Free", "100000/1s"] {
         assert!(overview.contains(word), "{word}: {overview}");

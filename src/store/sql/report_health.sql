@@ -20,6 +20,7 @@ left join lateral (
 ) closed on true
 left join lateral (
     select sum(r.inserted + r.restored - r.retired)::bigint as nodes from hiersync.sync_run r
-    where r.source_id = h.source_id and (r.walk_id > coalesce(closed.walk_id, 0) or r.is_refresh and r.started_at > closed.finished_at)
+    where r.source_id = h.source_id and r.walk_id >= coalesce(closed.walk_id, 1)
+        and (r.walk_id is distinct from closed.walk_id or r.is_refresh and r.started_at > closed.finished_at)
 ) since on true
 order by h.name
