@@ -15,6 +15,7 @@ use super::{
     wanted::{Unless, Wanted},
 };
 use crate::{
+    clock,
     config::{Keep, Source},
     failpoint::{self, Moment},
     model::{reach::Reach, run::Trigger},
@@ -27,6 +28,9 @@ use crate::{
         source, walk,
     },
 };
+
+/// Who takes a lease has it within this time, or is dead.
+const TAKEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// What all runs of a process share.
 #[derive(Clone)]
@@ -66,6 +70,7 @@ pub async fn open(
     wanted: Wanted,
     stop: &CancellationToken,
 ) -> Result<OpenRun, NoRun> {
+    let begun = clock::instant();
     let mut seen: Option<Holder> = None;
     loop {
         let busy = match try_open(shared, source, session, shape, wanted).await? {
@@ -73,7 +78,14 @@ pub async fn open(
             Err(holder) => holder,
         };
         let name = source.name.clone();
-        let Some(holder) = busy else { return Err(NoRun::Busy { name, holder: None }) };
+        let Some(holder) = busy else {
+            // Somebody takes it in this moment, or has died while doing so, which the server notices a moment later. A dry run keeps it.
+            if begun.elapsed() < TAKEN_WITHIN && !stop.is_cancelled() {
+                tokio::time::sleep(TAKEN_WITHIN / 10).await;
+                continue;
+            }
+            return Err(NoRun::Busy { name, holder: None });
+        };
         // On this machine its death would be known. Elsewhere a renewal shows that it lives.
         let lives = holder.is_here || seen.as_ref().is_some_and(|seen| seen.until != holder.until || seen.pid != holder.pid);
         if lives || stop.is_cancelled() {
