@@ -27,6 +27,16 @@ struct Entry {
     source: String,
     instants: Instants,
     next: Option<DateTime<Utc>>,
+    /// From the next firing to the one after.
+    period: Option<TimeDelta>,
+}
+
+impl Entry {
+    /// It is due at its first instant after `now`.
+    fn follow(&mut self, now: DateTime<Utc>) {
+        self.next = self.instants.after(now);
+        self.period = self.next.and_then(|next| Some(self.instants.after(next)? - next));
+    }
 }
 
 impl Timetable {
@@ -35,7 +45,9 @@ impl Timetable {
     pub fn add(&mut self, source: &str, schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let instants = Instants::of(schedule)?;
         let previous = instants.not_after(now);
-        self.entries.push(Entry { source: source.to_owned(), next: instants.after(now), instants });
+        let mut entry = Entry { source: source.to_owned(), instants, next: None, period: None };
+        entry.follow(now);
+        self.entries.push(entry);
         previous
     }
 
@@ -45,7 +57,7 @@ impl Timetable {
         for entry in &mut self.entries {
             if entry.next.is_some_and(|next| next <= now) {
                 due.push(entry.source.clone());
-                entry.next = entry.instants.after(now);
+                entry.follow(now);
             }
         }
         due
@@ -69,9 +81,7 @@ impl Timetable {
 
     /// From a source's next firing to the one after.
     pub fn period_of(&self, source: &str) -> Option<TimeDelta> {
-        let entry = self.entries.iter().find(|entry| entry.source == source)?;
-        let next = entry.next?;
-        Some(entry.instants.after(next)? - next)
+        self.entries.iter().find(|entry| entry.source == source)?.period
     }
 }
 

@@ -70,9 +70,10 @@ impl State {
         let held: HashSet<NodeId> = wanted.clone().map(|(_, list)| list.parent).collect();
         let waits = |list: &Work| list.shown_by.is_some_and(|above| held.contains(&above) || self.in_hand.contains(&above));
         let order = match (first.wanted.is_some(), wanted.find(|(_, list)| !waits(list))) {
-            (true, None) => return Taken::Later,
+            (true, None) if !self.in_hand.is_empty() => return Taken::Later,
             (true, Some((order, _))) => *order,
-            (false, _) => order(first),
+            // Lists that show each other, as in a cycle, would wait for ever.
+            (true, None) | (false, _) => order(first),
         };
         let Some(work) = self.held.remove(&order) else { return Taken::None };
         self.in_hand.insert(work.parent);
@@ -195,6 +196,23 @@ mod tests {
         let Taken::One(in_hand) = state.take() else { panic!("it is held") };
         state.put_down(in_hand.parent, Some(list));
         assert!(state.is_whole && state.held.len() == 1);
+    }
+
+    #[test]
+    fn lists_that_show_each_other_or_themselves_do_not_wait_for_ever() {
+        let [one, other] = [1, 2].map(|id| Work { wanted: Some(true), ..Work::new(NodeId::Customer(id), None, 1) });
+        let one = Work { shown_by: Some(other.parent), ..one };
+        let other = Work { shown_by: Some(one.parent), list_no: 1, ..other };
+        let mut state = State { is_whole: true, ..State::default() };
+        state.hold(vec![one.clone(), other.clone()]);
+        let Taken::One(first) = state.take() else { panic!("nobody has anything in hand") };
+        assert!(first == one && matches!(state.take(), Taken::Later));
+        state.put_down(one.parent, None);
+        let Taken::One(second) = state.take() else { panic!("the other is put down") };
+        assert_eq!(second, other);
+        state.put_down(other.parent, None);
+        state.hold(vec![Work { shown_by: Some(one.parent), ..one.clone() }]);
+        assert!(matches!(state.take(), Taken::One(_)), "its own parent");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Prometheus' text format, 0.0.4. Labels are sources, budgets, windows, and words of ours: never anything that a vendor sent. What has not
 //! happened yet is 0, so that what happens first is seen as a change.
 
-use std::fmt::Write;
+use std::{collections::HashMap, fmt::Write};
 
 use chrono::{DateTime, Utc};
 use strum::VariantArray;
@@ -108,14 +108,17 @@ fn of_daemon(text: &mut Text, live: &[Live]) {
 type OfTotals = fn(&Totals) -> i64;
 
 fn of_runs(text: &mut Text, sources: &[&str], totals: &[Totals]) {
+    // With many sources it must not be looked through all of them for each.
+    let mut by_source: HashMap<&str, Vec<&Totals>> = HashMap::new();
+    totals.iter().for_each(|row| by_source.entry(&row.source).or_default().push(row));
+    let sum = |source: &str, of: &dyn Fn(&Totals) -> i64| by_source.get(source).into_iter().flatten().map(|row| of(row)).sum::<i64>();
     text.family("hiersync_runs_total", "counter", "Runs that have ended, by outcome.");
     for source in sources {
         for outcome in Outcome::VARIANTS {
-            let of_both = |row: &&Totals| row.source == *source && row.outcome == outcome.as_ref();
-            text.number(&[("source", source), ("outcome", outcome.as_ref())], totals.iter().find(of_both).map_or(0, |row| row.runs));
+            let runs = sum(source, &|row| if row.outcome == outcome.as_ref() { row.runs } else { 0 });
+            text.number(&[("source", source), ("outcome", outcome.as_ref())], runs);
         }
     }
-    let sum = |source: &str, of: &dyn Fn(&Totals) -> i64| totals.iter().filter(|row| row.source == source).map(of).sum::<i64>();
     text.family("hiersync_nodes_total", "counter", "Nodes by what became of them, once each per walk.");
     for source in sources {
         let kinds: [(&str, OfTotals); 5] = [
@@ -151,8 +154,10 @@ fn of_runs(text: &mut Text, sources: &[&str], totals: &[Totals]) {
 }
 
 fn of_sources(text: &mut Text, sources: &[&str], stored: &Stored) {
-    let health = |source: &str| stored.health.iter().find(|row| row.name == source);
-    let standing = |source: &str| stored.standing.iter().find(|row| row.source == source);
+    let all: HashMap<&str, &Health> = stored.health.iter().map(|row| (row.name.as_str(), row)).collect();
+    let health = |source: &str| all.get(source).copied();
+    let all: HashMap<&str, &Standing> = stored.standing.iter().map(|row| (row.source.as_str(), row)).collect();
+    let standing = |source: &str| all.get(source).copied();
     text.family("hiersync_last_complete_timestamp_seconds", "gauge", "When a walk was last completed; 0: never.");
     sources.iter().for_each(|source| text.number(&[("source", source)], stamp(health(source).and_then(|row| row.last_complete_at))));
     text.family("hiersync_last_run_duration_seconds", "gauge", "How long the last run took; 0: none has ended.");
