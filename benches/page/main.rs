@@ -56,7 +56,9 @@ async fn main() {
         .unwrap();
     let client = Client::builder().timeout(Duration::from_secs(60)).redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let at = format!("http://127.0.0.1:{port}");
-    while client.get(format!("{at}/livez")).send().await.is_err() {
+    // It lives before it can read its database.
+    while client.get(&at).header("authorization", "Bearer token").send().await.map_or(true, |answer| answer.status().as_u16() >= 500) {
+        assert!(daemon.try_wait().unwrap().is_none(), "the daemon has ended: {}", fs::read_to_string(folder.path().join("log")).unwrap());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     println!("\n{many} customers in one source, {OTHERS} other sources; medians and maxima of {TIMES}\n");
@@ -85,9 +87,12 @@ async fn fill(pool: &PgPool, many: u64) {
     script(pool, SETTLE, many).await;
     let others =
         format!("insert into hiersync.source (name, vendor) select 'other' || n, 'capillary' from generate_series(0, {}) n", OTHERS - 1);
+    // Each has walked a hundred times.
+    let walks = "insert into hiersync_internal.walk (source_id, shape, finished_at, verdict, live_nodes)
+                 select source_id, 's', clock_timestamp(), 'complete', 100 from hiersync.source, generate_series(1, 100)";
     let runs = "insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger, finished_at, outcome)
-                select source_id, 1, 1, 1, 'schedule', clock_timestamp(), 'complete' from hiersync.source, generate_series(1, 100)";
-    script(pool, &format!("{others};{runs};vacuum analyze"), many).await;
+                select source_id, walk_id, 1, 1, 'schedule', clock_timestamp(), 'complete' from hiersync_internal.walk";
+    script(pool, &format!("{others};{walks};{runs};vacuum analyze"), many).await;
 }
 
 /// The pages, and where they are.

@@ -49,9 +49,13 @@ impl Exit {
 
     /// Of several sources the worst counts.
     pub fn worst(ends: impl IntoIterator<Item = Self>) -> Self {
+        ends.into_iter().min_by_key(|exit| exit.badness()).unwrap_or(Self::Complete)
+    }
+
+    /// Its place among all, 0 for the worst.
+    pub fn badness(self) -> usize {
         let order = [Self::Fault, Self::Config, Self::Credentials, Self::Unavailable, Self::Later, Self::Partial, Self::Complete];
-        let badness = |exit: &Self| order.iter().position(|other| other == exit).unwrap_or(0);
-        ends.into_iter().min_by_key(badness).unwrap_or(Self::Complete)
+        order.into_iter().position(|other| other == self).unwrap_or(0)
     }
 
     /// How a run's report ends the program.

@@ -6,8 +6,10 @@ pub mod check;
 pub mod daemon;
 pub mod demo;
 pub mod exit;
+mod fact;
 mod findings;
 mod forget;
+mod init;
 pub mod moment;
 pub mod out;
 mod pause;
@@ -20,15 +22,12 @@ mod timetable;
 pub mod tree;
 pub mod url;
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    exit::{Exit, Failure},
-    out::say,
-};
+use self::exit::{Exit, Failure};
 use crate::{
     app::App,
     config::{Config, locate, read, secrets::Secrets},
@@ -51,8 +50,8 @@ pub struct Args {
 enum Verb {
     /// Shows everything in one command: embedded Postgres, simulated vendors, two syncs, what changed
     Demo(demo::Args),
-    /// Writes an annotated hiersync.toml
-    Init(InitArgs),
+    /// Writes an annotated hiersync.toml; on a terminal it asks what it needs, and checks it
+    Init(init::Args),
     /// Checks config, secrets, database, and each source with one light call
     Check(check::Args),
     /// Tells what walks will take and how long each budget lasts, before any call is spent
@@ -95,16 +94,6 @@ enum Verb {
         pg_bin: PathBuf,
     },
 }
-
-#[derive(Debug, clap::Args)]
-struct InitArgs {
-    /// Where to write it
-    #[arg(default_value = "hiersync.toml")]
-    file: PathBuf,
-}
-
-/// The annotated config file.
-const EXAMPLE: &str = include_str!("../../hiersync.example.toml");
 
 /// Runs the command line to its end.
 pub fn main() -> std::process::ExitCode {
@@ -166,7 +155,7 @@ async fn run(args: Args, libpq: Vec<String>) -> Result<Exit, Failure> {
     let file = args.config.as_deref();
     match args.verb {
         Verb::Demo(args) => demo::run(args).await,
-        Verb::Init(args) => init(&args),
+        Verb::Init(args) => init::run(&args).await,
         Verb::Check(args) => check::run(&args, load(file)?).await,
         Verb::Plan(args) => plan::run(&args, open_to_read(file).await?).await,
         Verb::Sync(args) => sync::run(&args, file).await,
@@ -213,23 +202,6 @@ async fn open_unless_stopped(file: Option<&std::path::Path>, stop: &Cancellation
 pub fn own_program() -> Result<PathBuf, Failure> {
     let told = std::env::current_exe();
     told.map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot find this program's own file")))
-}
-
-fn init(args: &InitArgs) -> Result<Exit, Failure> {
-    let wrong = |what: String| move |error| Failure::new(Exit::Config, anyhow::Error::new(error).context(what));
-    let shown = args.file.display().to_string();
-    // `create_new`: a file that is there stays as it is, whoever put it there and when.
-    let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(&args.file);
-    let mut file = match opened {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let refusal = anyhow::anyhow!("{shown} is already there and is not overwritten; name another file: hiersync init FILE");
-            return Err(Failure::new(Exit::Config, refusal));
-        }
-        opened => opened.map_err(wrong(format!("cannot write {shown}")))?,
-    };
-    file.write_all(EXAMPLE.as_bytes()).map_err(wrong(format!("cannot write {shown}")))?;
-    say!("wrote {shown}: fill in your accounts, then run `hiersync --config {shown} check`");
-    Ok(Exit::Complete)
 }
 
 fn completions(shell: clap_complete::Shell) -> Exit {

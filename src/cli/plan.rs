@@ -80,6 +80,15 @@ fn tell_sources(sources: &[SourcePlan]) {
         table.add_row(vec![plan.source.clone(), at_least(plan.is_at_least, &plan.calls.to_string()), takes, known_from(plan)]);
     }
     say!("{table}");
+    for plan in sources {
+        if let Some((calls, last)) = plan.advanced_search_calls.zip(plan.last_walk.as_ref()) {
+            let (name, took, users) = (&plan.source, last.calls, last.nodes);
+            say!(
+                "\n{name}: `edges = \"advanced_search\"` would take about {calls} calls instead of {took}, if the key may use User Advanced \
+                 Search: it pages through all users of the account, of whom {users} were met here"
+            );
+        }
+    }
 }
 
 /// The walk that the numbers are from, the walk that goes on, and where the budget interrupts it.

@@ -100,6 +100,22 @@ impl Secrets {
         Self { folder: folder.map(Path::to_path_buf), variables }
     }
 
+    /// The folder in which files of secrets are.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// These, with their files in another folder.
+    pub fn in_folder(self, folder: &Path) -> Self {
+        Self { folder: Some(folder.to_path_buf()), ..self }
+    }
+
+    /// These, and one that somebody has given.
+    pub fn with(mut self, name: &str, secret: SecretString) -> Self {
+        self.variables.insert(variable(name), Some(secret));
+        self
+    }
+
     /// The secret of this name, which must be there.
     pub fn get(&self, name: &str) -> Result<SecretString, SecretError> {
         self.optional(name)?.ok_or_else(|| SecretError::Missing {

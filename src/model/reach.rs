@@ -2,6 +2,9 @@
 
 use super::node::NodeId;
 
+/// LeadSquared's User Advanced Search gives at most so many users in one call: more fails (seen on a live account).
+pub const DIRECTORY_PAGE: u32 = 1000;
+
 /// What a list holds, and where the links come from. Its words stand in `walk.reach`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::AsRefStr, strum::EnumString)]
 #[strum(serialize_all = "snake_case")]

@@ -46,6 +46,8 @@ pub struct SourcePlan {
     pub open_walk: Option<OpenWalk>,
     /// Where the budget interrupts it.
     pub pause: Option<PausePlan>,
+    /// About as many calls `edges = "advanced_search"` would take, where these are at most a tenth of what the last walk took.
+    pub advanced_search_calls: Option<u64>,
 }
 
 /// A walk that is over.
@@ -185,6 +187,7 @@ impl Known<'_> {
             }),
             open_walk: walks.open_walk_id.map(|walk_id| OpenWalk { walk_id, calls: walks.made }),
             pause: course.pause.map(|pause| self.pause(pause)),
+            advanced_search_calls: need::by_search(walks, self.source()),
         }
     }
 

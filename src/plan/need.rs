@@ -7,9 +7,13 @@ use chrono::{DateTime, Utc};
 use super::forecast::{Ahead, Course, Wish};
 use crate::{
     budget::{PATIENCE, window::Spent},
-    model::limit::Limit,
+    config::{Edges, Source, Vendor},
+    model::{limit::Limit, reach::DIRECTORY_PAGE},
     store::plan::{Held, Walks},
 };
+
+/// A way that takes so many times fewer calls is told.
+const WORTH_TELLING: u64 = 10;
 
 /// The calls of one walk.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +77,15 @@ fn natural(number: i64) -> u64 {
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// What the search over all users would take for those of the last walk: its pages, and one without a row. `None`: it is not worth telling,
+/// or the source is read so already.
+pub fn by_search(walks: &Walks, source: &Source) -> Option<u64> {
+    let is_by_lists = matches!(&source.vendor, Vendor::LeadSquared(settings) if settings.edges == Edges::Hierarchy);
+    let (took, users) = (u64::try_from(walks.calls).ok()?, u64::try_from(walks.nodes).ok()?);
+    let calls = users.div_ceil(DIRECTORY_PAGE.into()) + 1;
+    (is_by_lists && calls * WORTH_TELLING <= took).then_some(calls)
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! The status page in a real browser, which `script/browser` brings, with axe-core beside it.
 
+#[path = "../../benches/trees/fill.rs"]
+#[expect(dead_code, reason = "benches have a config of it, too")]
+mod fill;
+
 use std::fmt::Write;
 
 use hiersync::{
@@ -199,5 +203,39 @@ async fn a_failed_run_says_why_and_a_pause_is_seen() {
     browser.says(".sum", "paused", seconds(10)).await;
     browser.click("form[action$='/resume'] button").await;
     browser.says(".done", "The schedule goes on", seconds(10)).await;
+    page.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and axe-core: script/browser runs it"]
+async fn a_thousand_sources_and_a_million_nodes_are_looked_at_as_well() {
+    const NODES: u64 = 1_000_000;
+    let vendor = capillary(5).await;
+    let case = Case::new().await.customers(&vendor, RARELY);
+    let pool = case.pool().await;
+    fill::script(&pool, &fill::FILL.replace("'crm'", "'customers'"), NODES).await;
+    fill::script(&pool, fill::SETTLE, NODES).await;
+    let page = Page::of(&case).await;
+    // Beside what the config names, which the daemon's start looks at.
+    fill::script(&pool, "insert into hiersync.source (name, vendor) select 'other' || n, 'leadsquared' from generate_series(1, 999) n", 0)
+        .await;
+    let browser = Browser::start(1300).await;
+    visit(&browser, &page, "/", "thousand").await;
+    assert_eq!(browser.run("return document.querySelectorAll('section:has(#sources) tbody tr').length").await, 1_000);
+
+    visit(&browser, &page, "/source/customers/tree", "million").await;
+    // As deep as a path goes, level by level.
+    let path = sqlx::query_scalar::<_, Vec<i64>>("select path from hiersync.customer_place order by depth desc limit 1");
+    let path = path.fetch_one(&pool).await.unwrap();
+    assert!(path.len() > 10, "{path:?}");
+    for (place, id) in path.iter().enumerate().take(path.len() - 1) {
+        browser.click(&format!("details[data-from$='below?node={id}'] > summary")).await;
+        browser.says("ul.tree", &path[place + 1].to_string(), seconds(10)).await;
+    }
+    assert_eq!(faults(&browser).await, "");
+    let deepest = path.last().unwrap();
+    visit(&browser, &page, &format!("/source/customers/node/{deepest}"), "million-node").await;
+    browser.open(&format!("http://{}/source/customers/search?q={deepest}", page.host)).await;
+    assert!(browser.text("body").await.contains(&deepest.to_string()));
     page.stop().await;
 }

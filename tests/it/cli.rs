@@ -692,13 +692,48 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
     let case = Case::new().await.customers(&customers, "timeout = \"1s\"").users(&users, "timeout = \"1s\"");
     let ended = Program::of(&case).with("HIERSYNC_SALES_ACCESS_KEY", "hunter2").run(&["check"]).await;
     ends(&ended, 77);
-    has(&ended.out, &["customers: the vendor answers"]);
-    has(&ended.err, &["sales: ", "check the source's secrets"]);
+    has(&ended.out, &["well  customers: the vendor answers"]);
+    has(&ended.err, &["act   sales: ", "check the source's secrets"]);
     assert!(!ended.err.contains("hunter2"), "{ended:?}");
     customers.stop().await;
     let ended = Program::of(&case).run(&["check"]).await;
     ends(&ended, 69);
-    has(&ended.err, &["customers: ", "not available", "base_url"]);
+    has(&ended.err, &["act   customers: ", "not available", "base_url"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_begins_with_what_blocks_and_tells_how_each_source_stands() {
+    let (customers, users) = (capillary(5).await, leadsquared(5).await);
+    let case = Case::new().await.customers(&customers, "timeout = \"1s\"").users(&users, "timeout = \"1s\"");
+    let program = Program::of(&case);
+    let lines = async |program: &Program| {
+        // Both streams into one, as a terminal shows them.
+        let mut command = program.command(&["check"]);
+        let (mut read, write) = std::io::pipe().unwrap();
+        let child = command.stdout(write.try_clone().unwrap()).stderr(write).spawn();
+        drop(command);
+        let told = tokio::task::spawn_blocking(move || std::io::read_to_string(&mut read).unwrap()).await.unwrap();
+        child.unwrap().wait().unwrap();
+        told.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let is = |told: &[String], line: &str| assert!(told.iter().any(|told| told.starts_with(line)), "{line}: {told:#?}");
+    let told = lines(&program).await;
+    is(&told, "look  customers: was never synced; `hiersync sync customers` does");
+    ends(&program.run(&["sync", "customers"]).await, 0);
+    ends(&program.run(&["pause", "customers"]).await, 0);
+    users.stop().await;
+    let told = lines(&Program::of(&case).with("HIERSYNC_CUSTOMERS_PASSWORD", "hunter2")).await;
+    assert!(
+        told[0].starts_with("act   customers: ") && told[1].starts_with("act   sales: "),
+        "credentials block more than a vendor that is away: {told:#?}"
+    );
+    is(&told, "look  customers: paused since ");
+    assert!(!told.iter().any(|line| line.contains("customers: was never synced")), "{told:#?}");
+    let words: Vec<&str> = told.iter().map(|line| &line[..4]).collect();
+    assert!(words.is_sorted(), "{told:#?}");
+    let ended = Program::of(&case).with("HIERSYNC_CUSTOMERS_PASSWORD", "hunter2").run(&["sync", "customers"]).await;
+    ends(&ended, 77);
+    is(&lines(&program).await, "look  customers: the latest run failed: ");
 }
 
 /// Runs it with stdout in this file, and gives its exit code and stderr.

@@ -3,6 +3,7 @@
 
 mod analysts;
 mod answers;
+mod asked;
 mod browser;
 mod budget;
 mod changes;

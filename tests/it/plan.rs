@@ -82,6 +82,24 @@ async fn the_plan_says_what_the_next_sync_takes_and_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_walk_that_the_search_makes_cheap_is_told_so() {
+    let users = leadsquared(60).await;
+    let case = Case::new().await.users(&users, "reach = \"direct\"");
+    case.complete().await;
+    let took = users.door().calls();
+    let plan = planned(&case, &[]).await;
+    assert_eq!(plan["source sales"]["advanced_search_calls"], 2, "{plan:?}");
+    let told = Program::of(&case).run(&["plan"]).await.out;
+    assert!(told.contains(&format!("sales: `edges = \"advanced_search\"` would take about 2 calls instead of {took}, if")), "{told}");
+    // It keeps what it says.
+    let searching = Case::at(&case.url).users(&users, "edges = \"advanced_search\"");
+    searching.complete().await;
+    assert!(users.door().calls() - took <= 2, "{took} {}", users.door().calls());
+    let plan = planned(&searching, &[]).await;
+    assert_eq!(plan["source sales"]["advanced_search_calls"], Value::Null, "{plan:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn minutes_follow_the_windows() {
     let vendor = of_76_calls().await;
     let case = Case::new().await.customers(&vendor, "");

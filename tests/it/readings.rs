@@ -586,7 +586,10 @@ async fn a_column_that_never_comes_is_named_by_a_finding_and_by_check() {
         assert_eq!(findings(&account.pool).await, [(told.0.to_owned(), told.1.to_owned())], "{more}");
         let ended = Program::of(&account.case).run(&["check"]).await;
         assert_eq!(ended.code, 0, "{ended:?}");
-        assert!(ended.err.contains("`columns` asks for Desgnation, and no row of that call has a value in it"), "{more}: {ended:?}");
+        assert!(
+            ended.out.contains("look  sales: `columns` asks for Desgnation, and no row of that call has a value in it"),
+            "{more}: {ended:?}"
+        );
         account.case.quiet(&account.pool).await;
 
         // The right name resolves it.

@@ -3,15 +3,16 @@
 use super::{LeadSquared, convert};
 use crate::{
     config::{self, Edges, Identifier},
-    model::{node::NodeId, reach::Reach, user::User},
+    model::{
+        node::NodeId,
+        reach::{DIRECTORY_PAGE, Reach},
+        user::User,
+    },
     vendor_api::{
         List,
         hierarchy::{Descent, Hierarchy, Root},
     },
 };
-
-/// User Advanced Search gives at most so many users in one call: more fails (seen on a live account).
-const DIRECTORY_PAGE: u32 = 1000;
 
 /// What decides which lists are asked for.
 pub(super) struct Tree {

@@ -1,5 +1,7 @@
 //! Whether all is well, and if not, why and until when: a row for each source, a gauge for each window of each budget.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 
@@ -34,11 +36,12 @@ pub struct Overview<'a> {
 impl Overview<'_> {
     /// The page's body.
     pub fn body(&self) -> Markup {
+        let live: HashMap<&str, &Live> = self.live.iter().map(|live| (live.source.as_str(), live)).collect();
         let rows: Vec<(&Health, Option<&Live>, Verdict)> = self
             .health
             .iter()
             .map(|health| {
-                let live = self.live.iter().find(|live| live.source == health.name);
+                let live = live.get(health.name.as_str()).copied();
                 (health, live, verdict::of(health, live, self.now))
             })
             .collect();
@@ -87,7 +90,7 @@ impl Overview<'_> {
 
     /// How far the walk is that goes on, by what the last one took.
     fn progress(&self, health: &Health) -> Markup {
-        let walks = self.walks.iter().find(|walks| walks.source == health.name && walks.open_walk_id.is_some());
+        let walks = self.walks.iter().find(|walks| walks.open_walk_id.is_some() && walks.source == health.name);
         let Some(walks) = walks else { return html! { "–" } };
         let run = self.runs.iter().find(|run| run.source == health.name && run.outcome.is_none());
         let end = run.and_then(|run| estimated_end(walks, run, self.now));

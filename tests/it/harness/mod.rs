@@ -11,5 +11,6 @@ pub mod running;
 pub mod server;
 pub mod settled;
 pub mod tables;
+pub mod terminal;
 pub mod until;
 pub mod vendors;
