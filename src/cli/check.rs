@@ -132,8 +132,8 @@ fn of_readers(lack: &[String]) -> Fact {
 
 /// A source that has never been synced.
 fn of_new(source: &Source) -> Vec<Fact> {
-    let remedy = format!("`hiersync sync {}` does, and so does the daemon by its schedule", source.name);
-    vec![Fact::look(&source.name, "was never synced", remedy)]
+    let by_daemon = if next_due(source).is_some() { " now, the daemon by its schedule" } else { "" };
+    vec![Fact::look(&source.name, "was never synced", format!("`hiersync sync {}` does{by_daemon}", source.name))]
 }
 
 /// How the source's last runs have left it.

@@ -211,7 +211,7 @@ async fn a_failed_run_says_why_and_a_pause_is_seen() {
 async fn a_thousand_sources_and_a_million_nodes_are_looked_at_as_well() {
     const NODES: u64 = 1_000_000;
     let vendor = capillary(5).await;
-    let case = Case::new().await.customers(&vendor, RARELY);
+    let case = Case::new().await.customers(&vendor, "");
     let pool = case.pool().await;
     fill::script(&pool, &fill::FILL.replace("'crm'", "'customers'"), NODES).await;
     fill::script(&pool, fill::SETTLE, NODES).await;
@@ -222,6 +222,10 @@ async fn a_thousand_sources_and_a_million_nodes_are_looked_at_as_well() {
     let browser = Browser::start(1300).await;
     visit(&browser, &page, "/", "thousand").await;
     assert_eq!(browser.run("return document.querySelectorAll('section:has(#sources) tbody tr').length").await, 1_000);
+
+    // Those that need a look come first.
+    assert!(browser.text("section:has(#sources) tbody tr:first-child").await.contains("never complete"));
+    assert!(browser.text("section:has(#sources) tbody tr:last-child").await.starts_with("customers"));
 
     visit(&browser, &page, "/source/customers/tree", "million").await;
     // As deep as a path goes, level by level.

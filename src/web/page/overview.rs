@@ -37,7 +37,7 @@ impl Overview<'_> {
     /// The page's body.
     pub fn body(&self) -> Markup {
         let live: HashMap<&str, &Live> = self.live.iter().map(|live| (live.source.as_str(), live)).collect();
-        let rows: Vec<(&Health, Option<&Live>, Verdict)> = self
+        let mut rows: Vec<(&Health, Option<&Live>, Verdict)> = self
             .health
             .iter()
             .map(|health| {
@@ -45,6 +45,8 @@ impl Overview<'_> {
                 (health, live, verdict::of(health, live, self.now))
             })
             .collect();
+        // Among a thousand, too, what needs a look is what is seen.
+        rows.sort_by_key(|(.., verdict)| verdict.class != "bad");
         let bad = rows.iter().filter(|(.., verdict)| verdict.class == "bad").count();
         html! {
             (all_in_one(rows.len(), bad))
