@@ -48,6 +48,7 @@ pub async fn examine(config: Config, secrets: Secrets, offline: bool) -> Result<
     let mut facts = vec![of_config(&config)];
     facts.extend(of_secrets(&config, &secrets));
     facts.extend(of_page(&config, &secrets));
+    let due: Vec<Fact> = config.sources.iter().map(of_schedule).collect();
     match App::open(config, secrets, own_program()?).await.map_err(Failure::from) {
         Ok(app) => {
             facts.extend(of_app(&app, offline).await.unwrap_or_else(|failed| vec![of_database(&failed)]));
@@ -55,7 +56,13 @@ pub async fn examine(config: Config, secrets: Secrets, offline: bool) -> Result<
         }
         Err(failed) => facts.push(of_database(&failed)),
     }
+    facts.extend(due);
     Ok(facts)
+}
+
+fn of_schedule(source: &Source) -> Fact {
+    let by_hand = || "is read by hand only".to_owned();
+    Fact::well(&source.name, next_due(source).map_or_else(by_hand, |due| format!("is next due at {}", time(Some(due)))))
 }
 
 fn of_config(config: &Config) -> Fact {
@@ -113,10 +120,6 @@ async fn of_app(app: &App, offline: bool) -> Result<Vec<Fact>, Failure> {
     }
     for source in &app.config.sources {
         facts.extend(health.iter().find(|health| health.name == source.name).map_or_else(|| of_new(source), of_health));
-        facts.push(Fact::well(
-            &source.name,
-            next_due(source).map_or_else(|| "is read by hand only".to_owned(), |due| format!("is next due at {}", time(Some(due)))),
-        ));
     }
     Ok(facts)
 }

@@ -138,7 +138,9 @@ fn libpq_variables() -> Vec<String> {
 }
 
 fn is_about_private_server(args: &Args) -> bool {
-    matches!(args.verb, Verb::Demo(_)) || load(args.config.as_deref()).is_ok_and(|config| config.database.url.is_none())
+    // What `init` will be answered is in no file yet.
+    let has_config = !matches!(args.verb, Verb::Init(_));
+    matches!(args.verb, Verb::Demo(_)) || has_config && load(args.config.as_deref()).is_ok_and(|config| config.database.url.is_none())
 }
 
 /// They are about other servers than the private one, which is reached whatever they say.

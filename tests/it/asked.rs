@@ -40,7 +40,9 @@ async fn enter(terminal: &mut Terminal, questions: &[&str]) {
 /// Gives the secrets, with this secret key of LeadSquared's.
 async fn secrets(terminal: &mut Terminal, folder: &Path, all: &HashMap<String, String>, secret_key: &str) {
     terminal.answer("Where do secrets live?", ENTER).await;
-    terminal.answer("Folder of the secrets", &format!("{}\r", folder.display())).await;
+    terminal.answer("Folder of the secrets", "~/secrets\r").await;
+    terminal.answer("write its whole path", "/proc/secrets\r").await;
+    terminal.answer("cannot write there", &format!("{}\r", folder.display())).await;
     terminal.answer("database.password", ENTER).await;
     terminal.answer("customers.password", &format!("{}\r", all["HIERSYNC_CUSTOMERS_PASSWORD"])).await;
     terminal.answer("sales.access_key", &format!("{}\r", all["HIERSYNC_SALES_ACCESS_KEY"])).await;
@@ -53,7 +55,7 @@ async fn what_is_answered_on_a_terminal_is_checked_written_and_works() {
     let (customers, sales) = (Case::new().await.customers(&vendor, ""), Case::new().await.users(&users, ""));
     let root = customers.config().split_once("value = \"").unwrap().1.split_once('"').unwrap().0.to_owned();
     let program = nowhere(&[]);
-    let folder = program.config_file().parent().unwrap().join("secrets");
+    let folder = program.config_file().parent().unwrap().join("etc/secrets");
     let mut command = program.bare_command();
     command.arg("init");
     let mut terminal = Terminal::start(command);
@@ -87,15 +89,21 @@ async fn what_is_answered_on_a_terminal_is_checked_written_and_works() {
     // Nothing is written while something blocks; each answer is suggested again.
     terminal.sees("act   sales: ").await;
     terminal.answer("Write the file all the same?", "n").await;
-    assert!(!program.config_file().exists() && !folder.exists());
+    let files = std::fs::read_dir(program.config_file().parent().unwrap()).unwrap().count();
+    assert!(!program.config_file().exists() && !folder.exists() && files == 0);
     enter(&mut terminal, &["Postgres URL", "Vendor of source 1", "Its name", "Host"]).await;
     terminal.answer("Roots", &format!("mobile={root}\r")).await;
     enter(&mut terminal, &["basic or oauth", "till", "What the vendor allows", "When to read it", "Zone"]).await;
-    terminal.answer("Another source?", "y").await;
-    terminal.answer("Vendor of source 2", SECOND).await;
+    // Enter alone keeps the other source, too, and what was typed unseen.
+    enter(&mut terminal, &["Another source?", "Vendor of source 2"]).await;
     enter(&mut terminal, &["Its name", "Host", "Roots", "Path of", "What the vendor allows", "When to read it"]).await;
     terminal.answer("Another source?", "n").await;
-    secrets(&mut terminal, &folder, &all, &all["HIERSYNC_SALES_SECRET_KEY"]).await;
+    enter(
+        &mut terminal,
+        &["Where do secrets live?", "Folder of the secrets", "database.password", "customers.password", "sales.access_key"],
+    )
+    .await;
+    terminal.answer("sales.secret_key", &format!("{}\r", all["HIERSYNC_SALES_SECRET_KEY"])).await;
     let (code, screen) = terminal.end().await;
     assert_eq!(code, 0, "{screen}");
     assert!(screen.contains("well  sales: the vendor answers") && screen.contains("wrote hiersync.toml"), "{screen}");
@@ -109,6 +117,8 @@ async fn what_is_answered_on_a_terminal_is_checked_written_and_works() {
         assert_eq!(std::fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 3);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(folder.parent().unwrap()) & 0o055), (0o700, 0o055), "only the folder itself is closed");
     let mut command = program.command(&["sync"]);
     command.env("CREDENTIALS_DIRECTORY", &folder);
     let ended = run(command).await;

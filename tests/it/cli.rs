@@ -702,6 +702,18 @@ async fn a_check_says_what_is_wrong_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_check_without_a_database_tells_all_else() {
+    let vendor = capillary(5).await;
+    let url = format!("postgres://u@127.0.0.1:{}/d", free_port());
+    let case = Case::at(&url).customers(&vendor, "schedule = \"0 3 * * *\"");
+    let ended = Program::of(&case).run(&["check"]).await;
+    ends(&ended, 69);
+    has(&ended.err, &["act   database: cannot connect", "no vendor was asked"]);
+    has(&ended.out, &["well  secrets: all there", "well  customers: is next due at "]);
+    assert_eq!(vendor.door().calls(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_begins_with_what_blocks_and_tells_how_each_source_stands() {
     let (customers, users) = (capillary(5).await, leadsquared(5).await);
     let case = Case::new().await.customers(&customers, "timeout = \"1s\"").users(&users, "timeout = \"1s\"");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::config::{fault::Fault, read};
+use crate::config::{fault::Fault, read, secrets::variable};
 
 /// What stands for an answer that is left out.
 pub const NONE: &str = "none";
@@ -129,6 +129,16 @@ impl Draft {
         }
     }
 
+    /// Whether there are answers of this source.
+    pub fn has(&self, place: usize) -> bool {
+        place < self.sources.len()
+    }
+
+    /// Its place in [`Kind::NAMES`], as it was answered.
+    pub fn vendor(&self, place: usize) -> usize {
+        self.sources.get(place).map_or(0, |source| usize::from(source.kind == Kind::LeadSquared))
+    }
+
     /// There are no more sources than these.
     pub fn end(&mut self, places: usize) {
         self.sources.truncate(places);
@@ -170,9 +180,19 @@ impl Draft {
 
 /// A source's block with this answer in it.
 fn filled(block: &str, question: &Question, answer: &str) -> String {
-    let block = with(block, question.key, &of_answer(question, answer));
-    // The example has a till, which only one way of signing in wants.
-    if question.key == "auth" && answer != "basic" { with(&block, "till", &None) } else { block }
+    let filled = with(block, question.key, &of_answer(question, answer));
+    match question.key {
+        // The example has a till, which only one way of signing in wants.
+        "auth" if answer != "basic" => with(&filled, "till", &None),
+        "name" => renamed(&filled, &value_of(block, "name").unwrap_or_default(), answer),
+        _ => filled,
+    }
+}
+
+/// The block with another source's name in its comments: of secrets, of their variables, of the budget.
+fn renamed(block: &str, old: &str, new: &str) -> String {
+    let of = |name: &str| [format!("`{name}."), format!("{}_", variable(name)), format!("# budget = {}", quoted(name))];
+    of(old).iter().zip(of(new)).fold(block.to_owned(), |block, (old, new)| block.replace(old, &new))
 }
 
 fn of_answer(question: &Question, answer: &str) -> Option<String> {
@@ -278,6 +298,8 @@ mod tests {
             "# till = \"example.till01\"",
             "limits = [\"100/1m\"]",
             "timezone = \"Asia/Kolkata\"",
+            "# budget = \"sales-eu\"",
+            "# Secrets: `sales-eu.access_key` and `sales-eu.secret_key`, or HIERSYNC_SALES_EU_ACCESS_KEY and HIERSYNC_SALES_EU_SECRET_KEY.",
             "# Share of the limits left to other users of the account: 0.0 to below 1.0.",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");

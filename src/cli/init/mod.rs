@@ -4,6 +4,7 @@ mod draft;
 mod prompt;
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{ErrorKind, IsTerminal, Write, stderr, stdin},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -46,14 +47,17 @@ pub async fn run(args: &Args) -> Result<Exit, Failure> {
         say!("wrote {shown}: fill in your accounts, then run `hiersync --config {shown} check`");
         return Ok(Exit::Complete);
     }
-    // Before anybody has answered anything.
-    if args.file.exists() {
+    // Before anybody has answered anything. A link that leads nowhere is there, too.
+    if args.file.symlink_metadata().is_ok() {
         return Err(is_there(&args.file));
     }
+    can_be_made(&args.file).map_err(|error| cannot_write(&args.file, error))?;
     let asked =
         ask().await.map_err(|error| Failure::new(Exit::Fault, error.context("cannot ask on this terminal; nothing was written")))?;
-    asked.keep()?;
+    // The answers first: a secret is typed again sooner than all of them.
     write_new(&args.file, &asked.text)?;
+    say!("wrote {}", args.file.display());
+    asked.keep()?;
     asked.tell(&args.file);
     Ok(Exit::Complete)
 }
@@ -61,15 +65,21 @@ pub async fn run(args: &Args) -> Result<Exit, Failure> {
 /// What somebody has answered.
 struct Asked {
     text: String,
-    /// Where secrets are to be; `None`: in variables.
+    places: Places,
+}
+
+/// Where secrets are, and those that were in no place yet.
+#[derive(Default)]
+struct Places {
+    /// `None`: in variables.
     folder: Option<PathBuf>,
-    /// Those that were in no place yet.
-    given: Vec<(String, SecretString)>,
+    given: BTreeMap<String, SecretString>,
 }
 
 /// Asks until what was answered is well, or somebody wants it as it is.
 async fn ask() -> anyhow::Result<Asked> {
     let mut draft = Draft::new(EXAMPLE);
+    let mut places = Places::default();
     loop {
         prompt::ask(&mut draft)?;
         let text = draft.text();
@@ -81,76 +91,110 @@ async fn ask() -> anyhow::Result<Asked> {
                 continue;
             }
         };
-        let (folder, secrets, given) = ask_secrets(&config)?;
+        let secrets = ask_secrets(&config, &mut places)?;
         say!("\nchecking: one light call per source");
         let facts = check::examine(config, secrets, false).await.map_err(|failure| failure.error)?;
-        if fact::tell(facts) == Exit::Complete || prompt::confirm("Something is not well. Write the file all the same?")? {
-            return Ok(Asked { text, folder, given });
+        if fact::tell(facts) == Exit::Complete || prompt::confirm("Something is not well. Write the file all the same?", false)? {
+            return Ok(Asked { text, places });
         }
         say!("\nonce more, with what you have answered");
     }
 }
 
-type Given = Vec<(String, SecretString)>;
-
-fn ask_secrets(config: &Config) -> anyhow::Result<(Option<PathBuf>, Secrets, Given)> {
+fn ask_secrets(config: &Config, places: &mut Places) -> anyhow::Result<Secrets> {
     let mut secrets = Secrets::from_env();
-    let folder = match prompt::choose("Where do secrets live?", &["files in a folder, for systemd's LoadCredential", "variables"])? {
+    places.folder = match prompt::choose("Where do secrets live?", &["files in a folder, for systemd's LoadCredential", "variables"], 0)? {
         0 => {
-            let suggested = secrets.folder().unwrap_or(Path::new(FOLDER)).display().to_string();
-            Some(PathBuf::from(prompt::text("Folder of the secrets", Some(&suggested), |_| Ok(()))?))
+            let suggested = places.folder.as_deref().or(secrets.folder()).unwrap_or(Path::new(FOLDER)).display().to_string();
+            Some(PathBuf::from(prompt::text("Folder of the secrets", Some(&suggested), may_hold_secrets)?))
         }
         _ => None,
     };
-    if let Some(folder) = &folder {
+    if let Some(folder) = &places.folder {
         secrets = secrets.in_folder(folder);
     }
-    let database = config.database.url.iter().map(|_| DATABASE_PASSWORD.to_owned());
-    let mut given = Vec::new();
-    for name in database.chain(needed(config)) {
-        if secrets.optional(&name)?.is_some() {
-            say!("secret {name}: is there already");
-            continue;
-        }
-        let is_optional = name == DATABASE_PASSWORD;
-        let secret = prompt::secret(&if is_optional { format!("{name} (none: leave it empty)") } else { name.clone() }, is_optional)?;
-        if !secret.expose_secret().is_empty() {
-            secrets = secrets.with(&name, secret.clone());
-            given.push((name, secret));
+    let names: Vec<String> = config.database.url.iter().map(|_| DATABASE_PASSWORD.to_owned()).chain(needed(config)).collect();
+    for name in &names {
+        match secrets.optional(name) {
+            Ok(Some(_)) => say!("secret {name}: is there already, and stays"),
+            // The check tells it once more, with what to do.
+            Err(error) => say!("secret {name}: {error}"),
+            Ok(None) => {
+                let empty = if places.given.contains_key(name) { "empty: as typed before" } else { "empty: none, or given later" };
+                let secret = prompt::secret(&format!("{name} ({empty})"))?;
+                if !secret.expose_secret().is_empty() {
+                    places.given.insert(name.clone(), secret);
+                }
+                if let Some(secret) = places.given.get(name) {
+                    secrets = secrets.with(name, secret.clone());
+                }
+            }
         }
     }
-    Ok((folder, secrets, given))
+    places.given.retain(|name, _| names.contains(name));
+    Ok(secrets)
+}
+
+/// Whether secrets can be written there, or those that are there be used.
+fn may_hold_secrets(folder: &str) -> Result<(), String> {
+    let folder = Path::new(folder);
+    if !folder.is_absolute() {
+        return Err("write its whole path, from / on".into());
+    }
+    can_be_made(&folder.join("any")).map_err(|error| format!("cannot write there: {error}"))
+}
+
+/// Whether a file can be made at this path, or the folders that it needs: tried in the nearest folder that is there.
+fn can_be_made(path: &Path) -> std::io::Result<()> {
+    let nearest = path.ancestors().skip(1).map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
+    let nearest = nearest.into_iter().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let tried = nearest.join(format!(".hiersync-init-{}", std::process::id()));
+    fs::OpenOptions::new().write(true).create_new(true).open(&tried)?;
+    fs::remove_file(&tried)
 }
 
 impl Asked {
     /// Writes the secrets that were given to where they are to be.
     fn keep(&self) -> Result<(), Failure> {
-        let Some(folder) = self.folder.as_ref().filter(|_| !self.given.is_empty()) else { return Ok(()) };
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| cannot_write(folder, error))?;
-        for (name, secret) in &self.given {
+        let Places { folder, given } = &self.places;
+        let Some(folder) = folder.as_ref().filter(|_| !given.is_empty()) else { return Ok(()) };
+        make_private(folder).map_err(|error| cannot_write(folder, error))?;
+        for (name, secret) in given {
             let path = folder.join(name);
             let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-            file.and_then(|mut file| writeln!(file, "{}", secret.expose_secret())).map_err(|error| cannot_write(&path, error))?;
+            let written = file.and_then(|mut file| {
+                writeln!(file, "{}", secret.expose_secret()).inspect_err(|_| {
+                    // A secret that is cut off is worse than none.
+                    let _ = fs::remove_file(&path);
+                })
+            });
+            written.map_err(|error| cannot_write(&path, error))?;
         }
         Ok(())
     }
 
     fn tell(&self, file: &Path) {
-        let shown = file.display();
-        say!("wrote {shown}");
-        if let Some(folder) = &self.folder {
+        let (shown, given) = (file.display(), &self.places.given);
+        if let Some(folder) = self.places.folder.as_ref().filter(|folder| folder.exists()) {
             let folder = folder.display();
-            say!(
-                "secrets are in {folder}: `CREDENTIALS_DIRECTORY={folder} hiersync --config {shown} sync` reads them, a unit by LoadCredential"
-            );
+            say!("secrets are in {folder}; a unit reads them by LoadCredential");
+            say!("then: `CREDENTIALS_DIRECTORY={folder} hiersync --config {shown} sync`");
             return;
         }
-        let variables: Vec<String> = self.given.iter().map(|(name, _)| variable(name)).collect();
-        if !variables.is_empty() {
+        if !given.is_empty() {
+            let variables: Vec<String> = given.keys().map(|name| variable(name)).collect();
             say!("set these before hiersync starts: {}", variables.join(", "));
         }
         say!("then: `hiersync --config {shown} sync`");
+    }
+}
+
+/// A folder for its owner alone. The folders above it, where they are not there, are for everybody: the config may stand in them.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    folder.parent().map_or(Ok(()), fs::create_dir_all)?;
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(_) if folder.is_dir() => Ok(()),
+        made => made,
     }
 }
 

@@ -11,7 +11,7 @@ pub fn ask(draft: &mut Draft) -> anyhow::Result<()> {
     draft.set_database(&url);
     let mut place = 0;
     loop {
-        let kind = Kind::of(choose(&format!("Vendor of source {}", place + 1), &Kind::NAMES)?);
+        let kind = Kind::of(choose(&format!("Vendor of source {}", place + 1), &Kind::NAMES, draft.vendor(place))?);
         draft.begin(place, kind);
         for question in QUESTIONS.iter().filter(|question| question.of.is_none_or(|of| of == kind)) {
             if question.is_moot(draft, place) {
@@ -23,7 +23,7 @@ pub fn ask(draft: &mut Draft) -> anyhow::Result<()> {
             draft.answer(place, question, &answer);
         }
         place += 1;
-        if !confirm("Another source?")? {
+        if !confirm("Another source?", draft.has(place))? {
             draft.end(place);
             return Ok(());
         }
@@ -39,17 +39,17 @@ pub fn text(prompt: &str, suggested: Option<&str>, is_right: impl Fn(&str) -> Re
     Ok(input.interact_text()?.trim().to_owned())
 }
 
-/// Asks which.
-pub fn choose(prompt: &str, items: &[&str]) -> anyhow::Result<usize> {
-    Ok(Select::new().with_prompt(prompt).items(items.iter().copied()).default(0).interact()?)
+/// Asks which; this place is suggested.
+pub fn choose(prompt: &str, items: &[&str], suggested: usize) -> anyhow::Result<usize> {
+    Ok(Select::new().with_prompt(prompt).items(items.iter().copied()).default(suggested).interact()?)
 }
 
-/// Asks whether; no by default.
-pub fn confirm(prompt: &str) -> anyhow::Result<bool> {
-    Ok(Confirm::new().with_prompt(prompt).default(false).interact()?)
+/// Asks whether.
+pub fn confirm(prompt: &str, suggested: bool) -> anyhow::Result<bool> {
+    Ok(Confirm::new().with_prompt(prompt).default(suggested).interact()?)
 }
 
-/// Asks for what is not shown.
-pub fn secret(prompt: &str, is_optional: bool) -> anyhow::Result<SecretString> {
-    Ok(Password::new().with_prompt(prompt).allow_empty_password(is_optional).interact()?.into())
+/// Asks for what is not shown, and may be empty.
+pub fn secret(prompt: &str) -> anyhow::Result<SecretString> {
+    Ok(Password::new().with_prompt(prompt).allow_empty_password(true).interact()?.into())
 }
