@@ -2,7 +2,7 @@
 //!
 //! A trade locks the budget, loads its book, lets `budget` decide and writes down what changed, in one transaction.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
@@ -63,9 +63,10 @@ impl PgLedger {
 
     async fn try_trade(&self, settle: &[Settlement], wants: Wants) -> sqlx::Result<Trade> {
         let mut step = self.lock().await?;
+        let here = clock::instant();
         let mut loaded = book::load(&mut step.conn(), &self.budget).await?;
         let now = loaded.book.now;
-        let deal = loaded.book.trade(self.budget.process_id, &ended(settle, now), wants, &mut loaded.changes);
+        let deal = loaded.book.trade(self.budget.process_id, &ended(settle, here, now), wants, &mut loaded.changes);
         let calls = if let Deal::Buy(calls) = deal { calls } else { 0 };
         let bought = book::write(&mut step.conn(), &self.budget, &loaded, calls).await?;
         failpoint::pass(Moment::Trading);
@@ -119,8 +120,8 @@ pub async fn stated_limits(conn: &mut Conn<'_>, budget: &str) -> sqlx::Result<Ve
     Ok(rows.into_iter().map(|row| limit(row.calls, row.window_ms)).collect())
 }
 
-fn ended(settle: &[Settlement], now: DateTime<Utc>) -> Vec<Ended> {
-    let here = clock::instant();
+/// `here` was seen before the ledger's `now`: calls may count for longer than they must, for as long as its answer took, but never for less.
+fn ended(settle: &[Settlement], here: Instant, now: DateTime<Utc>) -> Vec<Ended> {
     let ended = settle.iter().map(|settlement| {
         let ago = TimeDelta::from_std(here.saturating_duration_since(settlement.ended)).unwrap_or_default();
         Ended { batch_id: settlement.batch_id, used: settlement.used, ended_at: now - ago }

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::{
     case::Case,
+    gate::Gate,
     postgres,
     program::Program,
     tables::{count, findings},
@@ -208,6 +209,19 @@ async fn three_processes_killed_again_and_again_keep_within_one_budget() {
     assert!(door.calls() > 100, "{} calls", door.calls());
     assert_eq!(door.refused(), 0);
     assert!(door.most_in_any(Duration::from_secs(1)) <= 25, "{}", door.most_in_any(Duration::from_secs(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_late_ends_no_call_before_its_time() {
+    let gate = Gate::before(&postgres::fresh_database().await).await;
+    let pool = connect::open(&gate.url, None, postgres::at_most(2)).await.unwrap();
+    let ledger = ledger(&pool, &["1/1s"]).await;
+    let batch = bought(&ledger, 1).await;
+    sqlx::query("create table before as select clock_timestamp() as time").execute(&pool).await.unwrap();
+    gate.delay_answers(Duration::from_millis(200));
+    ended(&ledger, batch).await;
+    let early = "select count(*) from hiersync_internal.budget_ledger, before where ended_at < time";
+    assert_eq!(count(&pool, early).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

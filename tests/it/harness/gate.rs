@@ -38,6 +38,8 @@ struct Way {
     /// Of so many commits one has no answer; 0: all have.
     lost_one_in: AtomicU64,
     renames: AtomicBool,
+    /// What the server says is heard later by so many milliseconds.
+    late_by: AtomicU64,
 }
 
 impl Way {
@@ -105,6 +107,11 @@ impl Gate {
         self.way.renames.store(true, Ordering::SeqCst);
     }
 
+    /// From now on what the server says is heard this much later.
+    pub fn delay_answers(&self, by: Duration) {
+        self.way.late_by.store(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
     /// Commits so far, since they are lost.
     pub fn commits(&self) -> u64 {
         self.way.commits.load(Ordering::SeqCst)
@@ -161,9 +168,10 @@ async fn pumps(client: TcpStream, server: impl AsyncRead + AsyncWrite, number: u
         is_lost.fetch_or(lost.is_some(), Ordering::SeqCst);
         lost
     };
+    let late_by = || Duration::from_millis(way.late_by.load(Ordering::SeqCst));
     tokio::select! {
-        () = pump(from_client, to_server, || way.is_frozen(number), loses) => {}
-        () = pump(from_server, to_client, || way.is_frozen(number) || is_lost.load(Ordering::SeqCst), |_| None) => {}
+        () = pump(from_client, to_server, || way.is_frozen(number), loses, || Duration::ZERO) => {}
+        () = pump(from_server, to_client, || way.is_frozen(number) || is_lost.load(Ordering::SeqCst), |_| None, late_by) => {}
     }
 }
 
@@ -172,6 +180,7 @@ async fn pump(
     mut to: impl AsyncWrite + Unpin,
     is_deaf: impl Fn() -> bool,
     loses: impl Fn(&mut [u8]) -> Option<bool>,
+    late_by: impl Fn() -> Duration,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
@@ -179,6 +188,7 @@ async fn pump(
             std::future::pending::<()>().await;
         }
         let lost = loses(&mut bytes[..read]);
+        tokio::time::sleep(late_by()).await;
         if lost == Some(false) || to.write_all(&bytes[..read]).await.is_err() {
             return;
         }
