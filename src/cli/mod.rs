@@ -21,6 +21,7 @@ pub mod table;
 mod timetable;
 pub mod tree;
 pub mod url;
+mod watch;
 
 use std::path::PathBuf;
 

@@ -12,10 +12,9 @@ use super::{
 use crate::{
     app::App,
     clock,
-    config::Source,
-    plan::{self, BudgetPlan, PausePlan, Planned, SourcePlan, WindowPlan},
+    config::{Config, Source},
+    plan::{self, BudgetPlan, Planned, SourcePlan, WindowPlan},
     schedule, store,
-    text::{ago, share, span, time},
 };
 
 /// What people type.
@@ -49,16 +48,19 @@ pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
 
 async fn told(args: &Args, app: &App) -> Result<(Vec<SourcePlan>, Vec<BudgetPlan>), Failure> {
     let chosen = chosen(&args.sources, app)?;
-    let is_chosen = |source: &Source| chosen.iter().any(|other| other.name == source.name);
-    // Who else draws on their budgets counts there.
-    let draws = |source: &Source| source.enabled && chosen.iter().any(|other| other.budget == source.budget);
-    let drawing = app.config.sources.iter().filter(|source| is_chosen(source) || draws(source));
-    let planned: Vec<Planned> = drawing.map(|source| Planned { source, firings: firings(source) }).collect();
-    let asked: Vec<(&str, &str)> = planned.iter().map(|one| (one.source.name.as_str(), one.source.budget.as_str())).collect();
-    let known = store::plan::known(&mut app.begin_to_read().await?.conn(), &asked).await?;
+    let planned = planned(&app.config, &chosen);
+    let known = store::plan::known(&mut app.begin_to_read().await?.conn(), &plan::asked(&planned)).await?;
     let (mut sources, budgets) = plan::plan(&planned, known);
     sources.retain(|plan| chosen.iter().any(|source| source.name == plan.source));
     Ok((sources, budgets))
+}
+
+/// The chosen sources, and who else draws on their budgets: that counts there.
+pub fn planned<'c>(config: &'c Config, chosen: &[&Source]) -> Vec<Planned<'c>> {
+    let is_chosen = |source: &Source| chosen.iter().any(|other| other.name == source.name);
+    let draws = |source: &Source| source.enabled && chosen.iter().any(|other| other.budget == source.budget);
+    let drawing = config.sources.iter().filter(|source| is_chosen(source) || draws(source));
+    drawing.map(|source| Planned { source, firings: firings(source) }).collect()
 }
 
 /// When the daemon walks a source in the next day.
@@ -74,42 +76,16 @@ fn of_kind(kind: &str, mut plan: Value) -> Value {
 }
 
 fn tell_sources(sources: &[SourcePlan]) {
+    let now = clock::now();
     let mut table = table(&["source", "calls", "time", "known from"]);
     for plan in sources {
-        let takes = plan.minutes.map_or_else(not_known, |minutes| at_least(plan.is_at_least, &span(minutes * 60.0)));
-        table.add_row(vec![plan.source.clone(), at_least(plan.is_at_least, &plan.calls.to_string()), takes, known_from(plan)]);
+        table.add_row(vec![plan.source.clone(), plan.calls_told(), plan.time_told(), plan.known_from(now)]);
     }
     say!("{table}");
     for plan in sources {
-        if let Some((calls, last)) = plan.advanced_search_calls.zip(plan.last_walk.as_ref()) {
-            let (name, took, users) = (&plan.source, last.calls, last.nodes);
-            say!(
-                "\n{name}: `edges = \"advanced_search\"` would take about {calls} calls instead of {took}, if the key may use User Advanced \
-                 Search: it pages through all users of the account, of whom {users} were met here"
-            );
+        if let Some(told) = plan.search_told() {
+            say!("\n{}: {told}", plan.source);
         }
-    }
-}
-
-/// The walk that the numbers are from, the walk that goes on, and where the budget interrupts it.
-fn known_from(plan: &SourcePlan) -> String {
-    let last = plan.last_walk.as_ref().map_or_else(
-        || "never walked to its end: the first walk will tell".to_owned(),
-        |last| {
-            let age = ago(Some((clock::now() - last.ended_at).as_seconds_f64().max(0.0)));
-            format!("walk {}, {} {age} ago: {} calls, {} nodes", last.walk_id, last.verdict, last.calls, last.nodes)
-        },
-    );
-    let open = plan.open_walk.as_ref().map(|open| format!("; goes on with walk {}, {} calls made", open.walk_id, open.calls));
-    let pause = plan.pause.as_ref().map(|pause| format!("; {}", interrupted(pause)));
-    [Some(last), open, pause].into_iter().flatten().collect()
-}
-
-fn interrupted(pause: &PausePlan) -> String {
-    let until = time(Some(pause.until));
-    match pause.calls_before {
-        0 => format!("nothing is free of {}: waits until {until}", pause.limit),
-        calls => format!("{} is spent after {calls} calls: waits until {until}", pause.limit),
     }
 }
 
@@ -118,8 +94,7 @@ fn tell_windows(budgets: &[BudgetPlan]) {
     for plan in budgets {
         for window in &plan.windows {
             let WindowPlan { limit, used, free, walks } = window;
-            let walks: Vec<String> =
-                walks.iter().map(|walk| format!("{} {}", walk.source, walk.share.map_or_else(not_known, share))).collect();
+            let walks: Vec<String> = walks.iter().map(|walk| format!("{} {}", walk.source, walk.told())).collect();
             table.add_row(vec![plan.budget.clone(), limit.clone(), used.to_string(), free.to_string(), walks.join(", ")]);
         }
     }
@@ -129,39 +104,8 @@ fn tell_windows(budgets: &[BudgetPlan]) {
 fn tell_days(budgets: &[BudgetPlan]) {
     let mut table = table(&["budget", "calls a day", "allowed a day", "share", "lasts"]);
     for plan in budgets {
-        table.add_row(vec![
-            plan.budget.clone(),
-            at_least(plan.is_at_least, &plan.calls_per_day.to_string()),
-            plan.allowed_per_day.to_string(),
-            if plan.is_at_least && plan.share_of_day < 1.0 { not_known() } else { at_least(plan.is_at_least, &share(plan.share_of_day)) },
-            lasts(plan),
-        ]);
+        let allowed = plan.allowed_per_day.to_string();
+        table.add_row(vec![plan.budget.clone(), plan.calls_told(), allowed, plan.share_told(), plan.lasts()]);
     }
     say!("\n{table}");
-}
-
-fn lasts(plan: &BudgetPlan) -> String {
-    let paused = plan.paused_until.map(|until| format!("paused by the vendor until {}; then ", time(Some(until)))).unwrap_or_default();
-    let lasts = match &plan.spent {
-        Some(pause) => {
-            let is_full = |window: &WindowPlan| window.limit == pause.limit && window.free == 0;
-            let (when, who) = match plan.windows.iter().any(is_full) {
-                true => ("already spent".to_owned(), format!("the next walk of {}", pause.source)),
-                false => (format!("spent after {}", span(pause.minutes * 60.0)), format!("a walk of {} then", pause.source)),
-            };
-            format!("{when} ({}): {who} waits until {}", pause.limit, time(Some(pause.until)))
-        }
-        None if plan.share_of_day > 1.0 => "all day, but walks come later than their schedules say".into(),
-        None if plan.is_at_least => "all day, as far as is known".into(),
-        None => "all day".into(),
-    };
-    paused + &lasts
-}
-
-fn not_known() -> String {
-    "not known".into()
-}
-
-fn at_least(is_so: bool, what: &str) -> String {
-    if is_so { format!("at least {what}") } else { what.to_owned() }
 }

@@ -2,6 +2,7 @@
 
 pub mod forecast;
 pub mod need;
+mod words;
 
 use std::time::Duration;
 
@@ -139,6 +140,11 @@ struct Known<'s> {
     planned: &'s Planned<'s>,
     walks: Walks,
     held: Held,
+}
+
+/// What the store is asked about them: each source, with its budget.
+pub fn asked<'s>(planned: &[Planned<'s>]) -> Vec<(&'s str, &'s str)> {
+    planned.iter().map(|one| (one.source.name.as_str(), one.source.budget.as_str())).collect()
 }
 
 /// Plans the walks of all these sources, of which this is known, and their budgets in the order in which they are met.

@@ -1,6 +1,8 @@
 //! What a plan is made from: what the last walks came to, how far the open ones are, what a budget's ledger holds.
 //! Reads only.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use super::{conn::Conn, ledger};
@@ -48,18 +50,26 @@ pub struct Held {
     pub batches: Vec<(i32, DateTime<Utc>)>,
 }
 
-/// Each source's walks, or those of the one that is named. A source that never ran is not there.
-pub async fn walks(conn: &mut Conn<'_>, source: Option<&str>) -> sqlx::Result<Vec<Walks>> {
-    sqlx::query_file_as!(Walks, "src/store/sql/plan_walks.sql", source).fetch_all(conn).await
+/// The walks of each source, or of those that are named. A source that never ran is not there.
+pub async fn walks(conn: &mut Conn<'_>, sources: Option<&[&str]>) -> sqlx::Result<Vec<Walks>> {
+    sqlx::query_file_as!(Walks, "src/store/sql/plan_walks.sql", sources as _).fetch_all(conn).await
 }
 
 /// What is known of these sources, each with its budget, in their order.
 pub async fn known(conn: &mut Conn<'_>, sources: &[(&str, &str)]) -> sqlx::Result<Vec<(Walks, Held)>> {
-    let walks = walks(conn, None).await?;
+    let names: Vec<&str> = sources.iter().map(|(source, _)| *source).collect();
+    let mut walks: HashMap<String, Walks> =
+        walks(conn, Some(&names)).await?.into_iter().map(|walks| (walks.source.clone(), walks)).collect();
+    // Many may share one.
+    let mut budgets: HashMap<&str, Held> = HashMap::new();
     let mut known = Vec::with_capacity(sources.len());
     for (source, budget) in sources {
-        let walks = walks.iter().find(|walks| walks.source == *source).cloned().unwrap_or_default();
-        known.push((walks, held(conn, budget).await?));
+        let held = match budgets.get(budget) {
+            Some(held) => held.clone(),
+            None => held(conn, budget).await?,
+        };
+        budgets.insert(budget, held.clone());
+        known.push((walks.remove(*source).unwrap_or_default(), held));
     }
     Ok(known)
 }

@@ -134,16 +134,25 @@ pub async fn health(conn: &mut Conn<'_>) -> sqlx::Result<Vec<Health>> {
 pub async fn runs(conn: &mut Conn<'_>, source: Option<&str>, run_id: Option<i64>, limit: i64) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as!(
         RunRow,
-        r#"select r.run_id, r.source_id, s.name as source, r.walk_id, r.trigger, r.is_refresh, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
+        r#"select r.run_id, r.source_id, s.name as "source!", r.walk_id, r.trigger, r.is_refresh, r.started_at, r.finished_at, r.outcome, r.requests, r.throttled,
                r.retried, r.pages, r.rows_seen, r.inserted, r.updated, r.unchanged, r.retired, r.restored, r.wait_ms, r.fetch_ms,
                r.write_ms, r.error, r.resume_at
-           from hiersync.source s
+           from (
+               -- What is among so many latest runs is a run of one of so many sources that ran latest.
+               select s.source_id, s.name from hiersync.source s
+               cross join lateral (
+                   select l.run_id from hiersync.sync_run l
+                   where l.source_id = s.source_id and ($2::bigint is null or l.run_id = $2)
+                   order by l.run_id desc limit 1
+               ) l
+               where $1::text is null or s.name = $1
+               order by l.run_id desc limit $3
+           ) s
            cross join lateral (
                select * from hiersync.sync_run r
                where r.source_id = s.source_id and ($2::bigint is null or r.run_id = $2)
                order by r.run_id desc limit $3
            ) r
-           where $1::text is null or s.name = $1
            order by r.run_id desc limit $3"#,
         source,
         run_id,

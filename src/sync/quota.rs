@@ -23,7 +23,7 @@ pub const KIND: &str = "quota_short";
 pub async fn foresee<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
     let source = &context.source;
     let mut w = context.write().await?;
-    let walks = plan::walks(&mut w.step.conn(), Some(&source.name)).await?.into_iter().next().unwrap_or_default();
+    let walks = plan::walks(&mut w.step.conn(), Some(&[&source.name])).await?.into_iter().next().unwrap_or_default();
     let held = plan::held(&mut w.step.conn(), &source.budget).await?;
     let need = Need::left(&walks, source.vendor.roots());
     let course = need.course(&mut need::ahead(&held, &source.allowed(&held.stated)), need::begins(&held));

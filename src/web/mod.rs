@@ -30,6 +30,7 @@ use self::{guard::May, token::Guard};
 use crate::{
     clock,
     model::run::Daemon,
+    plan::Planned,
     store::{conn, figures, report, session},
     text::chain,
 };
@@ -68,6 +69,9 @@ pub async fn bind(listen: &str) -> Result<TcpListener, BindError> {
 pub trait House: Send + Sync + 'static {
     /// What it knows of itself.
     fn look(&self) -> Daemon;
+
+    /// The source of this name with all that draw on its budget; none where the config does not name it.
+    fn planned(&self, source: &str) -> Vec<Planned<'_>>;
 
     /// A person wants a source to be synced now.
     fn sync(&self, source: &str);

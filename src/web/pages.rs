@@ -24,8 +24,8 @@ use super::{
     },
 };
 use crate::{
-    clock,
-    store::{figures, look, plan, report, session},
+    clock, plan,
+    store::{self, figures, look, report, session},
     text::chain,
 };
 
@@ -81,7 +81,7 @@ pub(super) async fn overview(State(seen): State<Seen>, Extension(may): Extension
     let read = async {
         let mut step = session::begin_to_read(&seen.pool).await?;
         let conn = &mut step.conn();
-        let (health, walks) = (report::health(conn).await?, plan::walks(conn, None).await?);
+        let (health, walks) = (report::health(conn).await?, store::plan::walks(conn, None).await?);
         Ok((health, walks, report::runs(conn, None, None, RUNS).await?, figures::budgets(conn).await?))
     };
     match in_time(&seen.pool, ANSWERED_WITHIN, read).await {
@@ -100,24 +100,27 @@ pub(super) async fn source(
     Path(name): Path<String>,
     Query(done): Query<Done>,
 ) -> Response {
+    let planned = seen.house.planned(&name);
     let read = async {
         let mut step = session::begin_to_read(&seen.pool).await?;
         let conn = &mut step.conn();
         let health = report::health(conn).await?.into_iter().find(|health| health.name == name);
-        let walks = plan::walks(conn, Some(&name)).await?.pop();
+        let known = store::plan::known(conn, &plan::asked(&planned)).await?;
         let runs = report::runs(conn, Some(&name), None, RUNS_OF_SOURCE).await?;
-        Ok((health, walks, runs, look::days(conn, &name, DAYS).await?, look::kinds(conn, &name, None).await?))
+        Ok((health, known, runs, look::days(conn, &name, DAYS).await?, look::kinds(conn, &name, None).await?))
     };
-    let (health, walks, runs, days, kinds) = match in_time(&seen.pool, ANSWERED_WITHIN, read).await {
+    let (health, known, runs, days, kinds) = match in_time(&seen.pool, ANSWERED_WITHIN, read).await {
         Ok(read) => read,
         Err(error) => return NoPage::from(error).told(may),
     };
     let Some(health) = health else { return no_source(&name).told(may) };
     let live = seen.house.look().sources.into_iter().find(|live| live.source == name);
+    let (mut sources, mut budgets) = plan::plan(&planned, known);
+    sources.retain(|plan| plan.source == name);
     let one = OneSource {
         health: &health,
         live: live.as_ref(),
-        walks: walks.as_ref(),
+        plan: sources.pop().zip(budgets.pop()),
         runs: &runs,
         days: &days,
         kinds: &kinds,

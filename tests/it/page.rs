@@ -201,9 +201,21 @@ async fn the_pages_answer_what_operators_ask() {
     for word in ["customers", "Next due", "Last complete walk", "Free", "100000/1s"] {
         assert!(overview.contains(word), "{word}: {overview}");
     }
+    // What others take is known by what the vendor refuses.
+    let others = async || page.get("/", &[]).await.body.matches("<td class=\"n\">about ").count();
+    assert_eq!(others().await, 0);
+    sqlx::query("update hiersync_internal.budget set pace = 0.5, paced_at = clock_timestamp()").execute(&pool).await.unwrap();
+    assert_eq!(others().await, 1);
     let source = page.get("/source/customers", &[]).await.body;
-    for word in ["retire_guard", "too many would be gone", "--accept-retire", "<svg", "The same as numbers", "A walk takes"] {
+    for word in ["retire_guard", "too many would be gone", "--accept-retire", "<svg", "The same as numbers"] {
         assert!(source.contains(word), "{word}: {source}");
+    }
+    // The plan is the verb's.
+    let told = Program::of(&case).run(&["plan", "--json"]).await.out;
+    let plans: Vec<serde_json::Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (calls, day) = (&plans[0]["calls"], &plans[1]["calls_per_day"]);
+    for plan in [format!("<dd>{calls}</dd>"), format!("<dd>{day} of "), "walk 3, complete".into(), "100000/1s</th>".into()] {
+        assert!(source.contains(&plan), "{plan}: {source}");
     }
     let node = page.get(&format!("/source/customers/node/{child}"), &[]).await.body;
     for word in [&format!("/source/customers/node/{parent}"), "Refresh this node", "Versions", "update"] {

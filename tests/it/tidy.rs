@@ -45,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lifecycle", &[]),
     ("main", &[]),
     ("model", &[]),
-    ("plan", &["budget", "config", "model", "store"]),
+    ("plan", &["budget", "config", "model", "store", "text"]),
     ("runner", &["app", "clock", "config", "lifecycle", "model", "store", "sync", "text"]),
     ("schedule", &["clock", "config", "instants"]),
     ("simulator", &["clock", "model"]),
@@ -55,7 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("vendor_api", &["clock", "config", "model"]),
     ("walk", &["model"]),
-    ("web", &["clock", "model", "store", "text"]),
+    ("web", &["clock", "model", "plan", "store", "text"]),
 ];
 
 /// Arrows that only these files of a room may use, and why.

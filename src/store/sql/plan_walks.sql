@@ -46,5 +46,5 @@ left join lateral (select latest.walk_id where latest.finished_at is null) o on 
 left join lateral (
     select sum(requests)::bigint as calls from hiersync.sync_run where source_id = s.source_id and walk_id = o.walk_id and not is_refresh
 ) m on true
-where $1::text is null or s.name = $1
+where $1::text[] is null or s.name = any($1)
 order by s.name

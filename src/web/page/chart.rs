@@ -37,13 +37,16 @@ pub fn bar(much: i64, most: i64, class: &str, parts: &[Part]) -> Markup {
     }
 }
 
-/// A gauge: how much is used, and how much of that is beyond what we may use.
-pub fn gauge(used: i64, most: i64) -> Markup {
+/// A gauge: how much of `most` is used, before the share that others take.
+pub fn gauge(used: i64, most: i64, others: f64) -> Markup {
     let class = if used >= most { "wait" } else { "fine" };
+    #[expect(clippy::cast_possible_truncation, reason = "a part of its width")]
+    let theirs = (others.clamp(0.0, 1.0) * WIDTH as f64) as i64;
     html! {
         svg.bar viewBox={ "0 0 " (WIDTH) " 12" } width=(WIDTH) height="12" aria-hidden="true" {
             rect.rest x="0" y="0" width=(WIDTH) height="12" {}
-            rect class={ "whole " (class) } x="0" y="0" width=(scaled(used.min(most), most, WIDTH)) height="12" {}
+            rect class={ "whole " (class) } x="0" y="0" width=(scaled(used.min(most), most, WIDTH - theirs)) height="12" {}
+            @if theirs > 0 { rect.others x=(WIDTH - theirs) y="0" width=(theirs) height="12" {} }
         }
     }
 }
@@ -77,8 +80,10 @@ mod tests {
         assert!(bar.contains(r#"class="whole fine" x="0" y="0" width="120""#), "{bar}");
         assert!(bar.contains(r#"class="part wait" x="0" y="2" width="90""#) && bar.contains(r#"x="90" y="2" width="30""#), "{bar}");
         assert!(!bar.contains("part write"));
-        let full = gauge(30, 25).into_string();
-        assert!(full.contains(r#"class="whole wait" x="0" y="0" width="240""#), "{full}");
+        let full = gauge(30, 25, 0.0).into_string();
+        assert!(full.contains(r#"class="whole wait" x="0" y="0" width="240""#) && !full.contains("others"), "{full}");
+        let shared = gauge(15, 15, 0.25).into_string();
+        assert!(shared.contains(r#"y="0" width="180""#) && shared.contains(r#"class="others" x="180" y="0" width="60""#), "{shared}");
         let none = columns("New", &[0, 0]).into_string();
         assert!(none.contains(r#"height="0""#) && none.contains("at most 1 a day"), "{none}");
         assert_eq!(scaled(i64::MAX, 1, 240), 240);

@@ -33,7 +33,8 @@ fn moment(at: Option<DateTime<Utc>>) -> Markup {
 }
 
 /// A number with its thousands set apart.
-fn number(number: i64) -> String {
+fn number(number: impl Into<i128>) -> String {
+    let number = number.into();
     let digits = number.unsigned_abs().to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

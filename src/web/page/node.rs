@@ -93,7 +93,7 @@ impl OneNode<'_> {
                     }
                 }
                 @if let (Some(children), Some(descendants)) = (node.children, node.descendants) {
-                    dt { "Below it" } dd { (number(children.into())) " directly, " (number(descendants.into())) " in all" }
+                    dt { "Below it" } dd { (number(children)) " directly, " (number(descendants)) " in all" }
                 } @else {
                     dt { "Place" } dd { "none in the settled tree" }
                 }

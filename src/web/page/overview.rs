@@ -114,16 +114,18 @@ impl Overview<'_> {
                 div.wide tabindex="0" role="group" aria-labelledby="budgets" { table {
                     thead { tr {
                         th scope="col" { "Budget" } th scope="col" { "Window" } th scope="col" { "Used" } th.n scope="col" { "Used" } th.n scope="col" { "Free" }
-                        th.n scope="col" { "Headroom" } th scope="col" { "Note" }
+                        th.n scope="col" { "Headroom" } th.n scope="col" { "Others" } th scope="col" { "Note" }
                     } }
                     tbody {
                         @for budget in self.budgets { @for (place, window) in budget.windows.iter().enumerate() { tr {
                             th scope="row" { (said(&budget.name)) }
                             td { (window.limit) }
-                            td { (chart::gauge(window.used, window.used + window.free)) }
+                            @let others = others(place, budget.pace);
+                            td { (chart::gauge(window.used, window.used + window.free, others.unwrap_or(0.0))) }
                             td.n { (number(window.used)) }
                             td.n { (number(window.free)) }
                             td.n { (share(budget.headroom)) }
+                            td.n { @match others { Some(others) => { "about " (share(others)) } None => "–" } }
                             td.why { (window_note(place, budget.pause(), budget.pace, window.is_learned)) }
                         } } }
                     }
@@ -139,6 +141,11 @@ fn all_in_one(all: usize, bad: usize) -> Markup {
         (_, 0) => html! { p.sum { span.state.fine { "all is well" } " with " (all) @if all == 1 { " source" } @else { " sources" } } },
         _ => html! { p.sum { span.state.bad { (bad) " of " (all) } @if bad == 1 { " needs a look" } @else { " need a look" } } },
     }
+}
+
+/// What others take of a budget's window, the shortest of which is its first: known only by what the vendor refuses beyond our own calls.
+fn others(window: usize, pace: f64) -> Option<f64> {
+    (window == 0 && pace < 1.0).then_some(1.0 - pace)
 }
 
 /// When a walk may end, if it goes on as this run does.

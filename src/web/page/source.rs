@@ -6,9 +6,9 @@ use maud::{Markup, html};
 use super::{chart, findings, moment, number, outcome, said};
 use crate::{
     model::run::Live,
+    plan::{BudgetPlan, Share, SourcePlan, WindowPlan},
     store::{
         look::{Day, KindRow},
-        plan::Walks,
         report::{Health, RunRow},
     },
     text::seconds,
@@ -21,8 +21,8 @@ pub struct OneSource<'a> {
     pub health: &'a Health,
     /// What the daemon does for it.
     pub live: Option<&'a Live>,
-    /// What its walks took.
-    pub walks: Option<&'a Walks>,
+    /// What its next walk takes, and how long its budget lasts; none where the config does not name it.
+    pub plan: Option<(SourcePlan, BudgetPlan)>,
     /// Its runs of the last days, newest first.
     pub runs: &'a [RunRow],
     /// Its days, the earliest first.
@@ -45,11 +45,13 @@ impl OneSource<'_> {
             nav.sub aria-label="This source" {
                 a href={ "/source/" (name) "/tree" } { "Tree" }
                 a href={ "/changes?source=" (name) } { "Changes" }
+                @if self.plan.is_some() { a href="#plan" { "Plan" } }
                 a href="#runs" { "Runs" } a href="#days" { "Days" } a href="#findings" { "Findings" }
             }
             @if self.may.act && self.live.is_some() { (self.levers()) }
             (self.facts())
             (self.findings())
+            @if let Some((next, budget)) = &self.plan { (plan(next, budget, self.now)) }
             (self.timeline())
             (self.charts())
         }
@@ -76,13 +78,6 @@ impl OneSource<'_> {
                 dt { "Last complete walk" } dd { (moment(self.health.last_complete_at)) }
                 dt { "Next due" } dd { @match due { Some(due) => (moment(Some(due))), None => "by hand" } }
                 dt { "Live nodes" } dd { (number(self.health.live_nodes)) }
-                @if let Some(walks) = self.walks {
-                    dt { "A walk takes" }
-                    dd { @if walks.calls > 0 { (number(walks.calls)) " calls for " (number(walks.nodes)) " nodes" } @else { "not known yet" } }
-                    @if walks.open_walk_id.is_some() {
-                        dt { "The walk that goes on" } dd { (number(walks.made)) " calls made, " (number(walks.queued)) " lists queued" }
-                    }
-                }
                 @if let Some(error) = &self.health.last_error { dt { "Last error" } dd { (said(error)) } }
             }
         }
@@ -155,6 +150,37 @@ impl OneSource<'_> {
                     } }
                 }
             }
+        }
+    }
+}
+
+/// What the next walk takes, and how long the budget lasts.
+fn plan(next: &SourcePlan, budget: &BudgetPlan, now: DateTime<Utc>) -> Markup {
+    let of_walk = |window: &WindowPlan| window.walks.iter().find(|walk| walk.source == next.source).map(Share::told);
+    html! {
+        section aria-labelledby="plan" {
+            h2 #plan { "Plan" }
+            dl.facts {
+                dt { "Calls to the end of the walk" } dd { (next.calls_told()) }
+                dt { "Time until then" } dd { (next.time_told()) }
+                dt { "Known from" } dd { (next.known_from(now)) }
+                dt { "Calls in the next day" }
+                dd { (budget.calls_told()) " of " (number(budget.allowed_per_day)) " that the budget allows: " (budget.share_told()) }
+                dt { "The budget lasts" } dd { (said(&budget.lasts())) }
+            }
+            @if let Some(told) = next.search_told() { p { (told) } }
+            div.wide tabindex="0" role="group" aria-labelledby="plan" { table {
+                thead { tr {
+                    th scope="col" { "Window of " (said(&budget.budget)) } th.n scope="col" { "Used" } th.n scope="col" { "Free" }
+                    th.n scope="col" { "A walk takes" }
+                } }
+                tbody { @for window in &budget.windows { tr {
+                    th scope="row" { (window.limit) }
+                    td.n { (number(window.used)) }
+                    td.n { (number(window.free)) }
+                    td.n { (of_walk(window).unwrap_or_default()) }
+                } } }
+            } }
         }
     }
 }
