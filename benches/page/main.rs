@@ -110,6 +110,7 @@ async fn pages(pool: &PgPool) -> Vec<(&'static str, String)> {
         ("a node, deep below", format!("/source/crm/node/{deep}")),
         ("search by id", "/source/crm/search?q=77".into()),
         ("search by mobile", "/source/crm/search?q=977".into()),
+        ("search by name", "/source/crm/search?q=Nobody".into()),
         ("changes", "/changes".into()),
         ("/metrics", "/metrics".into()),
         ("/healthz", "/healthz".into()),

@@ -38,7 +38,7 @@ impl SourcePlan {
         let (calls, last) = self.advanced_search_calls.zip(self.last_walk.as_ref())?;
         let (took, users) = (last.calls, last.nodes);
         Some(format!(
-            "`edges = \"advanced_search\"` would take about {calls} calls instead of {took}, if the key may use User Advanced Search: it pages \
+            "edges = \"advanced_search\" would take about {calls} calls instead of {took}, if the key may use User Advanced Search: it pages \
              through all users of the account, of whom {users} were met here"
         ))
     }

@@ -222,9 +222,9 @@ impl<V: Vendor> Caller<V> {
         }
         let waiting = self.gauges.wait();
         let permit = self.purse.permit(budget::PATIENCE, &stop).await;
-        let waited = millis(waiting.counts());
-        self.count(|counters| counters.wait_ms += waited);
-        Gauges::add(&self.gauges.waited_ms, waited.unsigned_abs());
+        let waited = waiting.counts();
+        self.count(|counters| counters.wait_ms += waited.cast_signed());
+        Gauges::add(&self.gauges.waited_ms, waited);
         drop(waiting);
         permit.map_err(|none| {
             CallError::Run(match none {

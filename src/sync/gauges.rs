@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -23,29 +23,42 @@ pub struct Gauges {
     pub waited_ms: AtomicU64,
     /// It holds the source's lease.
     pub has_lease: AtomicBool,
-    waiting: AtomicU32,
+    waits: Mutex<Waits>,
     progressed_at: Mutex<Instant>,
 }
 
-/// A call that waits for the budget, until this is dropped.
-pub struct Waiting<'g> {
-    gauges: &'g Gauges,
-    began: Instant,
-    /// Of calls that wait at once only one is counted: the run waits once.
-    is_first: bool,
+/// Calls that wait for the budget. Those that wait at once are one wait of the run.
+#[derive(Debug)]
+struct Waits {
+    now: u32,
+    /// Up to here it is in the sum, if a call waits.
+    summed_to: Instant,
+    sum: Duration,
+    told_ms: u64,
 }
 
+/// A call that waits for the budget, until this is dropped.
+pub struct Waiting<'g>(&'g Gauges);
+
 impl Waiting<'_> {
-    /// How long the run has waited with this call.
-    pub fn counts(&self) -> Duration {
-        if self.is_first { self.began.elapsed() } else { Duration::ZERO }
+    /// Milliseconds in which the run waited, as far as they were not told before.
+    pub fn counts(&self) -> u64 {
+        let mut waits = self.0.waits();
+        let now = clock::instant();
+        let since = now - waits.summed_to;
+        waits.sum += since;
+        waits.summed_to = now;
+        let all = u64::try_from(waits.sum.as_millis()).unwrap_or(u64::MAX);
+        let news = all - waits.told_ms;
+        waits.told_ms = all;
+        news
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.gauges.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.gauges.progress();
+        self.0.waits().now -= 1;
+        self.0.progress();
     }
 }
 
@@ -56,7 +69,7 @@ impl Default for Gauges {
             pages: AtomicU64::default(),
             rows: AtomicU64::default(),
             waited_ms: AtomicU64::default(),
-            waiting: AtomicU32::default(),
+            waits: Mutex::new(Waits { now: 0, summed_to: clock::instant(), sum: Duration::ZERO, told_ms: 0 }),
             has_lease: AtomicBool::default(),
             progressed_at: Mutex::new(clock::instant()),
         }
@@ -76,13 +89,21 @@ impl Gauges {
 
     /// A call waits for the budget from now on.
     pub fn wait(&self) -> Waiting<'_> {
-        let is_first = self.waiting.fetch_add(1, Ordering::Relaxed) == 0;
-        Waiting { gauges: self, began: clock::instant(), is_first }
+        let mut waits = self.waits();
+        if waits.now == 0 {
+            waits.summed_to = clock::instant();
+        }
+        waits.now += 1;
+        Waiting(self)
     }
 
     /// Does a call wait for the budget?
     pub fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        self.waits().now > 0
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something was done: a call has ended, a permit was got, a transaction or a part of a long one was written.
@@ -96,5 +117,32 @@ impl Gauges {
             return Duration::ZERO;
         }
         self.progressed_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_wait_one_after_the_other_and_at_once_are_one_wait() {
+        let gauges = Gauges::default();
+        let step = Duration::from_millis(20);
+        let began = clock::instant();
+        let mut told = 0;
+        let mut last = gauges.wait();
+        for _ in 0..10 {
+            std::thread::sleep(step);
+            let next = gauges.wait();
+            told += last.counts();
+            last = next;
+        }
+        drop(last);
+        let (least, most) = (Duration::from_millis(200), began.elapsed());
+        assert!((least..=most).contains(&Duration::from_millis(told)), "{told} ms");
+        // Nobody waits: it is not counted.
+        std::thread::sleep(step);
+        let wait = gauges.wait();
+        assert!(wait.counts() < 20, "a time in which nobody waited counts");
     }
 }

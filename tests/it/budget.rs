@@ -235,6 +235,8 @@ async fn a_lower_limit_that_the_vendor_states_is_kept_to_and_told() {
     let second = case.quiet(&pool).await;
     assert_eq!((second.throttled, vendor.door().refused()), (0, 0), "what was learned is remembered");
     assert!(vendor.door().most_in_any(lower.window) <= 20);
+    // The windows in which nothing was free were waited for, by many calls at once.
+    assert!(second.wait_ms > 1000, "{second:?}");
     let told = Program::of(&case).run(&["status"]).await.out;
     assert!(told.contains("20/1s") && told.contains("stated by the vendor"), "{told}");
     assert_eq!(findings(&pool).await, [("limit_learned".into(), "sales".into())]);

@@ -73,6 +73,16 @@ async fn nothing_personal_is_shown_without_the_token_and_all_of_it_with() {
     assert!(page.get(PAGES[4], &[]).await.body.contains("Nobody was found"));
     let found = page.get(PAGES[4], WITH).await;
     assert_eq!((found.status, found.header("location")), (303, nodes[0].as_str()));
+    // And so by what an identifier says, and by an address or number that is none.
+    sqlx::query("update hiersync.customer set email = 'z@example.com' where customer_id = $1").bind(child).execute(&pool).await.unwrap();
+    let value = "select value from hiersync.customer_identifier where customer_id = $1 limit 1";
+    let value: String = sqlx::query_scalar(value).bind(child).fetch_one(&pool).await.unwrap();
+    for text in [value.as_str(), "z@example.com"] {
+        let text: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let query = format!("/source/customers/search?q={text}");
+        assert_eq!(page.get(&query, WITH).await.header("location"), nodes[0], "{text}");
+        assert!(page.get(&query, &[]).await.body.contains("Nobody was found"), "{text}");
+    }
     // No button without it.
     assert!(!page.get("/source/customers", &[]).await.body.contains("Sync now"));
     assert!(page.get("/source/customers", WITH).await.body.contains("Sync now"));

@@ -90,7 +90,7 @@ async fn a_walk_that_the_search_makes_cheap_is_told_so() {
     let plan = planned(&case, &[]).await;
     assert_eq!(plan["source sales"]["advanced_search_calls"], 2, "{plan:?}");
     let told = Program::of(&case).run(&["plan"]).await.out;
-    assert!(told.contains(&format!("sales: `edges = \"advanced_search\"` would take about 2 calls instead of {took}, if")), "{told}");
+    assert!(told.contains(&format!("sales: edges = \"advanced_search\" would take about 2 calls instead of {took}, if")), "{told}");
     // It keeps what it says.
     let searching = Case::at(&case.url).users(&users, "edges = \"advanced_search\"");
     searching.complete().await;

@@ -1,47 +1,38 @@
--- Live and gone nodes of a source that somebody looks for: by id, and, where persons may be seen ($3), by mobile, e-mail, an identifier's
--- value, or the beginning of a name.
-with found as (
+-- Live and gone nodes of a source that somebody looks for: by id, and, where persons may be seen ($3), by an identifier's value. Where that
+-- finds nobody, by mobile, e-mail or the beginning of a name, for which all nodes of the source are looked through.
+with source as (
+    select source_id from hiersync.source where name = $1
+), exact as (
     (
-        select c.customer_id::text as key, 'customer' as entity, 0 as place
-        from hiersync.source s
-        join hiersync.customer c
-            on c.source_id = s.source_id and c.customer_id = case when $2 ~ '^-?[0-9]{1,18}$' then $2::bigint end
-        where s.name = $1
+        select customer_id::text as key, 0 as place from hiersync.customer
+        where source_id = (select source_id from source) and customer_id = case when $2 ~ '^-?[0-9]{1,18}$' then $2::bigint end
     )
     union all
     (
-        select u.user_id::text, 'reporting_user', 0
-        from hiersync.source s
-        join hiersync.reporting_user u
-            on u.source_id = s.source_id
-            and u.user_id = case when lower($2) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then $2::uuid end
-        where s.name = $1
+        select user_id::text, 0 from hiersync.reporting_user
+        where source_id = (select source_id from source)
+            and user_id = case when lower($2) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then $2::uuid end
     )
     union all
     (
-        select i.customer_id::text, 'customer', 1
-        from hiersync.source s
-        join hiersync.customer_identifier i
-            on i.source_id = s.source_id and hashtextextended(i.value, 0) = hashtextextended($2, 0) and i.value = $2
-        where s.name = $1 and $3
+        select customer_id::text, 1 from hiersync.customer_identifier
+        where $3 and source_id = (select source_id from source) and hashtextextended(value, 0) = hashtextextended($2, 0) and value = $2
+        limit 50
+    )
+), found as (
+    select key, place from exact
+    union all
+    (
+        select customer_id::text, 2 from hiersync.customer
+        where $3 and not exists (select from exact) and source_id = (select source_id from source)
+            and (email = $2 or mobile = $2 or concat_ws(' ', first_name, last_name) ilike $4 or last_name ilike $4)
         limit 50
     )
     union all
     (
-        select c.customer_id::text, 'customer', 2
-        from hiersync.source s
-        join hiersync.customer c on c.source_id = s.source_id and (
-            c.email = $2 or c.mobile = $2 or concat_ws(' ', c.first_name, c.last_name) ilike $4 or c.last_name ilike $4
-        )
-        where s.name = $1 and $3
-        limit 50
-    )
-    union all
-    (
-        select u.user_id::text, 'reporting_user', 2
-        from hiersync.source s
-        join hiersync.reporting_user u on u.source_id = s.source_id and (u.email = $2 or u.mobile = $2 or u.name ilike $4)
-        where s.name = $1 and $3
+        select user_id::text, 2 from hiersync.reporting_user
+        where $3 and not exists (select from exact) and source_id = (select source_id from source)
+            and (email = $2 or mobile = $2 or name ilike $4)
         limit 50
     )
 )

@@ -14,10 +14,11 @@ const COLUMN: i64 = 8;
 /// A part of a bar: what it is, for a class, and how much.
 pub type Part = (&'static str, i64);
 
-/// A bar of so much of `most`, split in proportion to its parts. It is told by the numbers beside it.
+/// A bar of so much of `most`, with its parts in it. Parts that come to more, since they went on at once, fill it in proportion. It is told by
+/// the numbers beside it.
 pub fn bar(much: i64, most: i64, class: &str, parts: &[Part]) -> Markup {
     let length = scaled(much, most, WIDTH).max(2);
-    let all: i64 = parts.iter().map(|(_, part)| *part).sum();
+    let all = parts.iter().fold(0i64, |sum, (_, part)| sum.saturating_add(*part)).max(much);
     let mut from = 0;
     let placed: Vec<(&str, i64, i64)> = parts
         .iter()
@@ -76,10 +77,12 @@ mod tests {
 
     #[test]
     fn shapes_are_in_proportion_and_stay_in_their_frame() {
-        let bar = bar(50, 100, "fine", &[("wait", 3), ("fetch", 1), ("write", 0)]).into_string();
-        assert!(bar.contains(r#"class="whole fine" x="0" y="0" width="120""#), "{bar}");
-        assert!(bar.contains(r#"class="part wait" x="0" y="2" width="90""#) && bar.contains(r#"x="90" y="2" width="30""#), "{bar}");
-        assert!(!bar.contains("part write"));
+        for (parts, wait, fetch) in [([30, 10], 72, 24), ([75, 25], 90, 30)] {
+            let bar = bar(50, 100, "fine", &[("wait", parts[0]), ("fetch", parts[1]), ("write", 0)]).into_string();
+            assert!(bar.contains(r#"class="whole fine" x="0" y="0" width="120""#), "{bar}");
+            let placed = [format!(r#"wait" x="0" y="2" width="{wait}""#), format!(r#"fetch" x="{wait}" y="2" width="{fetch}""#)];
+            assert!(placed.iter().all(|part| bar.contains(part)) && !bar.contains("part write"), "{bar}");
+        }
         let full = gauge(30, 25, 0.0).into_string();
         assert!(full.contains(r#"class="whole wait" x="0" y="0" width="240""#) && !full.contains("others"), "{full}");
         let shared = gauge(15, 15, 0.25).into_string();

@@ -86,7 +86,7 @@ impl Overview<'_> {
             td { @match due { Some(due) => (moment(Some(due))), None => "by hand" } }
             td.n { (number(health.live_nodes)) }
             td.n { @if health.open_findings > 0 { a.act href={ "/source/" (health.name) "#findings" } { (number(health.open_findings)) } } @else { "0" } }
-            td { (self.progress(health)) }
+            td.walk { (self.progress(health)) }
         } }
     }
 
