@@ -131,12 +131,16 @@ macro_rules! links {
                 sqlx::query_scalar!(
                     "with recursive below as (
                          select l.child_id as id from hiersync_internal." + $what + "_edge l
-                         where l.source_id = $1 and l.parent_id = $3 and l.retired_at is null
+                         where $5 and l.source_id = $1 and l.parent_id = $3 and l.retired_at is null
                          union
                          select l.child_id
                          from below b
                          join hiersync_internal." + $what + "_edge l on l.source_id = $1 and l.parent_id = b.id and l.retired_at is null
-                         where $5
+                     ), listed as (
+                         select l.child_id as id from hiersync_internal." + $what + "_edge l
+                         where not $5 and l.source_id = $1 and l.parent_id = $3 and l.retired_at is null
+                         union all
+                         select id from below
                      ), shown as materialized (
                          select f.seen + case when $6 then f.seen_earlier else '{}' end as numbers
                          from hiersync_internal.frontier f
@@ -145,21 +149,25 @@ macro_rules! links {
                                union all
                                select r.node_key from hiersync_internal.root r where $5 and r.source_id = $1
                            ))
+                     ), missing as materialized (
+                         select l.id
+                         from listed l
+                         cross join lateral (
+                             select n.node_no from hiersync_internal." + $what + "_node n where n.source_id = $1 and n.id = l.id limit 1
+                         ) n
+                         where not exists (select 1 from shown s where s.numbers @> n.node_no)
                      )
                      select exists (
                          select 1
-                         from (select b.id from below b except select unnest($4::" + $sql_id + "[])) b
-                         cross join lateral (
-                             select n.node_no from hiersync_internal." + $what + "_node n where n.source_id = $1 and n.id = b.id limit 1
-                         ) n
-                         where not exists (select 1 from shown s where s.numbers @> n.node_no)
+                         from missing m
+                         where m.id not in (select unnest($4::" + $sql_id + "[]))
                            and not exists (
                                select 1 from hiersync_internal.root r
-                               where r.source_id = $1 and r.walk_id = $2 and r.node_key = b.id::text
+                               where r.source_id = $1 and r.walk_id = $2 and r.node_key = m.id::text
                            )
                            and not exists (
                                select 1 from hiersync.finding f
-                               where f.source_id = $1 and f.kind = 'manager_not_listed' and f.key = b.id::text and f.resolved_at is null
+                               where f.source_id = $1 and f.kind = 'manager_not_listed' and f.key = m.id::text and f.resolved_at is null
                            )"
                     + r#") as "loses!""#,
                     at.source_id,
