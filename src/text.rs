@@ -38,11 +38,18 @@ pub fn time(time: Option<DateTime<Utc>>) -> String {
 
 /// What a person should know beside the figures of a budget's window. `window`: which one, from 0; what holds for the whole budget,
 /// its pause and its pace, stands at the first.
-pub fn window_note(window: usize, paused: Option<(DateTime<Utc>, &str)>, pace: f64, is_learned: bool) -> String {
+pub fn window_note(
+    window: usize,
+    paused: Option<(DateTime<Utc>, &str)>,
+    full_until: Option<DateTime<Utc>>,
+    pace: f64,
+    is_learned: bool,
+) -> String {
     let paused = paused.filter(|_| window == 0).map(|(until, why)| format!("paused until {}: {why}", time(Some(until))));
+    let full = full_until.filter(|_| paused.is_none()).map(|until| format!("free again at {}", time(Some(until))));
     let slowed = (window == 0 && pace < 1.0).then(|| format!("slowed to {:.0} % after refusals", pace * 100.0));
     let learned = is_learned.then(|| "stated by the vendor".to_owned());
-    [paused, slowed, learned].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [paused, full, slowed, learned].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// Milliseconds as seconds, or in larger units.
@@ -117,9 +124,15 @@ mod tests {
     #[test]
     fn what_holds_for_a_budget_stands_at_its_first_window_and_what_was_stated_at_its_own() {
         let paused = DateTime::from_timestamp(0, 0).map(|until| (until, "HTTP 429"));
-        assert_eq!(window_note(0, None, 1.0, false), "");
-        assert_eq!(window_note(0, paused, 0.5, false), "paused until 1970-01-01 00:00:00Z: HTTP 429; slowed to 50 % after refusals");
-        assert_eq!(window_note(1, paused, 0.5, true), "stated by the vendor");
+        assert_eq!(window_note(0, None, None, 1.0, false), "");
+        assert_eq!(
+            window_note(0, paused, paused.map(|(until, _)| until), 0.5, false),
+            "paused until 1970-01-01 00:00:00Z: HTTP 429; slowed to 50 % after refusals"
+        );
+        assert_eq!(
+            window_note(1, paused, paused.map(|(until, _)| until), 0.5, true),
+            "free again at 1970-01-01 00:00:00Z; stated by the vendor"
+        );
     }
 
     #[test]

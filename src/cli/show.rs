@@ -131,7 +131,7 @@ fn tell_budgets(budgets: &[BudgetRow]) {
     let mut table = table(&["budget", "window", "used", "free", "note"]);
     for row in budgets {
         for (place, window) in row.windows.iter().enumerate() {
-            let note = window_note(place, row.pause(), row.pace, window.is_learned);
+            let note = window_note(place, row.pause(), window.full_until(), row.pace, window.is_learned);
             table.add_row(vec![row.name.clone(), window.limit.clone(), window.used.to_string(), window.free.to_string(), note]);
         }
     }

@@ -41,16 +41,25 @@ pub struct WindowRow {
     pub used: i64,
     /// Calls that could go now.
     pub free: i64,
+    /// When the oldest of them leave it.
+    pub next_free_at: Option<DateTime<Utc>>,
     /// The vendor stated it in a refusal, and it is lower than configured.
     pub is_learned: bool,
+}
+
+impl WindowRow {
+    /// Until when nothing is free.
+    pub fn full_until(&self) -> Option<DateTime<Utc>> {
+        self.next_free_at.filter(|_| self.free == 0)
+    }
 }
 
 /// Every budget.
 pub async fn budgets(conn: &mut Conn<'_>) -> sqlx::Result<Vec<BudgetRow>> {
     let rows = sqlx::query!(
         r#"select budget as "name!", (extract(epoch from span) * 1000)::bigint as "window_ms!", origin = 'learned' as "is_learned!",
-               headroom as "headroom!", pace as "pace!", allowed as "allowed!", used as "used!", free as "free!", paused_until,
-               paused_why
+               headroom as "headroom!", pace as "pace!", allowed as "allowed!", used as "used!", free as "free!", next_free_at,
+               paused_until, paused_why
            from hiersync.budget_use order by budget, span"#
     )
     .fetch_all(conn)
@@ -59,7 +68,13 @@ pub async fn budgets(conn: &mut Conn<'_>) -> sqlx::Result<Vec<BudgetRow>> {
     for row in rows {
         let limit =
             Limit { calls: u32::try_from(row.allowed).unwrap_or(u32::MAX), window: Duration::from_millis(row.window_ms.unsigned_abs()) };
-        let window = WindowRow { limit: limit.to_string(), used: row.used, free: row.free, is_learned: row.is_learned };
+        let window = WindowRow {
+            limit: limit.to_string(),
+            used: row.used,
+            free: row.free,
+            next_free_at: row.next_free_at,
+            is_learned: row.is_learned,
+        };
         match budgets.last_mut() {
             Some(budget) if budget.name == row.name => budget.windows.push(window),
             _ => budgets.push(BudgetRow {

@@ -134,8 +134,7 @@ macro_rules! links {
                          where $5 and l.source_id = $1 and l.parent_id = $3 and l.retired_at is null
                          union
                          select l.child_id
-                         from below b
-                         join hiersync_internal." + $what + "_edge l on l.source_id = $1 and l.parent_id = b.id and l.retired_at is null
+                         from below b join hiersync_internal." + $what + "_edge l on l.source_id = $1 and l.parent_id = b.id and l.retired_at is null
                      ), listed as (
                          select l.child_id as id from hiersync_internal." + $what + "_edge l
                          where not $5 and l.source_id = $1 and l.parent_id = $3 and l.retired_at is null
@@ -145,29 +144,22 @@ macro_rules! links {
                          select f.seen + case when $6 then f.seen_earlier else '{}' end as numbers
                          from hiersync_internal.frontier f
                          where f.source_id = $1 and f.walk_id = $2 and f.parent_key = any (array(
-                               select $3::" + $sql_id + "::text
-                               union all
-                               select r.node_key from hiersync_internal.root r where $5 and r.source_id = $1
-                           ))
+                             select $3::" + $sql_id + "::text union all select node_key from hiersync_internal.root where $5 and source_id = $1
+                         ))
                      ), missing as materialized (
-                         select l.id
-                         from listed l
+                         select l.id, l.id::text as key from listed l
                          cross join lateral (
                              select n.node_no from hiersync_internal." + $what + "_node n where n.source_id = $1 and n.id = l.id limit 1
                          ) n
-                         where not exists (select 1 from shown s where s.numbers @> n.node_no)
+                         where not exists (select from shown s where s.numbers @> n.node_no)
                      )
                      select exists (
-                         select 1
-                         from missing m
+                         select from missing m
                          where m.id not in (select unnest($4::" + $sql_id + "[]))
+                           and not exists (select from hiersync_internal.root r where (r.source_id, r.walk_id, r.node_key) = ($1, $2, m.key))
                            and not exists (
-                               select 1 from hiersync_internal.root r
-                               where r.source_id = $1 and r.walk_id = $2 and r.node_key = m.id::text
-                           )
-                           and not exists (
-                               select 1 from hiersync.finding f
-                               where f.source_id = $1 and f.kind = 'manager_not_listed' and f.key = m.id::text and f.resolved_at is null
+                               select from hiersync.finding f
+                               where (f.source_id, f.kind, f.key) = ($1, 'manager_not_listed', m.key) and f.resolved_at is null
                            )"
                     + r#") as "loses!""#,
                     at.source_id,

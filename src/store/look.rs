@@ -172,6 +172,8 @@ pub struct Wanted<'a> {
     pub since: Option<DateTime<Utc>>,
     /// Before.
     pub until: Option<DateTime<Utc>>,
+    /// Of this run.
+    pub run_id: Option<i64>,
     /// Below this number.
     pub before: Option<i64>,
 }
@@ -188,6 +190,7 @@ pub async fn changes(conn: &mut Conn<'_>, wanted: &Wanted<'_>, limit: i64) -> sq
                  and ($2::text is null or c.entity = $2) and ($3::text is null or c.op = $3)
                  and ($4::text is null or c.key = $4 and c.entity in ('customer', 'customer_link', 'reporting_user', 'reporting_line'))
                  and ($5::timestamptz is null or c.seen_at >= $5) and ($6::timestamptz is null or c.seen_at < $6)
+                 and ($9::bigint is null or c.run_id = $9)
                order by c.change_id desc limit $7
            ) c
            where $1::text is null or s.name = $1
@@ -199,7 +202,8 @@ pub async fn changes(conn: &mut Conn<'_>, wanted: &Wanted<'_>, limit: i64) -> sq
         wanted.since,
         wanted.until,
         limit,
-        wanted.before
+        wanted.before,
+        wanted.run_id
     )
     .fetch_all(conn)
     .await

@@ -13,10 +13,16 @@ use axum::{
 use futures::{StreamExt, stream};
 
 use super::{ANSWERED_WITHIN, Seen, in_time};
-use crate::store::{look, session};
+use crate::{
+    clock,
+    store::{look, session},
+};
 
 /// How often it is looked for news.
 const LOOKED_EVERY: Duration = Duration::from_secs(2);
+
+/// Without news a page is renewed this often, in seconds.
+const RENEWED_EVERY: i64 = 10;
 
 pub(super) async fn events(State(seen): State<Seen>) -> Response {
     let Ok(place) = seen.watched.clone().try_acquire_owned() else {
@@ -36,11 +42,11 @@ pub(super) async fn events(State(seen): State<Seen>) -> Response {
     Sse::new(until_stop).keep_alive(KeepAlive::default()).into_response()
 }
 
-/// A text that changes with whatever there is to be seen.
+/// A text that changes with whatever there is to be seen, and so often that how long ago something was stays true.
 async fn pulse(seen: &Seen) -> String {
     let read = async { look::pulse(&mut session::begin_to_read(&seen.pool).await?.conn()).await };
     let stored = in_time(&seen.pool, ANSWERED_WITHIN, read).await.unwrap_or_else(|_| "the database is away".to_owned());
     let live = seen.house.look().sources;
     let doing: Vec<String> = live.iter().map(|live| format!("{} {:?}", live.state.as_ref(), live.next_due)).collect();
-    format!("{stored} {}", doing.join(" "))
+    format!("{stored} {} {}", doing.join(" "), clock::now().timestamp() / RENEWED_EVERY)
 }

@@ -146,6 +146,7 @@ pub(super) async fn changes(State(seen): State<Seen>, Extension(may): Extension<
         key: key.as_deref(),
         since: since.unwrap_or_default(),
         until: until.unwrap_or_default(),
+        run_id: filter.run.trim().parse().ok(),
         before: filter.before.parse().ok(),
     };
     let read = async {

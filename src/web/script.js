@@ -24,6 +24,14 @@ document.addEventListener("toggle", async (event) => {
 let events = null;
 let isRenewing = false;
 
+// What was just done is said for so many milliseconds, and not again when the page is loaded anew.
+const SAID_FOR = 20000;
+const address = new URL(location.href);
+if (address.searchParams.has("done")) {
+  address.searchParams.delete("done");
+  history.replaceState(null, "", address);
+}
+
 async function renew() {
   const main = document.querySelector("main[data-live]");
   const active = document.activeElement;
@@ -37,9 +45,9 @@ async function renew() {
       const open = [...main.querySelectorAll("details[open][id]")].map((one) => one.id);
       const focused = [...main.querySelectorAll("a, button, summary, .wide")].indexOf(active);
       const scrolled = [...main.querySelectorAll(".wide")].map((one) => one.scrollLeft);
+      const done = performance.now() < SAID_FOR && main.querySelector(".done")?.textContent;
       main.innerHTML = fresh.innerHTML;
-      const done = main.querySelector(".done");
-      if (done) done.textContent = "";
+      if (done) main.querySelector(".done").textContent = done;
       for (const id of open) document.getElementById(id)?.setAttribute("open", "");
       main.querySelectorAll(".wide").forEach((one, place) => { one.scrollLeft = scrolled[place] || 0; });
       if (focused >= 0) main.querySelectorAll("a, button, summary, .wide")[focused]?.focus({ preventScroll: true });

@@ -164,6 +164,9 @@ async fn a_run_is_seen_live_while_somebody_looks_and_costs_nothing_while_nobody_
     browser.says(".done", "A sync was asked for", seconds(10)).await;
     browser.run("window.isTheSame = true").await;
     browser.says(".sum", "running", seconds(10)).await;
+    // It stays for a while, and does not come back when the page is loaded anew.
+    browser.says(".done", "A sync was asked for", seconds(0)).await;
+    assert_eq!(browser.run("return location.search").await, "");
     browser.shoot("running").await;
     vendor.door().set_latency(Latency::Fixed(millis(0)));
     browser.says(".sum", "fine", seconds(20)).await;

@@ -239,6 +239,19 @@ async fn the_pages_answer_what_operators_ask() {
     assert_eq!(page.get("/source/nobody", &[]).await.status, 404);
     let filtered = page.get(&format!("/changes?source=customers&entity=customer&op=update&node={child}"), &[]).await.body;
     assert_eq!(filtered.matches("<tr>").count(), 2, "{filtered}");
+    // A run leads to what it changed, which is one name.
+    assert!(source.contains("/changes?source=customers&amp;run=2"), "{source}");
+    let of_run = page.get("/changes?source=customers&run=2", &[]).await.body;
+    assert_eq!((of_run.matches("<tr>").count(), filtered.matches("</code>").count()), (2, 1), "{of_run}");
+    // A budget that is spent says until when.
+    let spend = "insert into hiersync_internal.budget_ledger (budget_id, process_id, calls, bought_at, ended_at)
+                 select budget_id, 1, 100000, clock_timestamp(), clock_timestamp() + interval '1 minute' from hiersync_internal.budget";
+    sqlx::query(spend).execute(&pool).await.unwrap();
+    assert!(page.get("/", &[]).await.body.contains("free again at"));
+    // A pause is seen in one look.
+    sqlx::query("update hiersync.source set paused_at = clock_timestamp()").execute(&pool).await.unwrap();
+    let paused = page.get("/", &[]).await.body;
+    assert!(paused.contains("1 paused") && paused.contains("when it is resumed"), "{paused}");
     page.stop().await;
 }
 

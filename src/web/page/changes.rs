@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{HIDDEN, encoded, moment, node_at, said};
-use crate::{store::report::ChangeRow, web::guard::May};
+use crate::{clock, store::report::ChangeRow, web::guard::May};
 
 /// The filter, as it stands in the address. An empty text says nothing.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Filter {
     /// Before.
     #[serde(default)]
     pub until: String,
+    /// Of this run.
+    #[serde(default)]
+    pub run: String,
     /// Below this number.
     #[serde(default)]
     pub before: String,
@@ -38,15 +41,18 @@ const OPS: [&str; 4] = ["insert", "update", "retire", "restore"];
 
 /// The page's body. `sources`: their names; `many`: rows of one page.
 pub fn body(filter: &Filter, sources: &[String], rows: &[ChangeRow], many: usize, wrong: Option<&str>, may: May) -> Markup {
+    let today = clock::now().format("%Y-%m-%d");
     html! {
         form.filter method="get" action="/changes" {
             (choice("source", "Source", &filter.source, sources.iter().map(String::as_str)))
             (choice("entity", "Of", &filter.entity, ENTITIES))
             (choice("op", "What", &filter.op, OPS))
             label { "Node " input type="text" name="node" value=(filter.node); }
+            label { "Run " input type="text" name="run" value=(filter.run) inputmode="numeric" size="8"; }
             label { "Since (UTC) " input type="text" name="since" value=(filter.since) placeholder="2026-03-01 08:00"; }
             label { "Until " input type="text" name="until" value=(filter.until); }
             button { "Filter" }
+            a href={ "/changes?since=" (today) } { "Today" }
         }
         @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
         (table(rows, may))
@@ -66,6 +72,7 @@ impl Filter {
             ("node", &self.node),
             ("since", &self.since),
             ("until", &self.until),
+            ("run", &self.run),
             ("before", &before),
         ];
         let said = all.iter().filter(|(_, value)| !value.is_empty());
@@ -99,7 +106,7 @@ pub fn table(rows: &[ChangeRow], may: May) -> Markup {
                         @if place > 0 { " › " } a href={ (node_at(&row.source, key)) } { (key) }
                     } }
                     td.why { (fields(row, may)) }
-                    td.n { (row.run_id) }
+                    td.n { a href={ "/changes?source=" (row.source) "&run=" (row.run_id) } { (row.run_id) } }
                 } } }
             } }
         }
@@ -109,11 +116,13 @@ pub fn table(rows: &[ChangeRow], may: May) -> Markup {
 /// Which fields changed; from what to what, for whoever may see persons.
 fn fields(row: &ChangeRow, may: May) -> Markup {
     let fields = row.fields.as_ref().and_then(Value::as_object);
+    let Some(fields) = fields.filter(|fields| !fields.is_empty()) else { return html! {} };
     html! {
-        @for (name, pair) in fields.into_iter().flatten() {
-            div { code { (said(name)) } " "
-                @if may.see_persons { (value(&pair[0])) " → " (value(&pair[1])) } @else { span.soft { (HIDDEN) } }
-            }
+        @if may.see_persons {
+            @for (name, pair) in fields { div { code { (said(name)) } " " (value(&pair[0])) " → " (value(&pair[1])) } }
+        } @else {
+            @for name in fields.keys() { code { (said(name)) } " " }
+            span.soft { (HIDDEN) }
         }
     }
 }

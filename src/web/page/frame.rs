@@ -55,7 +55,7 @@ impl Frame<'_> {
                         (body)
                     }
                     footer {
-                        p { "Times are UTC. hiersync " (env!("CARGO_PKG_VERSION")) }
+                        p { "Times are UTC; those without a date are of today. hiersync " (env!("CARGO_PKG_VERSION")) }
                     }
                 }
             }

@@ -14,7 +14,10 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 pub use self::frame::{Frame, refused};
-use crate::text::{shown, time};
+use crate::{
+    clock,
+    text::{shown, time},
+};
 
 /// What stands in place of personal data.
 const HIDDEN: &str = "hidden";
@@ -24,9 +27,12 @@ fn said(text: &str) -> Markup {
     html! { (shown(text)) }
 }
 
-/// A moment, also for machines; a dash for none.
+/// A moment, also for machines; of today without its date. A dash for none.
 fn moment(at: Option<DateTime<Utc>>) -> Markup {
     match at {
+        Some(at) if at.date_naive() == clock::now().date_naive() => {
+            html! { time datetime=(at.to_rfc3339()) title=(time(Some(at))) { (at.format("%H:%M:%SZ")) } }
+        }
         Some(at) => html! { time datetime=(at.to_rfc3339()) { (time(Some(at))) } },
         None => html! { "–" },
     }

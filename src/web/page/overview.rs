@@ -48,8 +48,9 @@ impl Overview<'_> {
         // Among a thousand, too, what needs a look is what is seen.
         rows.sort_by_key(|(.., verdict)| verdict.class != "bad");
         let bad = rows.iter().filter(|(.., verdict)| verdict.class == "bad").count();
+        let paused = self.health.iter().filter(|health| health.paused_at.is_some()).count();
         html! {
-            (all_in_one(rows.len(), bad))
+            (all_in_one(rows.len(), bad, paused))
             section aria-labelledby="sources" {
                 h2 #sources { "Sources" }
                 @if rows.is_empty() {
@@ -74,16 +75,18 @@ impl Overview<'_> {
     }
 
     fn row(&self, health: &Health, live: Option<&Live>, verdict: &Verdict) -> Markup {
-        let due = live.and_then(|live| live.next_due);
         html! { tr {
-            th scope="row" { a href={ "/source/" (health.name) } { (health.name) } " " span.soft { (health.vendor) } }
+            th scope="row" {
+                a href={ "/source/" (health.name) } { (health.name) }
+                div.soft { (health.vendor) " · " a href={ "/source/" (health.name) "/tree" } { "tree" } }
+            }
             td { span class={ "state " (verdict.class) } { (verdict.word) } @if !verdict.why.is_empty() { div.why { (said(&verdict.why)) } } }
             td {
                 @match health.staleness_s { Some(age) => { (ago(Some(age))) " ago" } None => "never" }
                 div.soft { (moment(health.last_complete_at)) }
             }
             td { @if health.last_started_at.is_some() { (outcome(health.last_outcome.as_deref())) div.soft { (moment(health.last_started_at)) } } @else { "–" } }
-            td { @match due { Some(due) => (moment(Some(due))), None => "by hand" } }
+            td { (next_due(health, live, self.now)) }
             td.n { (number(health.live_nodes)) }
             td.n { @if health.open_findings > 0 { a.act href={ "/source/" (health.name) "#findings" } { (number(health.open_findings)) } } @else { "0" } }
             td.walk { (self.progress(health)) }
@@ -111,9 +114,12 @@ impl Overview<'_> {
         html! {
             section aria-labelledby="budgets" {
                 h2 #budgets { "Budgets" }
+                p.legend {
+                    "Each window with its calls. Headroom is what the config leaves to others; what others take is known by what the vendor refuses."
+                }
                 div.wide tabindex="0" role="group" aria-labelledby="budgets" { table {
                     thead { tr {
-                        th scope="col" { "Budget" } th scope="col" { "Window" } th scope="col" { "Used" } th.n scope="col" { "Used" } th.n scope="col" { "Free" }
+                        th scope="col" { "Budget" } th scope="col" { "Window" } th scope="col" { "In use" } th.n scope="col" { "Calls" } th.n scope="col" { "Free" }
                         th.n scope="col" { "Headroom" } th.n scope="col" { "Others" } th scope="col" { "Note" }
                     } }
                     tbody {
@@ -126,7 +132,7 @@ impl Overview<'_> {
                             td.n { (number(window.free)) }
                             td.n { (share(budget.headroom)) }
                             td.n { @match others { Some(others) => { "about " (share(others)) } None => "–" } }
-                            td.why { (window_note(place, budget.pause(), budget.pace, window.is_learned)) }
+                            td.why { (window_note(place, budget.pause(), window.full_until(), budget.pace, window.is_learned)) }
                         } } }
                     }
                 } }
@@ -135,11 +141,28 @@ impl Overview<'_> {
     }
 }
 
-fn all_in_one(all: usize, bad: usize) -> Markup {
-    match (all, bad) {
-        (0, _) => html! {},
-        (_, 0) => html! { p.sum { span.state.fine { "all is well" } " with " (all) @if all == 1 { " source" } @else { " sources" } } },
-        _ => html! { p.sum { span.state.bad { (bad) " of " (all) } @if bad == 1 { " needs a look" } @else { " need a look" } } },
+fn all_in_one(all: usize, bad: usize, paused: usize) -> Markup {
+    html! {
+        @if all > 0 { p.sum {
+            @if bad > 0 {
+                span.state.bad { (bad) " of " (all) } @if bad == 1 { " needs a look" } @else { " need a look" }
+            } @else {
+                span.state.fine { "all is well" } " with " (all) @if all == 1 { " source" } @else { " sources" }
+            }
+            @if paused > 0 { ", " span.state.wait { (paused) " paused" } }
+        } }
+    }
+}
+
+/// When a source is next due, and in how long.
+pub(super) fn next_due(health: &Health, live: Option<&Live>, now: DateTime<Utc>) -> Markup {
+    let due = live.and_then(|live| live.next_due);
+    html! {
+        @match due {
+            Some(_) if health.paused_at.is_some() => "when it is resumed",
+            Some(due) => { (moment(Some(due))) @if due > now { div.soft { "in " (ago(Some((due - now).as_seconds_f64()))) } } }
+            None => "by hand",
+        }
     }
 }
 
@@ -158,6 +181,11 @@ fn estimated_end(walks: &Walks, run: &RunRow, now: DateTime<Utc>) -> Option<Date
     now.checked_add_signed(TimeDelta::milliseconds(so_far.checked_mul(left)? / run.requests))
 }
 
+/// A run's number, which leads to what it changed.
+pub(super) fn changes_of(run: &RunRow) -> Markup {
+    html! { a href={ "/changes?source=" (run.source) "&run=" (run.run_id) } { (run.run_id) } }
+}
+
 /// Runs in a table.
 pub(super) fn runs(runs: &[RunRow]) -> Markup {
     html! {
@@ -167,7 +195,7 @@ pub(super) fn runs(runs: &[RunRow]) -> Markup {
                 th.n scope="col" { "Calls" } th.n scope="col" { "New" } th.n scope="col" { "Changed" } th.n scope="col" { "Gone" } th scope="col" { "Note" }
             } }
             tbody { @for run in runs { tr {
-                th.n scope="row" { (run.run_id) }
+                th.n scope="row" { (changes_of(run)) }
                 td { a href={ "/source/" (run.source) } { (run.source) } }
                 td { (moment(Some(run.started_at))) }
                 td { (outcome(run.outcome.as_deref())) @if run.is_refresh { " refresh" } }

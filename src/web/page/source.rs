@@ -3,7 +3,11 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::{chart, findings, moment, number, outcome, said};
+use super::{
+    chart, findings, moment, number, outcome,
+    overview::{changes_of, next_due},
+    said,
+};
 use crate::{
     model::run::Live,
     plan::{BudgetPlan, Share, SourcePlan, WindowPlan},
@@ -72,11 +76,10 @@ impl OneSource<'_> {
     }
 
     fn facts(&self) -> Markup {
-        let due = self.live.and_then(|live| live.next_due);
         html! {
             dl.facts {
                 dt { "Last complete walk" } dd { (moment(self.health.last_complete_at)) }
-                dt { "Next due" } dd { @match due { Some(due) => (moment(Some(due))), None => "by hand" } }
+                dt { "Next due" } dd { (next_due(self.health, self.live, self.now)) }
                 dt { "Live nodes" } dd { (number(self.health.live_nodes)) }
                 @if let Some(error) = &self.health.last_error { dt { "Last error" } dd { (said(error)) } }
             }
@@ -101,7 +104,7 @@ impl OneSource<'_> {
                 h2 #runs { "Runs" }
                 p.legend {
                     "Each bar is as long as its run took; within it: " span.key.wait {} " waiting for the budget, " span.key.fetch {} " requests, "
-                    span.key.write {} " writing."
+                    span.key.write {} " writing. Requests, and writing, that went on at once are added up."
                 }
                 div.wide tabindex="0" role="group" aria-labelledby="runs" { table {
                     thead { tr {
@@ -110,7 +113,7 @@ impl OneSource<'_> {
                         th.n scope="col" { "New" } th.n scope="col" { "Changed" } th.n scope="col" { "Gone" } th scope="col" { "Note" }
                     } }
                     tbody { @for run in self.runs { tr {
-                        th scope="row" { (moment(Some(run.started_at))) div.soft { (run.trigger) @if run.is_refresh { ", refresh" } } }
+                        th scope="row" { (moment(Some(run.started_at))) div.soft { "run " (changes_of(run)) ", " (run.trigger) @if run.is_refresh { ", refresh" } } }
                         td { (outcome(run.outcome.as_deref())) }
                         td { (chart::bar(took(run), most, class(run), &[("wait", run.wait_ms), ("fetch", run.fetch_ms), ("write", run.write_ms)])) }
                         td.n { (seconds(took(run))) }
@@ -161,11 +164,11 @@ fn plan(next: &SourcePlan, budget: &BudgetPlan, now: DateTime<Utc>) -> Markup {
         section aria-labelledby="plan" {
             h2 #plan { "Plan" }
             dl.facts {
-                dt { "Calls to the end of the walk" } dd { (next.calls_told()) }
+                dt { "Calls to the end of the walk" } dd { @if next.is_at_least { "at least " } (number(next.calls)) }
                 dt { "Time until then" } dd { (next.time_told()) }
                 dt { "Known from" } dd { (next.known_from(now)) }
                 dt { "Calls in the next day" }
-                dd { (budget.calls_told()) " of " (number(budget.allowed_per_day)) " that the budget allows: " (budget.share_told()) }
+                dd { @if budget.is_at_least { "at least " } (number(budget.calls_per_day)) " of " (number(budget.allowed_per_day)) " that the budget allows: " (budget.share_told()) }
                 dt { "The budget lasts" } dd { (said(&budget.lasts())) }
             }
             @if let Some(told) = next.search_told() { p { (told) } }
