@@ -179,3 +179,51 @@ async fn what_takes_too_long_is_ended_in_the_server_and_says_so() {
     sqlx::raw_sql(AssertSqlSafe(takes.replace("SECONDS", "0"))).execute(&pool).await.unwrap();
     assert_eq!(program.run(&["tree", "customers", "--live"]).await.code, 0);
 }
+
+/// Of the children of one customer, every hundredth, as a page of its list shows them.
+const SHOWN: &str = "select array_agg(child_id), array_agg('00000000-0000-0000-0000-000000000000'::uuid) from hiersync.customer_link
+                     where source_id = $1 and parent_id = $2 and child_id % 100 = 0";
+
+/// What a page of a list asks is looked up row by row, however much there is beside it, and whatever the planner knows of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_question_of_a_page_reads_its_own_rows_only() {
+    let (_case, pool) = filled().await;
+    let widest = "select source_id, parent_id from hiersync.customer_link group by 1, 2 order by count(*) desc limit 1";
+    let (source, parent): (i32, i64) = sqlx::query_as(widest).fetch_one(&pool).await.unwrap();
+    let (ids, digests): (Vec<i64>, Vec<uuid::Uuid>) = sqlx::query_as(SHOWN).bind(source).bind(parent).fetch_one(&pool).await.unwrap();
+    assert!(ids.len() > 1000);
+    let question = include_str!("../../src/store/sql/customer_unchanged.sql");
+    let mut session = pool.acquire().await.unwrap();
+    // As the daemon asks, whose statements have names.
+    sqlx::raw_sql("set plan_cache_mode = force_generic_plan").execute(&mut *session).await.unwrap();
+    for known in [
+        "analyze hiersync.customer, hiersync.customer_link",
+        "delete from pg_statistic where starelid::regclass::text like 'hiersync.customer%'",
+    ] {
+        sqlx::raw_sql(known).execute(&mut *session).await.unwrap();
+        let explain = format!("explain (analyze, buffers, format json) {question}");
+        let plan: serde_json::Value = sqlx::query_scalar(AssertSqlSafe(explain))
+            .bind(source)
+            .bind(1i64)
+            .bind(parent)
+            .bind(&ids)
+            .bind(&digests)
+            .fetch_one(&mut *session)
+            .await
+            .unwrap();
+        let plan = &plan[0]["Plan"];
+        let touched = plan["Shared Hit Blocks"].as_u64().unwrap() + plan["Shared Read Blocks"].as_u64().unwrap();
+        assert!(touched < 12 * ids.len() as u64, "{touched} pages for {} rows: {plan:#}", ids.len());
+        let mut whole = Vec::new();
+        read_whole(plan, &mut whole);
+        assert!(!whole.iter().any(|table| table.starts_with("customer")), "{whole:?} {plan:#}");
+    }
+}
+
+/// The tables that a plan reads from end to end.
+fn read_whole<'a>(plan: &'a serde_json::Value, tables: &mut Vec<&'a str>) {
+    if plan["Node Type"] == "Seq Scan" {
+        tables.push(plan["Relation Name"].as_str().unwrap());
+    }
+    plan["Plans"].as_array().into_iter().flatten().for_each(|below| read_whole(below, tables));
+}

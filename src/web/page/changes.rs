@@ -102,7 +102,7 @@ pub fn table(rows: &[ChangeRow], may: May) -> Markup {
                     td { (moment(Some(row.seen_at))) }
                     td { a href={ "/source/" (row.source) } { (row.source) } }
                     td { (row.op) " " span.soft { (row.entity) } }
-                    td { @for (place, key) in row.key.split('/').enumerate() {
+                    td.narrow { @for (place, key) in row.key.split('/').enumerate() {
                         @if place > 0 { " › " } a href={ (node_at(&row.source, key)) } { (key) }
                     } }
                     td.why { (fields(row, may)) }

@@ -48,9 +48,10 @@ impl Overview<'_> {
         // Among a thousand, too, what needs a look is what is seen.
         rows.sort_by_key(|(.., verdict)| verdict.class != "bad");
         let bad = rows.iter().filter(|(.., verdict)| verdict.class == "bad").count();
+        let acts = self.health.iter().map(|health| health.open_findings).sum();
         let paused = self.health.iter().filter(|health| health.paused_at.is_some()).count();
         html! {
-            (all_in_one(rows.len(), bad, paused))
+            (all_in_one(rows.len(), bad, acts, paused))
             section aria-labelledby="sources" {
                 h2 #sources { "Sources" }
                 @if rows.is_empty() {
@@ -89,7 +90,7 @@ impl Overview<'_> {
             td { (next_due(health, live, self.now)) }
             td.n { (number(health.live_nodes)) }
             td.n { @if health.open_findings > 0 { a.act href={ "/source/" (health.name) "#findings" } { (number(health.open_findings)) } } @else { "0" } }
-            td.walk { (self.progress(health)) }
+            td.narrow { (self.progress(health)) }
         } }
     }
 
@@ -141,14 +142,17 @@ impl Overview<'_> {
     }
 }
 
-fn all_in_one(all: usize, bad: usize, paused: usize) -> Markup {
+fn all_in_one(all: usize, bad: usize, acts: i64, paused: usize) -> Markup {
     html! {
         @if all > 0 { p.sum {
             @if bad > 0 {
                 span.state.bad { (bad) " of " (all) } @if bad == 1 { " needs a look" } @else { " need a look" }
-            } @else {
+            } @else if acts == 0 {
                 span.state.fine { "all is well" } " with " (all) @if all == 1 { " source" } @else { " sources" }
+            } @else {
+                (all) @if all == 1 { " source" } @else { " sources" }
             }
+            @if acts > 0 { ", " span.state.bad { (acts) @if acts == 1 { " finding" } @else { " findings" } " to act on" } }
             @if paused > 0 { ", " span.state.wait { (paused) " paused" } }
         } }
     }
