@@ -1,7 +1,8 @@
 //! A real browser, driven by WebDriver (W3C): Debian's chromium by its chromedriver.
 
 use std::{
-    net::TcpListener,
+    io::Write,
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -18,12 +19,23 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// One browser with one window.
 pub struct Browser {
     driver: Child,
+    port: u16,
     client: Client,
     session: String,
 }
 
+/// The driver ends its browser and then itself, if it is asked to. A driver that is killed leaves its browser behind.
 impl Drop for Browser {
     fn drop(&mut self) {
+        if let Ok(mut asked) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let _ = asked.write_all(b"GET /shutdown HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            for _ in 0..100 {
+                if matches!(self.driver.try_wait(), Ok(Some(_))) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
@@ -42,7 +54,7 @@ impl Browser {
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"args": args}, "goog:loggingPrefs": {"browser": "ALL"}
         }}});
-        let mut browser = Self { driver, client, session: format!("{at}/session") };
+        let mut browser = Self { driver, port, client, session: format!("{at}/session") };
         let session = browser.ask(Method::POST, "", &wanted).await["sessionId"].as_str().unwrap().to_owned();
         browser.session = format!("{at}/session/{session}");
         browser
