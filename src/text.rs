@@ -46,7 +46,7 @@ pub fn window_note(
     is_learned: bool,
 ) -> String {
     let paused = paused.filter(|_| window == 0).map(|(until, why)| format!("paused until {}: {why}", time(Some(until))));
-    let full = full_until.filter(|_| paused.is_none()).map(|until| format!("free again at {}", time(Some(until))));
+    let full = full_until.filter(|_| paused.is_none()).map(|until| format!("free again by {}", time(Some(until))));
     let slowed = (window == 0 && pace < 1.0).then(|| format!("slowed to {:.0} % after refusals", pace * 100.0));
     let learned = is_learned.then(|| "stated by the vendor".to_owned());
     [paused, full, slowed, learned].into_iter().flatten().collect::<Vec<_>>().join("; ")
@@ -131,7 +131,7 @@ mod tests {
         );
         assert_eq!(
             window_note(1, paused, paused.map(|(until, _)| until), 0.5, true),
-            "free again at 1970-01-01 00:00:00Z; stated by the vendor"
+            "free again by 1970-01-01 00:00:00Z; stated by the vendor"
         );
     }
 

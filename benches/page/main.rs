@@ -109,7 +109,7 @@ async fn pages(pool: &PgPool) -> Vec<(&'static str, String)> {
         ("tree: who hangs on the widest node", format!("/source/crm/below?node={wide}")),
         ("a node, deep below", format!("/source/crm/node/{deep}")),
         ("search by id", "/source/crm/search?q=77".into()),
-        ("search by mobile", "/source/crm/search?q=977".into()),
+        ("search by mobile", "/source/crm/search?q=%2B977".into()),
         ("search by name", "/source/crm/search?q=Nobody".into()),
         ("changes", "/changes".into()),
         ("/metrics", "/metrics".into()),

@@ -141,7 +141,8 @@ async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Res
         }
         None => None,
     };
-    let watch = Watch { app: Arc::clone(app), runner: Runner::start(app, &served, stop, crew).await, timetable: Arc::default() };
+    let watch =
+        Watch { config: Arc::new(app.config.clone()), runner: Runner::start(app, &served, stop, crew).await, timetable: Arc::default() };
     if let Some((listen, guard, listener)) = listener {
         crew.spawn(web::serve(listener, app.pool.clone(), guard, Arc::new(watch.clone()), stop.clone()));
         info!(listen, "the status page is up");

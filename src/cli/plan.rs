@@ -50,9 +50,8 @@ async fn told(args: &Args, app: &App) -> Result<(Vec<SourcePlan>, Vec<BudgetPlan
     let chosen = chosen(&args.sources, app)?;
     let planned = planned(&app.config, &chosen);
     let known = store::plan::known(&mut app.begin_to_read().await?.conn(), &plan::asked(&planned)).await?;
-    let (mut sources, budgets) = plan::plan(&planned, known);
-    sources.retain(|plan| chosen.iter().any(|source| source.name == plan.source));
-    Ok((sources, budgets))
+    let wanted: Vec<&str> = chosen.iter().map(|source| source.name.as_str()).collect();
+    Ok(plan::plan(&planned, known, &wanted))
 }
 
 /// The chosen sources, and who else draws on their budgets: that counts there.

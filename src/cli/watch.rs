@@ -11,8 +11,9 @@ use tracing::error;
 
 use super::plan;
 use crate::{
-    app::App,
-    clock, failpoint,
+    clock,
+    config::Config,
+    failpoint,
     lifecycle::Systemd,
     model::run::{Daemon, Live, State, Trigger},
     plan::Planned,
@@ -34,8 +35,8 @@ pub const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// Looks after the daemon itself.
 #[derive(Clone)]
 pub struct Watch {
-    /// With what it runs.
-    pub app: Arc<App>,
+    /// What may run.
+    pub config: Arc<Config>,
     /// Who runs it.
     pub runner: Runner,
     /// When.
@@ -72,7 +73,8 @@ impl House for Watch {
     }
 
     fn planned(&self, source: &str) -> Vec<Planned<'_>> {
-        self.app.source(source).map_or_else(Vec::new, |source| plan::planned(&self.app.config, &[source]))
+        let source = self.config.sources.iter().find(|other| other.name == source);
+        source.map_or_else(Vec::new, |source| plan::planned(&self.config, &[source]))
     }
 
     fn sync(&self, source: &str) {

@@ -217,6 +217,11 @@ pub fn share(limit: Limit, calls: u64, work: Duration) -> f64 {
     (at_once / f64::from(limit.calls)).min(1.0)
 }
 
+/// Minutes from one time until another; none if that is over.
+pub fn minutes(from: DateTime<Utc>, until: DateTime<Utc>) -> f64 {
+    (until - from).to_std().unwrap_or(Duration::ZERO).as_secs_f64() / 60.0
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

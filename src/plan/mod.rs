@@ -4,8 +4,6 @@ pub mod forecast;
 pub mod need;
 mod words;
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -147,8 +145,8 @@ pub fn asked<'s>(planned: &[Planned<'s>]) -> Vec<(&'s str, &'s str)> {
     planned.iter().map(|one| (one.source.name.as_str(), one.source.budget.as_str())).collect()
 }
 
-/// Plans the walks of all these sources, of which this is known, and their budgets in the order in which they are met.
-pub fn plan(planned: &[Planned<'_>], known: Vec<(Walks, Held)>) -> (Vec<SourcePlan>, Vec<BudgetPlan>) {
+/// Plans the walks of those of these sources that are wanted, and the budgets of all in the order in which they are met.
+pub fn plan(planned: &[Planned<'_>], known: Vec<(Walks, Held)>, wanted: &[&str]) -> (Vec<SourcePlan>, Vec<BudgetPlan>) {
     let known: Vec<Known> = planned.iter().zip(known).map(|(planned, (walks, held))| Known { planned, walks, held }).collect();
     let mut budgets: Vec<BudgetPlan> = Vec::new();
     for one in &known {
@@ -157,7 +155,8 @@ pub fn plan(planned: &[Planned<'_>], known: Vec<(Walks, Held)>) -> (Vec<SourcePl
             budgets.push(budget_plan(one, &sharing));
         }
     }
-    (known.iter().map(Known::plan).collect(), budgets)
+    let is_wanted = |one: &&Known| wanted.contains(&one.source().name.as_str());
+    (known.iter().filter(is_wanted).map(Known::plan).collect(), budgets)
 }
 
 impl Known<'_> {
@@ -183,7 +182,7 @@ impl Known<'_> {
             budget: self.source().budget.clone(),
             calls: need.calls,
             is_at_least: need.is_at_least,
-            minutes: walks.last_walk_id.map(|_| minutes(self.held.now, ends)),
+            minutes: walks.last_walk_id.map(|_| forecast::minutes(self.held.now, ends)),
             last_walk: last.map(|((walk_id, verdict), ended_at)| LastWalk {
                 walk_id,
                 verdict,
@@ -203,7 +202,7 @@ impl Known<'_> {
             calls_before: pause.calls_before,
             limit: pause.limit.to_string(),
             spent_at: pause.from,
-            minutes: minutes(self.held.now, pause.from),
+            minutes: forecast::minutes(self.held.now, pause.from),
             until: pause.until,
         }
     }
@@ -218,7 +217,11 @@ impl Known<'_> {
     fn demand(&self) -> Demand {
         let (left, whole) = (self.left(), self.whole());
         let begins = need::begins(&self.held);
-        let firings = self.planned.firings.as_ref().map_or_else(|| vec![begins], |due| due.iter().map(|at| begins.max(*at)).collect());
+        let firings = match &self.planned.firings {
+            _ if self.walks.is_paused => Vec::new(),
+            Some(due) => due.iter().map(|at| begins.max(*at)).collect(),
+            None => vec![begins],
+        };
         Demand { firings, first: left.calls, calls: whole.calls, took: whole.took, work: whole.work }
     }
 }
@@ -250,8 +253,4 @@ fn budget_plan(one: &Known, sharing: &[&Known]) -> BudgetPlan {
         share_of_day: calls_per_day as f64 / (allowed_per_day as f64).max(1.0),
         spent: spent.map(|(place, pause)| sharing[place].pause(pause)),
     }
-}
-
-fn minutes(from: DateTime<Utc>, until: DateTime<Utc>) -> f64 {
-    (until - from).to_std().unwrap_or(Duration::ZERO).as_secs_f64() / 60.0
 }

@@ -41,6 +41,8 @@ pub struct WindowRow {
     pub used: i64,
     /// Calls that could go now.
     pub free: i64,
+    /// Calls that it may hold.
+    pub allowed: i64,
     /// When the oldest of them leave it.
     pub next_free_at: Option<DateTime<Utc>>,
     /// The vendor stated it in a refusal, and it is lower than configured.
@@ -48,9 +50,10 @@ pub struct WindowRow {
 }
 
 impl WindowRow {
-    /// Until when nothing is free.
+    /// When something is free again at the latest, where nothing is now. Of a window that holds more than it may, since the limit was lowered,
+    /// it is not known.
     pub fn full_until(&self) -> Option<DateTime<Utc>> {
-        self.next_free_at.filter(|_| self.free == 0)
+        self.next_free_at.filter(|_| self.used == self.allowed)
     }
 }
 
@@ -72,6 +75,7 @@ pub async fn budgets(conn: &mut Conn<'_>) -> sqlx::Result<Vec<BudgetRow>> {
             limit: limit.to_string(),
             used: row.used,
             free: row.free,
+            allowed: row.allowed,
             next_free_at: row.next_free_at,
             is_learned: row.is_learned,
         };

@@ -35,6 +35,8 @@ pub struct Walks {
     pub queued: i64,
     /// Its roots that are known.
     pub resolved: i64,
+    /// Its schedule is stopped.
+    pub is_paused: bool,
 }
 
 /// What a budget's ledger holds.

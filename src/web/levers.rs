@@ -131,6 +131,6 @@ pub(super) async fn sign_out() -> Response {
 }
 
 fn form_page(status: StatusCode, may: May, wrong: Option<&str>) -> Response {
-    let frame = Frame { title: "Sign in", may, is_live: false, done: None };
+    let frame = Frame { title: "Sign in", may, renewed: None, done: None };
     (status, frame.around(&form::body(wrong))).into_response()
 }

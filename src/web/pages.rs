@@ -8,6 +8,7 @@ use axum::{
 };
 use maud::Markup;
 use serde::Deserialize;
+use tokio::task;
 use tracing::warn;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     guard::May,
     in_time,
     page::{
-        Frame,
+        Frame, Renewed,
         changes::{self as change_page, Filter},
         overview::Overview,
         refused,
@@ -73,8 +74,8 @@ pub(super) struct Done {
     done: Option<String>,
 }
 
-pub(super) fn framed(title: &str, may: May, is_live: bool, done: &Done, body: &Markup) -> Response {
-    Frame { title, may, is_live, done: done.done.as_deref() }.around(body).into_response()
+pub(super) fn framed(title: &str, may: May, renewed: Option<Renewed>, done: &Done, body: &Markup) -> Response {
+    Frame { title, may, renewed, done: done.done.as_deref() }.around(body).into_response()
 }
 
 pub(super) async fn overview(State(seen): State<Seen>, Extension(may): Extension<May>, Query(done): Query<Done>) -> Response {
@@ -88,7 +89,7 @@ pub(super) async fn overview(State(seen): State<Seen>, Extension(may): Extension
         Ok((health, walks, runs, budgets)) => {
             let live = seen.house.look().sources;
             let overview = Overview { live: &live, health: &health, walks: &walks, runs: &runs, budgets: &budgets, now: clock::now() };
-            framed("Overview", may, true, &done, &overview.body())
+            framed("Overview", may, Some(Renewed::Always), &done, &overview.body())
         }
         Err(error) => NoPage::from(error).told(may),
     }
@@ -100,7 +101,8 @@ pub(super) async fn source(
     Path(name): Path<String>,
     Query(done): Query<Done>,
 ) -> Response {
-    let planned = seen.house.planned(&name);
+    // Many sources may share its budget, with many firings: others are served meanwhile.
+    let planned = task::block_in_place(|| seen.house.planned(&name));
     let read = async {
         let mut step = session::begin_to_read(&seen.pool).await?;
         let conn = &mut step.conn();
@@ -115,8 +117,7 @@ pub(super) async fn source(
     };
     let Some(health) = health else { return no_source(&name).told(may) };
     let live = seen.house.look().sources.into_iter().find(|live| live.source == name);
-    let (mut sources, mut budgets) = plan::plan(&planned, known);
-    sources.retain(|plan| plan.source == name);
+    let (mut sources, mut budgets) = task::block_in_place(|| plan::plan(&planned, known, &[&name]));
     let one = OneSource {
         health: &health,
         live: live.as_ref(),
@@ -127,7 +128,7 @@ pub(super) async fn source(
         now: clock::now(),
         may,
     };
-    framed(&name, may, true, &done, &one.body())
+    framed(&name, may, Some(Renewed::Always), &done, &one.body())
 }
 
 pub(super) fn no_source(name: &str) -> NoPage {
@@ -138,7 +139,8 @@ pub(super) async fn changes(State(seen): State<Seen>, Extension(may): Extension<
     let some = |text: &'_ str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let (source, entity, op, key) = (some(&filter.source), some(&filter.entity), some(&filter.op), some(&filter.node));
     let (since, until) = (tree_page::typed(&filter.since), tree_page::typed(&filter.until));
-    let wrong = since.clone().err().or_else(|| until.clone().err());
+    let run_id = some(&filter.run).map(|run| run.parse().map_err(|_| format!("{run} is no run's number"))).transpose();
+    let wrong = since.clone().err().or_else(|| until.clone().err()).or_else(|| run_id.clone().err());
     let wanted = look::Wanted {
         source: source.as_deref(),
         entity: entity.as_deref(),
@@ -146,7 +148,7 @@ pub(super) async fn changes(State(seen): State<Seen>, Extension(may): Extension<
         key: key.as_deref(),
         since: since.unwrap_or_default(),
         until: until.unwrap_or_default(),
-        run_id: filter.run.trim().parse().ok(),
+        run_id: run_id.unwrap_or_default(),
         before: filter.before.parse().ok(),
     };
     let read = async {
@@ -159,7 +161,7 @@ pub(super) async fn changes(State(seen): State<Seen>, Extension(may): Extension<
             let sources: Vec<String> = health.into_iter().map(|health| health.name).collect();
             let many = usize::try_from(CHANGES).unwrap_or(usize::MAX);
             let body = change_page::body(&filter, &sources, &rows, many, wrong.as_deref(), may);
-            framed("Changes", may, filter.before.is_empty(), &Done::default(), &body)
+            framed("Changes", may, filter.before.is_empty().then_some(Renewed::WithNews), &Done::default(), &body)
         }
         Err(error) => NoPage::from(error).told(may),
     }

@@ -30,27 +30,36 @@ const address = new URL(location.href);
 if (address.searchParams.has("done")) {
   address.searchParams.delete("done");
   history.replaceState(null, "", address);
+  setTimeout(() => { document.querySelector(".done").textContent = ""; }, SAID_FOR);
 }
 
-async function renew() {
-  const main = document.querySelector("main[data-live]");
-  const active = document.activeElement;
-  if (!main || isRenewing || (active && /^(INPUT|SELECT)$/.test(active.tagName))) return;
+// Whoever fills in a form, has opened a branch, or has selected some text, is not disturbed.
+function isInHand(content) {
+  const fields = [...content.querySelectorAll("input, select")];
+  return fields.some((one) => one === document.activeElement || one.value !== (one.defaultValue ?? chosen(one)))
+    || content.querySelector("form.filter:focus-within, details.branch[open]") || !getSelection().isCollapsed;
+}
+
+function chosen(select) {
+  return ([...select.options].find((one) => one.defaultSelected) ?? select.options[0])?.value;
+}
+
+async function renew(event) {
+  const content = document.querySelector("#content[data-live]");
+  if (!content || isRenewing || isInHand(content)) return;
+  if (event.data === "time" && content.dataset.live !== "always") return;
   isRenewing = true;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.querySelector("main");
-      const open = [...main.querySelectorAll("details[open][id]")].map((one) => one.id);
-      const focused = [...main.querySelectorAll("a, button, summary, .wide")].indexOf(active);
-      const scrolled = [...main.querySelectorAll(".wide")].map((one) => one.scrollLeft);
-      const done = performance.now() < SAID_FOR && main.querySelector(".done")?.textContent;
-      main.innerHTML = fresh.innerHTML;
-      if (done) main.querySelector(".done").textContent = done;
+      const open = [...content.querySelectorAll("details[open][id]")].map((one) => one.id);
+      const focused = [...content.querySelectorAll("a, button, summary, .wide")].indexOf(document.activeElement);
+      const scrolled = [...content.querySelectorAll(".wide")].map((one) => one.scrollLeft);
+      content.innerHTML = page.querySelector("#content").innerHTML;
       for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-      main.querySelectorAll(".wide").forEach((one, place) => { one.scrollLeft = scrolled[place] || 0; });
-      if (focused >= 0) main.querySelectorAll("a, button, summary, .wide")[focused]?.focus({ preventScroll: true });
+      content.querySelectorAll(".wide").forEach((one, place) => { one.scrollLeft = scrolled[place] || 0; });
+      if (focused >= 0) content.querySelectorAll("a, button, summary, .wide")[focused]?.focus({ preventScroll: true });
     }
   } catch (_) {
     // The daemon is away: the stream of events tries again by itself.
@@ -59,7 +68,7 @@ async function renew() {
 }
 
 function listen() {
-  const isWanted = document.visibilityState === "visible" && document.querySelector("main[data-live]");
+  const isWanted = document.visibilityState === "visible" && document.querySelector("#content[data-live]");
   if (isWanted && !events) {
     events = new EventSource("/events");
     events.onmessage = renew;

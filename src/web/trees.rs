@@ -14,7 +14,7 @@ use super::{
     guard::May,
     in_time,
     page::{
-        self,
+        self, Renewed,
         node::OneNode,
         tree::{self as tree_page, Branch},
     },
@@ -98,7 +98,7 @@ pub(super) async fn tree(
         Err(none) => return none.told(may),
     };
     let branch = Branch { source: &source, lines: &lines, changed: &changed, at, may };
-    framed(&format!("{source}: tree"), may, false, &Done::default(), &tree_page::body(&branch, wrong.as_deref()))
+    framed(&format!("{source}: tree"), may, None, &Done::default(), &tree_page::body(&branch, wrong.as_deref()))
 }
 
 /// What hangs on a node, as a part of a page.
@@ -133,7 +133,7 @@ pub(super) async fn search(
     let read = async { look::search(&mut session::begin_to_read(&seen.pool).await?.conn(), &source, text, may.see_persons).await };
     match seen.at_length(read).await {
         Ok(keys) if keys.len() == 1 => super::see_other(&page::node_at(&source, &keys[0])),
-        Ok(keys) => framed(&format!("{source}: search"), may, false, &Done::default(), &tree_page::found(&source, text, &keys, may)),
+        Ok(keys) => framed(&format!("{source}: search"), may, None, &Done::default(), &tree_page::found(&source, text, &keys, may)),
         Err(error) => NoPage::from(error).told(may),
     }
 }
@@ -163,5 +163,5 @@ pub(super) async fn node(
     let is_served = seen.house.look().sources.iter().any(|live| live.source == source);
     let branch = Branch { source: &source, lines: &lines, changed: &changed, at: None, may };
     let one = OneNode { node: &node, branch, changes: &changes, kinds: &kinds, is_served, may };
-    framed(&format!("{source}: {key}"), may, true, &done, &one.body())
+    framed(&format!("{source}: {key}"), may, Some(Renewed::WithNews), &done, &one.body())
 }

@@ -243,14 +243,19 @@ async fn the_pages_answer_what_operators_ask() {
     assert!(source.contains("/changes?source=customers&amp;run=2"), "{source}");
     let of_run = page.get("/changes?source=customers&run=2", &[]).await.body;
     assert_eq!((of_run.matches("<tr>").count(), filtered.matches("</code>").count()), (2, 1), "{of_run}");
+    let wrong = page.get("/changes?run=12a", &[]).await.body;
+    assert!(wrong.contains("12a is no run&#39;s number") || wrong.contains("12a is no run's number"), "{wrong}");
     // A budget that is spent says until when.
     let spend = "insert into hiersync_internal.budget_ledger (budget_id, process_id, calls, bought_at, ended_at)
                  select budget_id, 1, 100000, clock_timestamp(), clock_timestamp() + interval '1 minute' from hiersync_internal.budget";
-    sqlx::query(spend).execute(&pool).await.unwrap();
-    assert!(page.get("/", &[]).await.body.contains("free again at"));
+    for sql in ["update hiersync_internal.budget set pace = 1", "delete from hiersync_internal.budget_ledger", spend] {
+        sqlx::query(sql).execute(&pool).await.unwrap();
+    }
+    assert!(page.get("/", &[]).await.body.contains("free again by"));
     // A pause is seen in one look.
     sqlx::query("update hiersync.source set paused_at = clock_timestamp()").execute(&pool).await.unwrap();
     let paused = page.get("/", &[]).await.body;
+    assert!(page.get("/source/customers", &[]).await.body.contains("<dd>0 of "), "a paused source asks nothing of its budget");
     assert!(paused.contains("1 paused") && paused.contains("when it is resumed"), "{paused}");
     page.stop().await;
 }

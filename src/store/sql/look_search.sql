@@ -1,5 +1,5 @@
 -- Live and gone nodes of a source that somebody looks for: by id, and, where persons may be seen ($3), by an identifier's value. Where that
--- finds nobody, by mobile, e-mail or the beginning of a name, for which all nodes of the source are looked through.
+-- finds nobody, by the beginning of a name. By mobile and e-mail anyway, for which all nodes of the source are looked through.
 with source as (
     select source_id from hiersync.source where name = $1
 ), exact as (
@@ -24,15 +24,20 @@ with source as (
     union all
     (
         select customer_id::text, 2 from hiersync.customer
+        where $3 and source_id = (select source_id from source) and (email = $2 or mobile = $2)
+        limit 50
+    )
+    union all
+    (
+        select customer_id::text, 3 from hiersync.customer
         where $3 and not exists (select from exact) and source_id = (select source_id from source)
-            and (email = $2 or mobile = $2 or concat_ws(' ', first_name, last_name) ilike $4 or last_name ilike $4)
+            and (concat_ws(' ', first_name, last_name) ilike $4 or last_name ilike $4)
         limit 50
     )
     union all
     (
         select user_id::text, 2 from hiersync.reporting_user
-        where $3 and not exists (select from exact) and source_id = (select source_id from source)
-            and (email = $2 or mobile = $2 or name ilike $4)
+        where $3 and source_id = (select source_id from source) and (email = $2 or mobile = $2 or name ilike $4)
         limit 50
     )
 )

@@ -16,7 +16,8 @@ select
     ) end as "queued!",
     case when o.walk_id is null then 0 else (
         select count(*) from hiersync_internal.root t where t.source_id = s.source_id and t.walk_id = o.walk_id
-    ) end as "resolved!"
+    ) end as "resolved!",
+    s.paused_at is not null as "is_paused!"
 from hiersync.source s
 -- A complete walk tells more than a later one that was not; a superseded one ended before its lists did. Each is looked for from the
 -- latest on, and the second only where there is no first. `limit` keeps one source's walks from being read for another's.

@@ -41,7 +41,7 @@ const OPS: [&str; 4] = ["insert", "update", "retire", "restore"];
 
 /// The page's body. `sources`: their names; `many`: rows of one page.
 pub fn body(filter: &Filter, sources: &[String], rows: &[ChangeRow], many: usize, wrong: Option<&str>, may: May) -> Markup {
-    let today = clock::now().format("%Y-%m-%d");
+    let today = Filter { since: clock::now().format("%Y-%m-%d").to_string(), until: String::new(), ..filter.clone() };
     html! {
         form.filter method="get" action="/changes" {
             (choice("source", "Source", &filter.source, sources.iter().map(String::as_str)))
@@ -52,19 +52,19 @@ pub fn body(filter: &Filter, sources: &[String], rows: &[ChangeRow], many: usize
             label { "Since (UTC) " input type="text" name="since" value=(filter.since) placeholder="2026-03-01 08:00"; }
             label { "Until " input type="text" name="until" value=(filter.until); }
             button { "Filter" }
-            a href={ "/changes?since=" (today) } { "Today" }
+            a href={ "/changes?" (today.address(None)) } { "Today" }
         }
         @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
         (table(rows, may))
         @if let Some(last) = rows.last().filter(|_| rows.len() >= many) {
-            p { a href={ "/changes?" (filter.address(last.change_id)) } { "Older ones" } }
+            p { a href={ "/changes?" (filter.address(Some(last.change_id))) } { "Older ones" } }
         }
     }
 }
 
 impl Filter {
-    fn address(&self, before: i64) -> String {
-        let before = before.to_string();
+    fn address(&self, before: Option<i64>) -> String {
+        let before = before.map(|change_id| change_id.to_string()).unwrap_or_default();
         let all = [
             ("source", &self.source),
             ("entity", &self.entity),
@@ -143,6 +143,6 @@ mod tests {
     #[test]
     fn the_address_holds_what_was_asked_for_and_nothing_else() {
         let filter = Filter { source: "sales".into(), node: "a/b".into(), since: "2026-03-01 08:00".into(), ..Filter::default() };
-        assert_eq!(filter.address(7), "source=sales&node=a%2Fb&since=2026-03-01+08%3A00&before=7");
+        assert_eq!(filter.address(Some(7)), "source=sales&node=a%2Fb&since=2026-03-01+08%3A00&before=7");
     }
 }

@@ -11,10 +11,28 @@ pub struct Frame<'a> {
     pub title: &'a str,
     /// What whoever looks may.
     pub may: May,
-    /// It is renewed while it is looked at.
-    pub is_live: bool,
+    /// Whether it is renewed while it is looked at.
+    pub renewed: Option<Renewed>,
     /// What was just done, in a word of the address.
     pub done: Option<&'a str>,
+}
+
+/// When a page is renewed.
+#[derive(Clone, Copy)]
+pub enum Renewed {
+    /// When there is something new.
+    WithNews,
+    /// And every few seconds, since it says how long ago things were.
+    Always,
+}
+
+impl Renewed {
+    fn word(self) -> &'static str {
+        match self {
+            Self::WithNews => "news",
+            Self::Always => "always",
+        }
+    }
 }
 
 impl Frame<'_> {
@@ -49,10 +67,10 @@ impl Frame<'_> {
                             }
                         }
                     }
-                    main #main data-live[self.is_live] {
+                    main #main {
                         h1 { (self.title) }
                         p.done role="status" { (self.done.map(done).unwrap_or_default()) }
-                        (body)
+                        div #content data-live=[self.renewed.map(Renewed::word)] { (body) }
                     }
                     footer {
                         p { "Times are UTC; those without a date are of today. hiersync " (env!("CARGO_PKG_VERSION")) }
@@ -75,6 +93,6 @@ fn done(word: &str) -> &'static str {
 
 /// A page that says why there is none.
 pub fn refused(status: StatusCode, may: May, say: &str) -> (StatusCode, Markup) {
-    let frame = Frame { title: status.canonical_reason().unwrap_or("Refused"), may, is_live: false, done: None };
+    let frame = Frame { title: status.canonical_reason().unwrap_or("Refused"), may, renewed: None, done: None };
     (status, frame.around(&html! { p { (say) } p { a href="/" { "To the overview" } } }))
 }

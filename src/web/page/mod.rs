@@ -13,7 +13,7 @@ pub mod tree;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-pub use self::frame::{Frame, refused};
+pub use self::frame::{Frame, Renewed, refused};
 use crate::{
     clock,
     text::{shown, time},

@@ -48,8 +48,9 @@ impl Overview<'_> {
         // Among a thousand, too, what needs a look is what is seen.
         rows.sort_by_key(|(.., verdict)| verdict.class != "bad");
         let bad = rows.iter().filter(|(.., verdict)| verdict.class == "bad").count();
-        let acts = self.health.iter().map(|health| health.open_findings).sum();
-        let paused = self.health.iter().filter(|health| health.paused_at.is_some()).count();
+        let ours = || self.health.iter().filter(|health| health.is_configured);
+        let acts = ours().map(|health| health.open_findings).sum();
+        let paused = ours().filter(|health| health.paused_at.is_some()).count();
         html! {
             (all_in_one(rows.len(), bad, acts, paused))
             section aria-labelledby="sources" {

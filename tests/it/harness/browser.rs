@@ -57,6 +57,8 @@ impl Browser {
         let mut browser = Self { driver, port, client, session: format!("{at}/session") };
         let session = browser.ask(Method::POST, "", &wanted).await["sessionId"].as_str().unwrap().to_owned();
         browser.session = format!("{at}/session/{session}");
+        // A page of a thousand rows is looked through for faults.
+        browser.ask(Method::POST, "/timeouts", &json!({"script": 55_000})).await;
         browser
     }
 
