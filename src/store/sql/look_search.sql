@@ -4,40 +4,45 @@ with source as (
     select source_id from hiersync.source where name = $1
 ), exact as (
     (
-        select customer_id::text as key, 0 as place from hiersync.customer
-        where source_id = (select source_id from source) and customer_id = case when $2 ~ '^-?[0-9]{1,18}$' then $2::bigint end
+        select c.customer_id::text as key, 0 as place from source s
+        join hiersync.customer c on c.source_id = s.source_id and c.customer_id = case when $2 ~ '^-?[0-9]{1,18}$' then $2::bigint end
     )
     union all
     (
-        select user_id::text, 0 from hiersync.reporting_user
-        where source_id = (select source_id from source)
-            and user_id = case when lower($2) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then $2::uuid end
+        select u.user_id::text, 0 from source s
+        join hiersync.reporting_user u on u.source_id = s.source_id
+            and u.user_id = case when lower($2) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then $2::uuid end
     )
     union all
     (
-        select customer_id::text, 1 from hiersync.customer_identifier
-        where $3 and source_id = (select source_id from source) and hashtextextended(value, 0) = hashtextextended($2, 0) and value = $2
+        select i.customer_id::text, 1 from source s
+        join hiersync.customer_identifier i on i.source_id = s.source_id
+            and hashtextextended(i.value, 0) = hashtextextended($2, 0) and i.value = $2
+        where $3
         limit 50
     )
 ), found as (
     select key, place from exact
     union all
     (
-        select customer_id::text, 2 from hiersync.customer
-        where $3 and source_id = (select source_id from source) and (email = $2 or mobile = $2)
+        select c.customer_id::text, 2 from source s
+        join hiersync.customer c on c.source_id = s.source_id and (c.email = $2 or c.mobile = $2)
+        where $3
         limit 50
     )
     union all
     (
-        select customer_id::text, 3 from hiersync.customer
-        where $3 and not exists (select from exact) and source_id = (select source_id from source)
-            and (concat_ws(' ', first_name, last_name) ilike $4 or last_name ilike $4)
+        select c.customer_id::text, 3 from source s
+        join hiersync.customer c on c.source_id = s.source_id
+            and (concat_ws(' ', c.first_name, c.last_name) ilike $4 or c.last_name ilike $4)
+        where $3 and not exists (select from exact)
         limit 50
     )
     union all
     (
-        select user_id::text, 2 from hiersync.reporting_user
-        where $3 and source_id = (select source_id from source) and (email = $2 or mobile = $2 or name ilike $4)
+        select u.user_id::text, 2 from source s
+        join hiersync.reporting_user u on u.source_id = s.source_id and (u.email = $2 or u.mobile = $2 or u.name ilike $4)
+        where $3
         limit 50
     )
 )
