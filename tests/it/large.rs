@@ -151,6 +151,7 @@ async fn the_page_reads_what_it_shows() {
     until("its sessions are over", seconds(10), async || count(&pool, SESSIONS).await == 0).await;
     let read = count(&pool, READ).await - before;
     assert!(read < 2_000, "{read} rows read");
+    the_question_of_a_page_reads_its_own_rows_only(&pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,17 +181,23 @@ async fn what_takes_too_long_is_ended_in_the_server_and_says_so() {
     assert_eq!(program.run(&["tree", "customers", "--live"]).await.code, 0);
 }
 
+/// The tables that a plan reads from end to end.
+fn read_whole<'a>(plan: &'a serde_json::Value, tables: &mut Vec<&'a str>) {
+    if plan["Node Type"] == "Seq Scan" {
+        tables.push(plan["Relation Name"].as_str().unwrap());
+    }
+    plan["Plans"].as_array().into_iter().flatten().for_each(|below| read_whole(below, tables));
+}
+
 /// Of the children of one customer, every hundredth, as a page of its list shows them.
 const SHOWN: &str = "select array_agg(child_id), array_agg('00000000-0000-0000-0000-000000000000'::uuid) from hiersync.customer_link
                      where source_id = $1 and parent_id = $2 and child_id % 100 = 0";
 
 /// What a page of a list asks is looked up row by row, however much there is beside it, and whatever the planner knows of that.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_question_of_a_page_reads_its_own_rows_only() {
-    let (_case, pool) = filled().await;
+async fn the_question_of_a_page_reads_its_own_rows_only(pool: &PgPool) {
     let widest = "select source_id, parent_id from hiersync.customer_link group by 1, 2 order by count(*) desc limit 1";
-    let (source, parent): (i32, i64) = sqlx::query_as(widest).fetch_one(&pool).await.unwrap();
-    let (ids, digests): (Vec<i64>, Vec<uuid::Uuid>) = sqlx::query_as(SHOWN).bind(source).bind(parent).fetch_one(&pool).await.unwrap();
+    let (source, parent): (i32, i64) = sqlx::query_as(widest).fetch_one(pool).await.unwrap();
+    let (ids, digests): (Vec<i64>, Vec<uuid::Uuid>) = sqlx::query_as(SHOWN).bind(source).bind(parent).fetch_one(pool).await.unwrap();
     assert!(ids.len() > 1000);
     let question = include_str!("../../src/store/sql/customer_unchanged.sql");
     let mut session = pool.acquire().await.unwrap();
@@ -218,12 +225,4 @@ async fn the_question_of_a_page_reads_its_own_rows_only() {
         read_whole(plan, &mut whole);
         assert!(!whole.iter().any(|table| table.starts_with("customer")), "{whole:?} {plan:#}");
     }
-}
-
-/// The tables that a plan reads from end to end.
-fn read_whole<'a>(plan: &'a serde_json::Value, tables: &mut Vec<&'a str>) {
-    if plan["Node Type"] == "Seq Scan" {
-        tables.push(plan["Relation Name"].as_str().unwrap());
-    }
-    plan["Plans"].as_array().into_iter().flatten().for_each(|below| read_whole(below, tables));
 }
