@@ -47,18 +47,17 @@ pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
 }
 
 async fn told(args: &Args, app: &App) -> Result<(Vec<SourcePlan>, Vec<BudgetPlan>), Failure> {
-    let chosen = chosen(&args.sources, app)?;
+    let chosen: Vec<&str> = chosen(&args.sources, app)?.into_iter().map(|source| source.name.as_str()).collect();
     let planned = planned(&app.config, &chosen);
     let known = store::plan::known(&mut app.begin_to_read().await?.conn(), &plan::asked(&planned)).await?;
-    let wanted: Vec<&str> = chosen.iter().map(|source| source.name.as_str()).collect();
-    Ok(plan::plan(&planned, known, &wanted))
+    Ok(plan::plan(&planned, known, &chosen))
 }
 
-/// The chosen sources, and who else draws on their budgets: that counts there.
-pub fn planned<'c>(config: &'c Config, chosen: &[&Source]) -> Vec<Planned<'c>> {
-    let is_chosen = |source: &Source| chosen.iter().any(|other| other.name == source.name);
-    let draws = |source: &Source| source.enabled && chosen.iter().any(|other| other.budget == source.budget);
-    let drawing = config.sources.iter().filter(|source| is_chosen(source) || draws(source));
+/// The sources of these names, and who else draws on their budgets: that counts there.
+pub fn planned<'c>(config: &'c Config, chosen: &[&str]) -> Vec<Planned<'c>> {
+    let is_chosen = |source: &&Source| chosen.contains(&source.name.as_str());
+    let budgets: Vec<&String> = config.sources.iter().filter(is_chosen).map(|source| &source.budget).collect();
+    let drawing = config.sources.iter().filter(|source| is_chosen(source) || source.enabled && budgets.contains(&&source.budget));
     drawing.map(|source| Planned { source, firings: firings(source) }).collect()
 }
 

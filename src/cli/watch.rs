@@ -73,8 +73,7 @@ impl House for Watch {
     }
 
     fn planned(&self, source: &str) -> Vec<Planned<'_>> {
-        let source = self.config.sources.iter().find(|other| other.name == source);
-        source.map_or_else(Vec::new, |source| plan::planned(&self.config, &[source]))
+        plan::planned(&self.config, &[source])
     }
 
     fn sync(&self, source: &str) {

@@ -66,12 +66,10 @@ pub async fn known(conn: &mut Conn<'_>, sources: &[(&str, &str)]) -> sqlx::Resul
     let mut budgets: HashMap<&str, Held> = HashMap::new();
     let mut known = Vec::with_capacity(sources.len());
     for (source, budget) in sources {
-        let held = match budgets.get(budget) {
-            Some(held) => held.clone(),
-            None => held(conn, budget).await?,
-        };
-        budgets.insert(budget, held.clone());
-        known.push((walks.remove(*source).unwrap_or_default(), held));
+        if !budgets.contains_key(budget) {
+            budgets.insert(budget, held(conn, budget).await?);
+        }
+        known.push((walks.remove(*source).unwrap_or_default(), budgets[budget].clone()));
     }
     Ok(known)
 }

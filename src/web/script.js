@@ -36,7 +36,7 @@ if (address.searchParams.has("done")) {
 // Whoever fills in a form, has opened a branch, or has selected some text, is not disturbed.
 function isInHand(content) {
   const fields = [...content.querySelectorAll("input, select")];
-  return fields.some((one) => one === document.activeElement || one.value !== (one.defaultValue ?? chosen(one)))
+  return fields.some((one) => one.value !== (one.defaultValue ?? chosen(one)))
     || content.querySelector("form.filter:focus-within, details.branch[open]") || !getSelection().isCollapsed;
 }
 

@@ -26,22 +26,18 @@ with source as (
     union all
     (
         select c.customer_id::text, 2 from source s
-        join hiersync.customer c on c.source_id = s.source_id and (c.email = $2 or c.mobile = $2)
+        join hiersync.customer c on c.source_id = s.source_id and (
+            c.email = $2 or c.mobile = $2
+            or not exists (select from exact) and (concat_ws(' ', c.first_name, c.last_name) ilike $4 or c.last_name ilike $4)
+        )
         where $3
         limit 50
     )
     union all
     (
-        select c.customer_id::text, 3 from source s
-        join hiersync.customer c on c.source_id = s.source_id
-            and (concat_ws(' ', c.first_name, c.last_name) ilike $4 or c.last_name ilike $4)
-        where $3 and not exists (select from exact)
-        limit 50
-    )
-    union all
-    (
         select u.user_id::text, 2 from source s
-        join hiersync.reporting_user u on u.source_id = s.source_id and (u.email = $2 or u.mobile = $2 or u.name ilike $4)
+        join hiersync.reporting_user u on u.source_id = s.source_id
+            and (u.email = $2 or u.mobile = $2 or not exists (select from exact) and u.name ilike $4)
         where $3
         limit 50
     )

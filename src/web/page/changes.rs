@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{HIDDEN, encoded, moment, node_at, said};
+use super::{HIDDEN, changes_of, encoded, moment, node_at, said};
 use crate::{clock, store::report::ChangeRow, web::guard::May};
 
 /// The filter, as it stands in the address. An empty text says nothing.
@@ -106,7 +106,7 @@ pub fn table(rows: &[ChangeRow], may: May) -> Markup {
                         @if place > 0 { " › " } a href={ (node_at(&row.source, key)) } { (key) }
                     } }
                     td.why { (fields(row, may)) }
-                    td.n { a href={ "/changes?source=" (row.source) "&run=" (row.run_id) } { (row.run_id) } }
+                    td.n { (changes_of(&row.source, row.run_id)) }
                 } } }
             } }
         }

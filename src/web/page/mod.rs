@@ -57,6 +57,11 @@ pub fn node_at(source: &str, key: &str) -> String {
     format!("/source/{source}/node/{}", encoded(key))
 }
 
+/// A run's number, which leads to what the run changed.
+fn changes_of(source: &str, run_id: i64) -> Markup {
+    html! { a href={ "/changes?source=" (source) "&run=" (run_id) } { (run_id) } }
+}
+
 /// A text in an address.
 fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 
-use super::{chart, moment, number, outcome, said};
+use super::{changes_of, chart, moment, number, outcome, said};
 use crate::{
     model::run::Live,
     store::{
@@ -129,7 +129,7 @@ impl Overview<'_> {
                             th scope="row" { (said(&budget.name)) }
                             td { (window.limit) }
                             @let others = others(place, budget.pace);
-                            td { (chart::gauge(window.used, window.used + window.free, others.unwrap_or(0.0))) }
+                            td { (chart::gauge(window.used, window.allowed, others.unwrap_or(0.0))) }
                             td.n { (number(window.used)) }
                             td.n { (number(window.free)) }
                             td.n { (share(budget.headroom)) }
@@ -186,11 +186,6 @@ fn estimated_end(walks: &Walks, run: &RunRow, now: DateTime<Utc>) -> Option<Date
     now.checked_add_signed(TimeDelta::milliseconds(so_far.checked_mul(left)? / run.requests))
 }
 
-/// A run's number, which leads to what it changed.
-pub(super) fn changes_of(run: &RunRow) -> Markup {
-    html! { a href={ "/changes?source=" (run.source) "&run=" (run.run_id) } { (run.run_id) } }
-}
-
 /// Runs in a table.
 pub(super) fn runs(runs: &[RunRow]) -> Markup {
     html! {
@@ -200,7 +195,7 @@ pub(super) fn runs(runs: &[RunRow]) -> Markup {
                 th.n scope="col" { "Calls" } th.n scope="col" { "New" } th.n scope="col" { "Changed" } th.n scope="col" { "Gone" } th scope="col" { "Note" }
             } }
             tbody { @for run in runs { tr {
-                th.n scope="row" { (changes_of(run)) }
+                th.n scope="row" { (changes_of(&run.source, run.run_id)) }
                 td { a href={ "/source/" (run.source) } { (run.source) } }
                 td { (moment(Some(run.started_at))) }
                 td { (outcome(run.outcome.as_deref())) @if run.is_refresh { " refresh" } }

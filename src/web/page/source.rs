@@ -3,11 +3,7 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::{
-    chart, findings, moment, number, outcome,
-    overview::{changes_of, next_due},
-    said,
-};
+use super::{changes_of, chart, findings, moment, number, outcome, overview::next_due, said};
 use crate::{
     model::run::Live,
     plan::{BudgetPlan, Share, SourcePlan, WindowPlan},
@@ -113,7 +109,7 @@ impl OneSource<'_> {
                         th.n scope="col" { "New" } th.n scope="col" { "Changed" } th.n scope="col" { "Gone" } th scope="col" { "Note" }
                     } }
                     tbody { @for run in self.runs { tr {
-                        th scope="row" { (moment(Some(run.started_at))) div.soft { "run " (changes_of(run)) ", " (run.trigger) @if run.is_refresh { ", refresh" } } }
+                        th scope="row" { (moment(Some(run.started_at))) div.soft { "run " (changes_of(&run.source, run.run_id)) ", " (run.trigger) @if run.is_refresh { ", refresh" } } }
                         td { (outcome(run.outcome.as_deref())) }
                         td { (chart::bar(took(run), most, class(run), &[("wait", run.wait_ms), ("fetch", run.fetch_ms), ("write", run.write_ms)])) }
                         td.n { (seconds(took(run))) }
