@@ -1,14 +1,18 @@
 //! A terminal, and somebody who types when they are asked.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
     process::{Child, Command},
     sync::{Arc, Mutex},
-    thread,
+    thread::{self, JoinHandle},
 };
 
-use nix::pty::openpty;
+use nix::{
+    fcntl::OFlag,
+    pty::{grantpt, posix_openpt, ptsname_r, unlockpt},
+};
 
 use super::until::{seconds, until};
 
@@ -16,6 +20,7 @@ use super::until::{seconds, until};
 pub struct Terminal {
     keys: File,
     screen: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
     child: Child,
     /// So much of the screen has been read.
     read: usize,
@@ -24,16 +29,21 @@ pub struct Terminal {
 impl Terminal {
     /// Starts it there.
     pub fn start(mut command: Command) -> Self {
-        let pty = openpty(None, None).unwrap();
-        command.stdin(pty.slave.try_clone().unwrap()).stdout(pty.slave.try_clone().unwrap()).stderr(pty.slave).env("TERM", "xterm");
+        // No end of it is handed on to a program that another test starts: whoever reads sees when this one has ended.
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits());
+        let slave = options.open(ptsname_r(&master).unwrap()).unwrap();
+        command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave).env("TERM", "xterm");
         let child = command.spawn().unwrap();
-        // Its ends of the terminal are the program's alone: who reads sees when it has ended.
         drop(command);
-        let keys = File::from(pty.master);
+        let keys = File::from(std::os::fd::OwnedFd::from(master));
         let mut from = keys.try_clone().unwrap();
         let screen = Arc::new(Mutex::new(String::new()));
         let shown = screen.clone();
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(many) = from.read(&mut bytes)
                 && many > 0
@@ -41,7 +51,7 @@ impl Terminal {
                 shown.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..many]));
             }
         });
-        Self { keys, screen, child, read: 0 }
+        Self { keys, screen, reader, child, read: 0 }
     }
 
     /// All that was shown.
@@ -63,9 +73,10 @@ impl Terminal {
         self.read += place + words.len();
     }
 
-    /// Its exit code.
+    /// Its exit code, and all that was shown until then.
     pub async fn end(mut self) -> (i32, String) {
         until("it ends", seconds(60), async || self.child.try_wait().unwrap().is_some()).await;
+        until("all that it said is read", seconds(60), async || self.reader.is_finished()).await;
         (self.child.wait().unwrap().code().unwrap_or(-1), self.screen())
     }
 }
