@@ -106,6 +106,7 @@ create table hiersync_internal.walk (
     shape text not null,
     reach text check (reach in ('direct', 'subtree', 'stated', 'compared', 'directory')),
     has_moved boolean not null default false,
+    has_newcomers boolean not null default false,
     longest_page int not null default 0,
     started_at timestamptz not null default clock_timestamp(),
     finished_at timestamptz,
@@ -120,6 +121,7 @@ comment on column hiersync_internal.walk.walk_id is 'Marks what was seen: never 
 comment on column hiersync_internal.walk.shape is 'Digest of the settings that decide what is read; a walk of another shape is not gone on with.';
 comment on column hiersync_internal.walk.reach is 'How LeadSquared''s lists are read, once that is known. direct: they hold reports. subtree: everybody below, with managers from the search. stated: everybody below, with their managers. compared: everybody below, and managers follow from comparing lists. directory: no lists, all users come from the search.';
 comment on column hiersync_internal.walk.has_moved is 'Something was seen to move in this walk.';
+comment on column hiersync_internal.walk.has_newcomers is 'A list of this walk has shown somebody whose link did not live, or is asked for in another way.';
 comment on column hiersync_internal.walk.longest_page is 'Rows of the longest page of this walk: a shorter one was not cut off by a silent cap.';
 comment on column hiersync_internal.walk.started_at is 'When it was opened.';
 comment on column hiersync_internal.walk.finished_at is 'When it was closed; null while it is open.';

@@ -156,6 +156,54 @@ alter table hiersync.customer_link alter column parent_id set (n_distinct = -0.1
 create index customer_link_child on hiersync.customer_link (source_id, child_id);
 comment on index hiersync.customer_link_child is 'Finds a child''s parents.';
 
+-- Pages whose rows need not be looked up one by one while nothing is known to have changed about whom they show: whatever changes a node or
+-- its links removes the pages of the lists in which it stands.
+create table hiersync_internal.known_page (
+    source_id int not null,
+    parent_id bigint not null,
+    place int not null,
+    digest uuid not null,
+    starts int[] not null,
+    lengths int[] not null,
+    numbers int4multirange not null,
+    primary key (source_id, parent_id, place)
+);
+comment on table hiersync_internal.known_page is 'Full pages of lists as they were last read.';
+comment on column hiersync_internal.known_page.source_id is 'The source.';
+comment on column hiersync_internal.known_page.parent_id is 'Whose list.';
+comment on column hiersync_internal.known_page.place is 'The place of its first row in the list, from 0.';
+comment on column hiersync_internal.known_page.digest is 'Of the texts of the rows that need not be looked up, in their order.';
+comment on column hiersync_internal.known_page.starts is 'The first number of each run of rows whose nodes are numbered one after the other; 0 for rows that are to be looked up.';
+comment on column hiersync_internal.known_page.lengths is 'How many rows each run has.';
+comment on column hiersync_internal.known_page.numbers is 'All numbers of these runs.';
+-- As for links: most lists have few pages, whatever one of them may hold.
+alter table hiersync_internal.known_page alter column parent_id set (n_distinct = -0.1);
+
+-- Looked up one by one, which the limits say: the tables grow a thousandfold within one run.
+create function hiersync_internal.forget_pages(the_source int, ids bigint[]) returns void language plpgsql as $$
+begin
+    -- By the key, of which it needs one row; first loads and lists that fill no page have none.
+    perform from hiersync_internal.known_page k where k.source_id = the_source order by k.parent_id, k.place limit 1;
+    if not found then
+        return;
+    end if;
+    delete from hiersync_internal.known_page k
+    using (
+        select l.parent_id, range_agg(int4range(c.node_no, c.node_no, '[]')) as numbers
+        from unnest(ids) i (id)
+        cross join lateral (
+            select n.node_no from hiersync.customer n where n.source_id = the_source and n.customer_id = i.id limit 1
+        ) c
+        cross join lateral (
+            select p.parent_id from hiersync.customer_link p where p.source_id = the_source and p.child_id = i.id limit 1000
+        ) l
+        group by l.parent_id
+    ) changed
+    where k.source_id = the_source and k.parent_id = changed.parent_id and k.numbers && changed.numbers;
+end
+$$;
+comment on function hiersync_internal.forget_pages(int, bigint[]) is 'Removes the pages that show one of these customers, for something about them has changed.';
+
 -- One LeadSquared user.
 create table hiersync.reporting_user (
     source_id int not null,

@@ -230,13 +230,15 @@ declare
     aged record;
     gone bigint;
     removed bigint := 0;
-    -- What walks have changed since one was last closed is still to be settled.
-    before timestamptz := case when the_time is not null then least(the_time, (
-        select min(w.started_at) from hiersync_internal.walk w
-        where w.source_id = the_source and w.walk_id > coalesce((
-            select max(c.walk_id) from hiersync_internal.walk c where c.source_id = the_source and c.verdict in ('complete', 'partial')
-        ), 0)
-    )) end;
+    closed bigint := coalesce((
+        select max(c.walk_id) from hiersync_internal.walk c where c.source_id = the_source and c.verdict in ('complete', 'partial')
+    ), 0);
+    -- What walks have changed since one was last closed is still to be settled, and what refreshes have changed in that one.
+    before timestamptz := case when the_time is not null then least(
+        the_time,
+        (select min(w.started_at) from hiersync_internal.walk w where w.source_id = the_source and w.walk_id > closed),
+        (select min(r.started_at) from hiersync.sync_run r where r.source_id = the_source and r.is_refresh and r.walk_id = closed)
+    ) end;
 begin
     for aged in select * from (values
         ('customer_history'), ('customer_profile_history'), ('customer_identifier_history'), ('customer_channel_history'),

@@ -18,6 +18,7 @@ declare
 begin
     for vendor in select * from (values
         ('customer', 'bigint', 'customer', '', $parts$
+    perform hiersync_internal.forget_pages(the_source, ids);
     delete from hiersync.customer_profile where source_id = the_source and customer_id = any (ids);
     delete from hiersync.customer_identifier where source_id = the_source and customer_id = any (ids);
     delete from hiersync.customer_channel where source_id = the_source and customer_id = any (ids);

@@ -9,6 +9,7 @@ use super::{
     conn::Conn,
     facts::{At, Edge},
 };
+use crate::model::node::NodeId;
 
 /// One row of `change`.
 #[derive(Debug, Clone)]
@@ -32,19 +33,24 @@ impl Change {
     }
 }
 
-/// Writes change rows.
-pub async fn write(conn: &mut Conn<'_>, at: At, changes: &[Change]) -> sqlx::Result<()> {
-    if changes.is_empty() {
+/// Writes change rows. `touched`: known nodes about which, or about whose links, something has changed, told or not: pages of lists on which
+/// they stand are to be looked up again.
+pub async fn write(conn: &mut Conn<'_>, at: At, changes: &[Change], touched: &[NodeId]) -> sqlx::Result<()> {
+    if changes.is_empty() && touched.is_empty() {
         return Ok(());
     }
+    let touched: Vec<i64> = touched.iter().filter(|node| matches!(node, NodeId::Customer(_))).map(|node| (*node).into()).collect();
     let entities: Vec<&str> = changes.iter().map(|change| change.entity).collect();
     let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
     let ops: Vec<&str> = changes.iter().map(|change| change.op).collect();
     let fields: Vec<Option<Json<&Map<String, Value>>>> = changes.iter().map(|change| change.fields.as_ref().map(Json)).collect();
     let times: Vec<Option<DateTime<Utc>>> = changes.iter().map(|change| change.vendor_time).collect();
-    sqlx::query!(
-        "insert into hiersync.change (source_id, run_id, walk_id, seen_at, entity, key, op, fields, vendor_time)
-         select $1, $2, $3, $4, * from unnest($5::text[], $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])",
+    let query = sqlx::query!(
+        "with told as (
+             insert into hiersync.change (source_id, run_id, walk_id, seen_at, entity, key, op, fields, vendor_time)
+             select $1, $2, $3, $4, * from unnest($5::text[], $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])
+         )
+         select case when cardinality($10::bigint[]) > 0 then hiersync_internal.forget_pages($1, $10) end",
         at.source_id,
         at.run_id,
         at.walk_id,
@@ -53,9 +59,8 @@ pub async fn write(conn: &mut Conn<'_>, at: At, changes: &[Change]) -> sqlx::Res
         &keys as &[&str],
         &ops as &[&str],
         &fields as _,
-        &times as _
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+        &times as _,
+        &touched
+    );
+    query.execute(conn).await.map(|_| ())
 }

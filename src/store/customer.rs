@@ -1,6 +1,6 @@
 //! Customers with their profiles, identifiers and channels.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -9,7 +9,8 @@ use sqlx::types::{Json, Uuid};
 use super::{
     conn::Conn,
     customer_columns::Columns,
-    facts::{At, Unchanged, ids, in_order},
+    facts::{At, Known, Unchanged, ids, in_order},
+    known_page,
     mirror::{Mirror, Mirrored},
     profile,
 };
@@ -136,20 +137,57 @@ impl Mirror for Customers {
         Ok(())
     }
 
-    async fn unchanged(conn: &mut Conn<'_>, at: At, list_of: NodeId, texts: &[(NodeId, Digest)]) -> sqlx::Result<Vec<Unchanged>> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
+    async fn unchanged(conn: &mut Conn<'_>, at: At, list_of: NodeId, full: Option<u32>, texts: &[(NodeId, Digest)]) -> sqlx::Result<Known> {
+        let mut rows = match full {
+            Some(place) => known_page::read(&mut *conn, at, (list_of, place), texts).await?,
+            None => Vec::new(),
+        };
+        rows.resize(texts.len(), None);
+        let by_page = rows.iter().flatten().count();
+        let asked: Vec<&(NodeId, Digest)> = texts.iter().zip(&rows).filter(|(_, row)| row.is_none()).map(|(text, _)| text).collect();
+        let mut rows: Vec<Unchanged> = rows.into_iter().flatten().collect();
+        if !asked.is_empty() {
+            let ids: Vec<i64> = asked.iter().map(|(node, _)| i64::from(*node)).collect();
+            let digests: Vec<Uuid> = asked.iter().map(|(_, digest)| digest.0).collect();
+            let found =
+                sqlx::query_file!("src/store/sql/customer_unchanged.sql", at.source_id, at.walk_id, i64::from(list_of), &ids, &digests);
+            rows.extend(found.fetch_all(conn).await?.into_iter().map(|row| Unchanged {
+                key: row.customer_id.into(),
+                node_no: row.node_no,
+                shown: row.shown,
+                shown_earlier: row.shown_earlier,
+            }));
         }
-        let ids: Vec<i64> = texts.iter().map(|(node, _)| i64::from(*node)).collect();
-        let digests: Vec<Uuid> = texts.iter().map(|(_, digest)| digest.0).collect();
-        let found = sqlx::query_file!("src/store/sql/customer_unchanged.sql", at.source_id, at.walk_id, i64::from(list_of), &ids, &digests);
-        let unchanged = found.fetch_all(conn).await?.into_iter().map(|row| Unchanged {
-            key: row.customer_id.into(),
-            node_no: row.node_no,
-            shown: row.shown,
-            shown_earlier: row.shown_earlier,
-        });
-        Ok(unchanged.collect())
+        Ok(Known { rows, by_page })
+    }
+
+    async fn keep_page(
+        conn: &mut Conn<'_>,
+        at: At,
+        list: (NodeId, u32),
+        texts: &[(NodeId, Digest)],
+        known: &HashMap<NodeId, i32>,
+    ) -> sqlx::Result<()> {
+        known_page::keep(conn, at, list, texts, known).await
+    }
+
+    async fn same_children(conn: &mut Conn<'_>, at: At, parent: NodeId) -> sqlx::Result<Option<i64>> {
+        let children = sqlx::query_scalar!(
+            "select case when count(*) filter (where greatest(l.valid_from, l.retired_at) >= w.started_at) = 0
+                 then count(*) filter (where l.retired_at is null) end
+             from hiersync_internal.walk w
+             join hiersync.customer_link l on l.source_id = $1 and l.parent_id = $3
+             where w.source_id = $1 and w.walk_id = $2",
+            at.source_id,
+            at.walk_id,
+            i64::from(parent)
+        );
+        children.fetch_one(conn).await
+    }
+
+    async fn as_settled(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Option<i64>> {
+        let live = sqlx::query_file_scalar!("src/store/sql/customer_as_settled.sql", at.source_id, at.walk_id);
+        Ok(live.fetch_optional(conn).await?.flatten())
     }
 
     async fn shared(

@@ -44,6 +44,15 @@ pub struct Unchanged {
     pub shown_earlier: bool,
 }
 
+/// What need not be read of a page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Its rows.
+    pub rows: Vec<Unchanged>,
+    /// How many of them were known by the page itself.
+    pub by_page: usize,
+}
+
 /// What the store knows of a row that came in.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Existing {
@@ -96,6 +105,14 @@ pub struct Linked {
     pub restored: Vec<Edge>,
     /// Ones that are gone.
     pub retired: Vec<Edge>,
+}
+
+impl Linked {
+    /// The nodes at both ends.
+    pub fn ends(&self) -> impl Iterator<Item = NodeId> {
+        let edges = self.inserted.iter().chain(&self.restored).chain(&self.retired);
+        edges.flat_map(|edge| [edge.parent, edge.child])
+    }
 }
 
 /// A node that does not hang in the tree as a tree's nodes do.
@@ -203,4 +220,30 @@ pub enum Ensured {
     Restored,
     /// It was there.
     Known,
+}
+
+/// Where each run of numbers that follow each other begins, and how long it is; 0 follows 0.
+pub fn runs(numbers: &[i32]) -> (Vec<i32>, Vec<i32>) {
+    let (mut starts, mut lengths): (Vec<i32>, Vec<i32>) = (Vec::new(), Vec::new());
+    for &number in numbers {
+        match (starts.last(), lengths.last_mut()) {
+            (Some(start), Some(length)) if number == if *start == 0 { 0 } else { start + *length } => *length += 1,
+            _ => {
+                starts.push(number);
+                lengths.push(1);
+            }
+        }
+    }
+    (starts, lengths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_follow_each_other_are_one_run_and_so_are_rows_to_look_up() {
+        assert_eq!(runs(&[7, 8, 9, 0, 0, 3, 11, 12, 2]), (vec![7, 0, 3, 11, 2], vec![3, 2, 1, 2, 1]));
+        assert_eq!(runs(&[0, 1, 2]), (vec![0, 1], vec![1, 2]));
+    }
 }

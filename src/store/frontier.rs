@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::{conn::Conn, run::OpenRun};
+use super::{conn::Conn, facts::runs, run::OpenRun};
 use crate::{config::Identifier, model::node::NodeId};
 
 /// Stands for the directory of all users in place of a parent.
@@ -125,6 +125,9 @@ pub struct Standing<'a> {
 
 /// Writes where a list stands. `false`: it is asked for in another way by now, and what was read is another node's.
 pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, work: &Work, standing: Standing<'_>) -> sqlx::Result<bool> {
+    let mut numbers = standing.page.to_vec();
+    numbers.sort_unstable();
+    let (starts, lengths) = runs(&numbers);
     let saved = sqlx::query_file!(
         "src/store/sql/frontier_save.sql",
         run.lease.source_id,
@@ -132,10 +135,11 @@ pub async fn save(conn: &mut Conn<'_>, run: &OpenRun, work: &Work, standing: Sta
         work.parent.to_string(),
         Json(standing.pass) as _,
         standing.state.as_ref(),
-        standing.page,
+        &starts,
         standing.shown.as_ref(),
         standing.last_page.map(u32::cast_signed),
-        work.ask.as_ref().map(|ask| ask.value.as_str())
+        work.ask.as_ref().map(|ask| ask.value.as_str()),
+        &lengths
     )
     .execute(conn)
     .await?;

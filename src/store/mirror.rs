@@ -1,12 +1,12 @@
 //! What the sync asks of a vendor's mirror tables beside what is the same of both: nodes with their content.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
 use super::{
     conn::Conn,
-    facts::{At, DirectoryExisting, Unchanged},
+    facts::{At, DirectoryExisting, Known},
     forget::Forget,
     links::Links,
     nodes::Nodes,
@@ -52,14 +52,37 @@ pub trait Mirror: Nodes + Links + Places + Retire + Want + Forget {
     }
 
     /// Of texts that came in this node's list, each by whom it seems to be about and its digest, those that need not be read: live leaves
-    /// of this list and no other, taken in from this very text.
+    /// of this list and no other, taken in from this very text. `full`: they are a full page, with its place in the list.
     fn unchanged(
         _: &mut Conn<'_>,
         _: At,
         _list_of: NodeId,
+        _full: Option<u32>,
         _: &[(NodeId, Digest)],
-    ) -> impl Future<Output = sqlx::Result<Vec<Unchanged>>> + Send {
-        std::future::ready(Ok(Vec::new()))
+    ) -> impl Future<Output = sqlx::Result<Known>> + Send {
+        std::future::ready(Ok(Known::default()))
+    }
+
+    /// Keeps a full page of this list at this place, so that rows which are known by their numbers are not looked up one by one when it comes
+    /// again: live leaves of this list and no other, taken in from these texts.
+    fn keep_page(
+        _: &mut Conn<'_>,
+        _: At,
+        _: (NodeId, u32),
+        _: &[(NodeId, Digest)],
+        _known: &HashMap<NodeId, i32>,
+    ) -> impl Future<Output = sqlx::Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Live children of a node, where no link of its has come, gone or come back since the walk began.
+    fn same_children(_: &mut Conn<'_>, _: At, _parent: NodeId) -> impl Future<Output = sqlx::Result<Option<i64>>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// Live nodes, where this walk, proven whole, leaves the tree as the last complete one did.
+    fn as_settled(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<Option<i64>>> + Send {
+        std::future::ready(Ok(None))
     }
 
     /// Of these identifiers, each with the node that has it, those that another live node has too.

@@ -15,6 +15,7 @@ pub mod finding;
 pub mod forget;
 pub mod frontier;
 pub mod keep;
+mod known_page;
 pub mod lease;
 pub mod ledger;
 pub mod links;

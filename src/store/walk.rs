@@ -100,6 +100,8 @@ pub struct Recalled {
     pub last_reach: Option<String>,
     /// Something was seen to move.
     pub has_moved: bool,
+    /// A list has shown somebody whose link did not live, or is asked for in another way.
+    pub has_newcomers: bool,
     /// Rows of its longest page.
     pub longest_page: i32,
     /// An earlier walk of this source has ended: the mirror knows who was there.
@@ -110,7 +112,7 @@ pub struct Recalled {
 pub async fn recall(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<Recalled> {
     sqlx::query_as!(
         Recalled,
-        r#"select this.reach, this.has_moved, this.longest_page,
+        r#"select this.reach, this.has_moved, this.has_newcomers, this.longest_page,
                (
                    select last.reach from hiersync_internal.walk last
                    where last.source_id = $1 and last.shape = this.shape and last.verdict = 'complete' and last.reach is not null
@@ -139,15 +141,17 @@ pub async fn found(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<i64> {
     .await
 }
 
-/// Remembers what this walk has shown of itself: something has moved, and how long its longest page is.
-pub async fn remember(conn: &mut Conn<'_>, run: &OpenRun, has_moved: bool, longest_page: u32) -> sqlx::Result<()> {
+/// Remembers what a page has shown of this walk: something has moved, there are newcomers, and how long the page is.
+pub async fn remember(conn: &mut Conn<'_>, run: &OpenRun, has_moved: bool, has_newcomers: bool, page: u32) -> sqlx::Result<()> {
     sqlx::query!(
-        "update hiersync_internal.walk set has_moved = has_moved or $3, longest_page = greatest(longest_page, $4)
+        "update hiersync_internal.walk
+         set has_moved = has_moved or $3, has_newcomers = has_newcomers or $4, longest_page = greatest(longest_page, $5)
          where source_id = $1 and walk_id = $2",
         run.lease.source_id,
         run.walk_id,
         has_moved,
-        longest_page.cast_signed()
+        has_newcomers,
+        page.cast_signed()
     )
     .execute(conn)
     .await?;

@@ -72,6 +72,8 @@ pub struct WalkSeen {
     pub knows: bool,
     /// Something was seen to move.
     pub has_moved: bool,
+    /// A list has shown somebody whose link did not live, or is asked for in another way.
+    pub has_newcomers: bool,
     /// Rows of the longest page.
     pub longest_page: u32,
     /// Rounds of this run in which lists in doubt were settled.
@@ -104,8 +106,8 @@ impl<V: Synced> Context<V> {
         let word = |word: Option<&str>| word.and_then(|word| word.parse().ok());
         let known = word(recalled.reach.as_deref()).or_else(|| self.caller.vendor.reach());
         let longest_page = recalled.longest_page.unsigned_abs();
-        let (knows, has_moved) = (recalled.knows, recalled.has_moved);
-        self.learn(|walk| *walk = WalkSeen { reach: known, count_is_total, knows, has_moved, longest_page, rounds: 0 });
+        let (knows, has_moved, has_newcomers) = (recalled.knows, recalled.has_moved, recalled.has_newcomers);
+        self.learn(|walk| *walk = WalkSeen { reach: known, count_is_total, knows, has_moved, has_newcomers, longest_page, rounds: 0 });
         // What the last walk's lists held is only a guess, where rows tell or comparing does.
         let last = word(recalled.last_reach.as_deref()).filter(|last| matches!(last, Reach::Direct | Reach::Subtree));
         if let (None, Some(last)) = (known, last) {

@@ -23,9 +23,11 @@ use crate::{
         finding,
         forget::Forget,
         frontier, ledger,
+        mirror::Mirror,
         nodes::Nodes,
         queued,
         retire::Retire,
+        root,
         session::Session,
         walk::{self, Left},
     },
@@ -130,10 +132,12 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         counters += directory::take_in(&mut w).await?;
         is_complete &= !context.cap.is_full();
     }
+    // Where nothing is to be retired and nobody stands elsewhere, nobody is looked at one by one.
+    let as_settled = if is_complete { Tables::<V>::as_settled(&mut w.step.conn(), w.at).await? } else { None };
     if let Some(guarded) = guarded {
         is_complete = false;
         finding::open(&mut w.step.conn(), w.at, &[guarded.finding(context)]).await?;
-    } else {
+    } else if as_settled.is_none() {
         let gone = retire(&mut w, reach, is_complete).await?;
         if let Some(example) = gone.nodes.iter().min().filter(|_| guard.forbids(context, gone.nodes.len())) {
             return Ok(Ended::Guarded(Guarded { guard, nodes: gone.nodes.len(), example: *example }));
@@ -143,14 +147,20 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         failpoint::pass(Moment::Retired);
         context.gauges.progress();
     }
-    let left = Left { live: trees::settle(&mut w, reach).await?, unproven: unread };
+    let live = match as_settled {
+        Some(live) => {
+            root::forget_unmet(&mut w.step.conn(), &w.context.open).await?;
+            live
+        }
+        None => trees::settle(&mut w, reach).await?,
+    };
     is_complete &= trees::tell_too_deep(&mut w, reach).await?;
     tell_stated_limits(&mut w).await?;
     if is_complete {
         columns::tell_absent(&mut w).await?;
     }
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
-    close(w, outcome, counters, left).await?;
+    close(w, outcome, counters, Left { live, unproven: unread }).await?;
     Ok(Ended::As(outcome))
 }
 
@@ -210,7 +220,7 @@ async fn retire<V: Synced>(w: &mut Writing<'_, V>, reach: Reach, is_complete: bo
 async fn write_gone<V: Synced>(w: &mut Writing<'_, V>, gone: Gone) -> sqlx::Result<()> {
     let change = |key: &NodeId| Change { entity: Tables::<V>::NODE, key: key.to_string(), op: "retire", fields: None, vendor_time: None };
     let changes: Vec<Change> = gone.nodes.iter().map(change).collect();
-    change::write(&mut w.step.conn(), w.at, &changes).await?;
+    change::write(&mut w.step.conn(), w.at, &changes, &gone.nodes).await?;
     w.tell_links(&Linked { retired: gone.links, ..Linked::default() }).await
 }
 

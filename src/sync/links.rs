@@ -33,8 +33,16 @@ pub(super) async fn write<V: Synced>(
     reach: Option<Reach>,
 ) -> sqlx::Result<u64> {
     let linked = link(w, work, plan, reach).await?;
-    let lists = reread(w, reach, &linked, plan).await?;
-    w.tell_links(&linked).await?;
+    if linked == Linked::default() {
+        return Ok(0);
+    }
+    let known = plan.known_keys();
+    let lists = reread(w, reach, &linked, &known).await?;
+    // Whoever is new stands on no page that is known, and who was said to have children is no leaf there.
+    let is_parent = |end: &NodeId| *end == work.parent && work.expected.is_some_and(|children| children > 0);
+    let new = plan.new_keys();
+    let touched: Vec<NodeId> = linked.ends().filter(|end| !new.contains(end) && !is_parent(end)).collect();
+    w.tell_links_of(&linked, &touched).await?;
     Ok(lists)
 }
 
@@ -55,12 +63,11 @@ async fn link<V: Synced>(w: &mut Writing<'_, V>, work: &Work, plan: &PagePlan<V:
 
 /// A child that shows up below another parent than before has moved, or has two: the other parent's list tells, if it is
 /// short and was read already. One that is still to be read tells anyhow.
-async fn reread<V: Synced>(w: &mut Writing<'_, V>, reach: Option<Reach>, linked: &Linked, plan: &PagePlan<V::Row>) -> sqlx::Result<u64> {
-    // At rest nothing is linked, and who is new has stood nowhere before.
-    if reach != Some(Reach::Direct) || (linked.inserted.is_empty() && linked.restored.is_empty()) {
+async fn reread<V: Synced>(w: &mut Writing<'_, V>, reach: Option<Reach>, linked: &Linked, known: &HashSet<NodeId>) -> sqlx::Result<u64> {
+    if reach != Some(Reach::Direct) {
         return Ok(0);
     }
-    let known = plan.known_keys();
+    // Who is new has stood nowhere before.
     let edges: Vec<Edge> = linked.inserted.iter().chain(&linked.restored).filter(|edge| known.contains(&edge.child)).copied().collect();
     if edges.is_empty() {
         return Ok(0);

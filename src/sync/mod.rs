@@ -10,6 +10,7 @@ pub mod context;
 mod directory;
 pub mod finish;
 mod flight;
+mod full_page;
 pub mod gauges;
 pub mod halt;
 mod keep;

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::{
     Interrupted,
     context::{Context, Synced, Tables},
+    full_page::{self, FullPage},
     links,
     page_plan::PagePlan,
     refused, remark, rows,
@@ -19,6 +20,7 @@ use crate::{
         run::Counters,
     },
     store::{
+        facts::Known,
         finding,
         frontier::{self, Shown, Standing, State, Work},
         links::Links,
@@ -54,7 +56,7 @@ pub async fn write<V: Synced>(
     asked: (u32, u32),
 ) -> Result<Written, Interrupted> {
     let mut w = context.write().await?;
-    let mut plan = plan(&mut w, work, sheet).await?;
+    let (mut plan, full) = plan(&mut w, work, sheet, asked).await?;
     if let Some(room) = context.cap.room()
         && plan.cap(room, context.open.reads != Reads::Walk)
     {
@@ -83,11 +85,14 @@ pub async fn write<V: Synced>(
     }
     failpoint::pass(Moment::ListSaved);
     let reread = links::write(&mut w, work, &plan, reach).await?;
+    if let Some(full) = &full {
+        full_page::keep(&mut w, work, full, &plan, &applied.numbers).await?;
+    }
     failpoint::pass(Moment::LinksWritten);
     links::follow(&mut w, work, &mut plan, (&applied.numbers, &applied.changed), reach).await?;
     failpoint::pass(Moment::ListsQueued);
     let has_moved = reread > 0 || pass.number > 0 || !matches!(next, Next::ReadOn | Next::Proven { .. });
-    w.remember(has_moved, seen.received()).await?;
+    w.remember(has_moved, plan.has_newcomer(), seen.received()).await?;
     finding::open(&mut w.step.conn(), w.at, &plan.findings).await?;
     let mut counters = Counters { pages: 1, rows_seen: seen.received().into(), ..applied.counters };
     counters.unchanged += plan.new_unchanged();
@@ -97,17 +102,32 @@ pub async fn write<V: Synced>(
     Ok(Written::Next(next, pass))
 }
 
-/// Reads the rows whose text is not known, and looks up what the mirror has of them.
-async fn plan<V: Synced>(w: &mut Writing<'_, V>, work: &Work, mut sheet: Sheet<V::Row>) -> sqlx::Result<PagePlan<V::Row>> {
-    let mut unchanged = Tables::<V>::unchanged(&mut w.step.conn(), w.at, work.parent, &sheet.digests(work.parent)).await?;
-    let mut known: HashSet<NodeId> = unchanged.iter().map(|row| row.key).collect();
-    let page = sheet.read(work.parent, &mut known);
-    unchanged.retain(|row| known.contains(&row.key));
+/// Reads the rows whose text is not known, and looks up what the mirror has of them. A page as long as asked for is given, too.
+async fn plan<V: Synced>(
+    w: &mut Writing<'_, V>,
+    work: &Work,
+    mut sheet: Sheet<V::Row>,
+    (place, limit): (u32, u32),
+) -> sqlx::Result<(PagePlan<V::Row>, Option<FullPage>)> {
+    let full = (sheet.received() == limit).then_some(place);
+    let texts = sheet.digests(work.parent);
+    let Known { rows: mut unchanged, by_page } = match sheet.is_read() {
+        true => Known::default(),
+        false => Tables::<V>::unchanged(&mut w.step.conn(), w.at, work.parent, full, &texts).await?,
+    };
+    let page = if unchanged.len() == sheet.received() as usize {
+        sheet.known()
+    } else {
+        let mut known: HashSet<NodeId> = unchanged.iter().map(|row| row.key).collect();
+        let page = sheet.read(work.parent, &mut known);
+        unchanged.retain(|row| known.contains(&row.key));
+        page
+    };
     let mut plan = PagePlan::new(work, page, unchanged, w.context.max_depth());
     if !plan.rows.is_empty() {
         plan.existing = Tables::<V>::existing(&mut w.step.conn(), w.at, work.parent, &ids(&plan.rows)).await?;
     }
-    Ok(plan)
+    Ok((plan, full.map(|place| FullPage { place, texts, known: by_page })))
 }
 
 /// What the lists hold, as far as it is known with this page.
@@ -147,7 +167,7 @@ async fn evidence<V: Synced>(
     if !pass.may_end(seen, work.expected) {
         return Ok(Evidence { expected: work.expected, ..Evidence::default() });
     }
-    let loses = Tables::<V>::loses(&mut w.step.conn(), w.at, work.parent, &plan.ids(), (holds_all(work, reach), pass.number > 0)).await?;
+    let loses = loses(w, work, pass, plan, reach).await?;
     let together = if pass.number == 0 {
         i64::from(pass.shown)
     } else {
@@ -166,6 +186,23 @@ async fn evidence<V: Synced>(
         walk_moved: w.context.walk().has_moved || may_have_moved,
         longest_page: w.context.walk().longest_page.max(seen.received()),
     })
+}
+
+/// Whether the list would lose somebody. Where its links stand as the walk has found them, it is enough to count: the first pass has shown each
+/// that it knew once.
+async fn loses<V: Synced>(
+    w: &mut Writing<'_, V>,
+    work: &Work,
+    pass: &Pass,
+    plan: &PagePlan<V::Row>,
+    reach: Option<Reach>,
+) -> sqlx::Result<bool> {
+    let holds_all = holds_all(work, reach);
+    if pass.number == 0 && !holds_all && Tables::<V>::same_children(&mut w.step.conn(), w.at, work.parent).await? == Some(pass.known.into())
+    {
+        return Ok(false);
+    }
+    Tables::<V>::loses(&mut w.step.conn(), w.at, work.parent, &plan.ids(), (holds_all, pass.number > 0)).await
 }
 
 /// What the page teaches of the count beside it: that of a list of several pages, now proven, is the list's length or it is not.

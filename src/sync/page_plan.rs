@@ -134,6 +134,11 @@ impl<R: Node + Clone> PagePlan<R> {
         self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.node_no.is_some()).map(|(row, _)| row.key()).collect()
     }
 
+    /// The nodes that the mirror did not have.
+    pub(super) fn new_keys(&self) -> HashSet<NodeId> {
+        self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.node_no.is_none()).map(|(row, _)| row.key()).collect()
+    }
+
     /// Some row says that it hangs on another than the one whose list it is in.
     pub(super) fn states_others(&self, work: &Work) -> bool {
         let is_other = |row: &R| matches!(row.stated_parent(), Stated::Parent(parent) if parent != work.parent);
@@ -207,6 +212,9 @@ impl<R: Node + Clone> PagePlan<R> {
 
     /// The links that the rows show: to the parent that they state, else to the one whose list it is.
     pub(super) fn links(&self, work: &Work, reach: Option<Reach>, own_row_is_a_link: bool) -> PageLinks {
+        if self.rows.is_empty() {
+            return PageLinks::default();
+        }
         let among: HashSet<NodeId> = self.keys.iter().chain([&work.parent]).copied().collect();
         let mut links = PageLinks::default();
         for (place, (row, existing)) in self.rows.iter().zip(&self.existing).enumerate() {

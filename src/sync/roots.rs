@@ -153,6 +153,6 @@ pub async fn told_of<V: Synced>(w: &mut Writing<'_, V>, key: NodeId, ensured: En
         Ensured::Restored => ("restore", Counters { restored: 1, ..Counters::default() }),
         Ensured::Known => return Ok(Counters::default()),
     };
-    change::write(&mut w.step.conn(), w.at, &[change(op)]).await?;
+    change::write(&mut w.step.conn(), w.at, &[change(op)], &[key]).await?;
     Ok(counters)
 }

@@ -71,7 +71,8 @@ pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], exis
     if !plan.recounted.is_empty() {
         M::recount(conn, at, &plan.recounted).await?;
     }
-    change::write(conn, at, &changes).await?;
+    let known = plan.changed.iter().map(|(row, _)| *row).chain(plan.touched).chain(plan.back).chain(plan.recounted);
+    change::write(conn, at, &changes, &known.map(Node::key).collect::<Vec<_>>()).await?;
     let changed = changes.into_iter().map(|change| NodeId::parse(&change.key)).collect();
     Ok(Applied { counters: plan.counters, numbers: numbers(existing, first_no), changed, findings: plan.findings })
 }

@@ -13,6 +13,7 @@ use crate::{
     clock,
     failpoint::{self, Moment},
     model::{
+        node::NodeId,
         reach::Reach,
         run::{Counters, Outcome},
     },
@@ -100,10 +101,15 @@ impl<V: Synced> Writing<'_, V> {
 
     /// Writes into `change` what became of links.
     pub async fn tell_links(&mut self, linked: &Linked) -> sqlx::Result<()> {
+        self.tell_links_of(linked, &linked.ends().collect::<Vec<_>>()).await
+    }
+
+    /// The same, where these of their ends were known before.
+    pub async fn tell_links_of(&mut self, linked: &Linked, known: &[NodeId]) -> sqlx::Result<()> {
         let of = |op: &'static str| move |edge: &Edge| Change::of_link(Tables::<V>::LINK, op, edge);
         let (inserted, restored) = (linked.inserted.iter().map(of("insert")), linked.restored.iter().map(of("restore")));
         let changes: Vec<Change> = inserted.chain(restored).chain(linked.retired.iter().map(of("retire"))).collect();
-        change::write(&mut self.step.conn(), self.at, &changes).await
+        change::write(&mut self.step.conn(), self.at, &changes, known).await
     }
 
     /// Writes down what the lists hold, now that it is known.
@@ -115,13 +121,14 @@ impl<V: Synced> Writing<'_, V> {
         Ok(())
     }
 
-    /// Writes down that something has moved, and how long a page is. Nothing is written that is known.
-    pub async fn remember(&mut self, has_moved: bool, page: u32) -> sqlx::Result<()> {
+    /// Writes down that something has moved, that there are newcomers, and how long a page is. Nothing is written that is known.
+    pub async fn remember(&mut self, has_moved: bool, has_newcomers: bool, page: u32) -> sqlx::Result<()> {
         let walk = self.context.walk();
-        if (has_moved && !walk.has_moved) || page > walk.longest_page {
-            walk::remember(&mut self.step.conn(), &self.context.open, has_moved, page).await?;
+        if (has_moved && !walk.has_moved) || (has_newcomers && !walk.has_newcomers) || page > walk.longest_page {
+            walk::remember(&mut self.step.conn(), &self.context.open, has_moved, has_newcomers, page).await?;
             self.context.learn(|walk| {
                 walk.has_moved |= has_moved;
+                walk.has_newcomers |= has_newcomers;
                 walk.longest_page = walk.longest_page.max(page);
             });
         }

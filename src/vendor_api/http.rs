@@ -89,9 +89,14 @@ impl Client {
     }
 }
 
+/// Bytes for which room is made before they come, at most.
+const MOST_AT_ONCE: u64 = 4 << 20;
+
 async fn read_body(response: &mut Response, endpoint: &str, max_response: u64) -> Result<Vec<u8>, VendorError> {
     let is_too_large = |bytes: usize| u64::try_from(bytes).is_ok_and(|bytes| bytes > max_response);
-    let mut body = Vec::new();
+    // So long a body is not moved while it grows. What the vendor says of its length is only a word.
+    let length = response.content_length().map_or(0, |length| length.min(max_response).min(MOST_AT_ONCE));
+    let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(endpoint, error))? {
         if is_too_large(body.len() + chunk.len()) {
             return Err(VendorError::TooLarge(max_response));

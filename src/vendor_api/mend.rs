@@ -19,10 +19,11 @@ pub(super) fn decode<'a>(body: &'a [u8], charset: Option<&str>) -> Cow<'a, str> 
         _ => {}
     }
     let (body, has_mark) = body.strip_prefix(b"\xEF\xBB\xBF").map_or((body, false), |body| (body, true));
-    let charset = charset.filter(|_| !has_mark && !is_mostly_utf8(body));
+    let utf8 = str::from_utf8(body).ok();
+    let charset = charset.filter(|_| !has_mark && utf8.map_or_else(|| !is_mostly_utf8(body), str::is_ascii));
     let named = charset.and_then(|name| Encoding::for_label(name.as_bytes())).filter(|named| *named != UTF_8);
     // UTF-16 without its first bytes is valid UTF-8 as often as not, full of U+0000.
-    let is_utf8 = str::from_utf8(body).ok().filter(|_| named.is_none_or(Encoding::is_ascii_compatible));
+    let is_utf8 = utf8.filter(|_| named.is_none_or(Encoding::is_ascii_compatible));
     match (is_utf8, named) {
         (Some(text), _) => Cow::Borrowed(text),
         (None, Some(named)) => match named.decode_without_bom_handling(body) {

@@ -1,6 +1,6 @@
 //! An answer whose rows are still texts. A row whose very text the mirror has taken in before is not read again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
@@ -21,8 +21,8 @@ const FORM: u64 = 1;
 
 /// One answer, whose rows may be unread.
 pub enum Sheet<R> {
-    /// They are read.
-    Read(Page<R>),
+    /// They are read; beside them what [`Sheet::digests`] gives.
+    Read(Page<R>, Vec<(NodeId, Digest)>),
     /// They are texts.
     Unread(Unread<R>),
 }
@@ -57,7 +57,7 @@ impl<R: Node + Send + 'static> Sheet<R> {
     /// How many rows were received, the unreadable ones too.
     pub fn received(&self) -> u32 {
         match self {
-            Self::Read(page) => page.received(),
+            Self::Read(page, _) => page.received(),
             Self::Unread(unread) => u32::try_from(unread.texts.len()).unwrap_or(u32::MAX),
         }
     }
@@ -65,7 +65,7 @@ impl<R: Node + Send + 'static> Sheet<R> {
     /// The vendor's own count beside the rows.
     pub fn stated_count(&self) -> Option<u64> {
         match self {
-            Self::Read(page) => page.stated_count,
+            Self::Read(page, _) => page.stated_count,
             Self::Unread(unread) => unread.stated_count,
         }
     }
@@ -80,28 +80,40 @@ impl<R: Node + Send + 'static> Sheet<R> {
                 unread.digest(list_of);
                 return Self::Unread(unread);
             }
-            Self::Read(Self::Unread(unread).read(list_of, &mut HashSet::new()))
+            let digests = unread.digests(list_of);
+            Self::Read(Self::Unread(unread).read(list_of, &mut HashSet::new()), digests)
         };
         aside(bytes, work).await
     }
 
+    /// Its rows are read already.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::Read(..))
+    }
+
     /// Whom the texts seem to be about, with the digest of each as one of this node's list. Who is met twice is not among them.
     pub fn digests(&mut self, list_of: NodeId) -> Vec<(NodeId, Digest)> {
-        let Self::Unread(unread) = self else { return Vec::new() };
-        let mut times: HashMap<NodeId, u32> = HashMap::new();
-        for id in unread.ids.iter().flatten() {
-            *times.entry(*id).or_default() += 1;
+        match self {
+            Self::Read(_, digests) => std::mem::take(digests),
+            Self::Unread(unread) => unread.digests(list_of),
         }
-        let digests = unread.digest(list_of).to_vec();
-        let once = unread.ids.iter().zip(digests).filter_map(|(id, digest)| id.filter(|id| times[id] == 1).map(|id| (id, digest)));
-        once.collect()
+    }
+
+    /// The page, where none of its rows need be read.
+    pub fn known(self) -> Page<R> {
+        match self {
+            Self::Read(page, _) => page,
+            Self::Unread(Unread { ids, stated_count, .. }) => {
+                Page { rows: Vec::new(), keys: ids.into_iter().flatten().collect(), stated_count, remarks: Vec::new(), whole: false }
+            }
+        }
     }
 
     /// Reads the rows as those of this node's list, but for whose text is `known`. Where another row is about one of them too, all are read,
     /// and nobody is known.
     pub fn read(self, list_of: NodeId, known: &mut HashSet<NodeId>) -> Page<R> {
         let mut unread = match self {
-            Self::Read(page) => return page,
+            Self::Read(page, _) => return page,
             Self::Unread(unread) => unread,
         };
         let mut page = unread.page(list_of, known);
@@ -118,7 +130,21 @@ impl<R: Node + Send + 'static> Sheet<R> {
     }
 }
 
+impl<R> From<Page<R>> for Sheet<R> {
+    fn from(page: Page<R>) -> Self {
+        Self::Read(page, Vec::new())
+    }
+}
+
 impl<R> Unread<R> {
+    fn digests(&mut self, list_of: NodeId) -> Vec<(NodeId, Digest)> {
+        let mut met = HashSet::with_capacity(self.ids.len());
+        let twice: HashSet<NodeId> = self.ids.iter().flatten().filter(|id| !met.insert(**id)).copied().collect();
+        let digests = self.digest(list_of).to_vec();
+        let sent = self.ids.iter().zip(digests).filter_map(|(id, digest)| Some(((*id)?, digest)));
+        sent.filter(|(id, _)| twice.is_empty() || !twice.contains(id)).collect()
+    }
+
     /// The texts' digests as those of this node's list. The same text says another thing in another list: whose child it is.
     fn digest(&mut self, list_of: NodeId) -> &[Digest] {
         let taken = self.digests.take().filter(|(of, _)| *of == list_of).unwrap_or_else(|| {

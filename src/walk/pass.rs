@@ -47,9 +47,9 @@ pub struct Pass {
     /// The last row of the pass before, until it is shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_before: Option<NodeId>,
-    /// Rows that the mirror knew in the list and the passes before have not shown.
+    /// Rows that the mirror knew in the list and that no pass before has shown.
     #[serde(skip_serializing_if = "is_zero")]
-    pub again: u32,
+    pub known: u32,
     /// Rows to ask for in one page, where that is not what is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -138,7 +138,7 @@ impl Pass {
 
     /// So many rows of a page that was taken the mirror knew in the list, and no pass has shown them before.
     pub fn meet(&mut self, known: u32) {
-        self.again += if self.number > 0 { known } else { 0 };
+        self.known += known;
     }
 
     /// Whether the list may end with this page, so that evidence is worth its cost.
@@ -185,7 +185,7 @@ impl Pass {
         // The pass before ended where this one did, but for whom nobody knew. Where one of the two shows somebody known beyond, the other was
         // cut short, and so may the one be.
         let has_met_end = self.number > 0 && self.end_before.is_none();
-        let is_confirmed = self.again == 0 && (is_same || has_met_end);
+        let is_confirmed = self.known == 0 && (is_same || has_met_end);
         if is_exact && !is_bad_news {
             return Next::Proven { by_count: false };
         }

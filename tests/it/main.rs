@@ -15,6 +15,7 @@ mod distributed;
 mod documented;
 mod failover;
 mod forgetting;
+mod full_pages;
 mod harness;
 mod history;
 mod hostile;

@@ -42,6 +42,7 @@ insert into hiersync.customer_profile values (1, 1, 1);
 insert into hiersync.customer_identifier values (1, 1, 1, 1, 'mobile', '1');
 insert into hiersync.customer_channel values (1, 1, 1, 1, 'email', 'a@example.com');
 insert into hiersync.customer_link values (1, 1, 2, now(), null, now());
+insert into hiersync_internal.known_page values (1, 1, 0, gen_random_uuid(), '{2}', '{1}', '{[2,3)}');
 insert into hiersync.reporting_user (source_id, user_id, node_no, first_seen_at, changed_at, valid_from)
     select 1, gen_random_uuid(), n, now(), now(), now() from generate_series(1, 2) n;
 insert into hiersync.reporting_line select 1, min(user_id::text)::uuid, max(user_id::text)::uuid, now(), null, now() from hiersync.reporting_user;

@@ -1,4 +1,4 @@
--- Writes where a list stands after a page: how far it is, what it has become, and which nodes count as shown by it ($7).
+-- Writes where a list stands after a page: how far it is, what it has become, and which nodes count as shown by it ($7); those of the page are numbered from $6 on, in runs so long ($10).
 update hiersync_internal.frontier f
 set
     -- Only such lists are gone on with.
@@ -15,7 +15,7 @@ set
         else f.seen_earlier
     end
 from (
-    select coalesce(range_agg(int4range(n, n, '[]')), '{}') as numbers from unnest($6::int[]) n
+    select coalesce(range_agg(int4range(r.start, r.start + r.length)), '{}') as numbers from unnest($6::int[], $10::int[]) as r (start, length)
 ) p
 where f.source_id = $1 and f.walk_id = $2 and f.parent_key = $3 and f.ask_value is not distinct from $9::text
   and f.state <> 'given_up'

@@ -186,7 +186,7 @@ fn read_customer(answer: &Answer, id: i64) -> Result<Option<Customer>, VendorErr
 /// A page of children. `before` of the list stand before it.
 pub(in crate::vendor_api) fn read_children(answer: &Answer, before: u32) -> Result<Sheet<Customer>, VendorError> {
     if answer.is_nothing() {
-        return Ok(Sheet::Read(Page::empty(false)));
+        return Ok(Page::empty(false).into());
     }
     let text = answer.text();
     match plain::read(&text).filter(|_| answer.is_success()) {

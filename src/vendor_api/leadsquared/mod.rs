@@ -91,7 +91,7 @@ impl Vendor for LeadSquared {
             List::Directory => self.api.directory(ask, within).await,
             List::ChildrenOf(_) => Err(VendorError::Rejected("LeadSquared has no lists of children".into())),
         };
-        page.map(Sheet::Read)
+        page.map(Sheet::from)
     }
 }
 
