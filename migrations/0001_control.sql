@@ -121,7 +121,7 @@ comment on column hiersync_internal.walk.walk_id is 'Marks what was seen: never 
 comment on column hiersync_internal.walk.shape is 'Digest of the settings that decide what is read; a walk of another shape is not gone on with.';
 comment on column hiersync_internal.walk.reach is 'How LeadSquared''s lists are read, once that is known. direct: they hold reports. subtree: everybody below, with managers from the search. stated: everybody below, with their managers. compared: everybody below, and managers follow from comparing lists. directory: no lists, all users come from the search.';
 comment on column hiersync_internal.walk.has_moved is 'Something was seen to move in this walk.';
-comment on column hiersync_internal.walk.has_newcomers is 'A list of this walk has shown somebody whose link did not live, or is asked for in another way.';
+comment on column hiersync_internal.walk.has_newcomers is 'A list of this walk has shown somebody whose link did not live.';
 comment on column hiersync_internal.walk.longest_page is 'Rows of the longest page of this walk: a shorter one was not cut off by a silent cap.';
 comment on column hiersync_internal.walk.started_at is 'When it was opened.';
 comment on column hiersync_internal.walk.finished_at is 'When it was closed; null while it is open.';

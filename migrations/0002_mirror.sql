@@ -168,7 +168,7 @@ create table hiersync_internal.known_page (
     numbers int4multirange not null,
     primary key (source_id, parent_id, place)
 );
-comment on table hiersync_internal.known_page is 'Full pages of lists as they were last read.';
+comment on table hiersync_internal.known_page is 'Full pages of lists, as long as nothing has changed about those of them who need not be looked up.';
 comment on column hiersync_internal.known_page.source_id is 'The source.';
 comment on column hiersync_internal.known_page.parent_id is 'Whose list.';
 comment on column hiersync_internal.known_page.place is 'The place of its first row in the list, from 0.';
@@ -179,8 +179,9 @@ comment on column hiersync_internal.known_page.numbers is 'All numbers of these 
 -- As for links: most lists have few pages, whatever one of them may hold.
 alter table hiersync_internal.known_page alter column parent_id set (n_distinct = -0.1);
 
--- Looked up one by one, which the limits say: the tables grow a thousandfold within one run.
-create function hiersync_internal.forget_pages(the_source int, ids bigint[]) returns void language plpgsql as $$
+create function hiersync_internal.forget_pages(the_source int, ids bigint[]) returns void language plpgsql
+-- A plan that knows no sizes may have been made while the tables were small.
+set plan_cache_mode = force_custom_plan as $$
 begin
     -- By the key, of which it needs one row; first loads and lists that fill no page have none.
     perform from hiersync_internal.known_page k where k.source_id = the_source order by k.parent_id, k.place limit 1;

@@ -237,7 +237,11 @@ declare
     before timestamptz := case when the_time is not null then least(
         the_time,
         (select min(w.started_at) from hiersync_internal.walk w where w.source_id = the_source and w.walk_id > closed),
-        (select min(r.started_at) from hiersync.sync_run r where r.source_id = the_source and r.is_refresh and r.walk_id = closed)
+        (
+            select min(r.started_at)
+            from hiersync.sync_run r join hiersync_internal.walk w on w.source_id = the_source and w.walk_id = closed
+            where r.source_id = the_source and r.is_refresh and r.walk_id = closed and r.started_at > w.finished_at
+        )
     ) end;
 begin
     for aged in select * from (values

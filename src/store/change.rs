@@ -39,7 +39,9 @@ pub async fn write(conn: &mut Conn<'_>, at: At, changes: &[Change], touched: &[N
     if changes.is_empty() && touched.is_empty() {
         return Ok(());
     }
-    let touched: Vec<i64> = touched.iter().filter(|node| matches!(node, NodeId::Customer(_))).map(|node| (*node).into()).collect();
+    let mut touched: Vec<i64> = touched.iter().filter(|node| matches!(node, NodeId::Customer(_))).map(|node| (*node).into()).collect();
+    touched.sort_unstable();
+    touched.dedup();
     let entities: Vec<&str> = changes.iter().map(|change| change.entity).collect();
     let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
     let ops: Vec<&str> = changes.iter().map(|change| change.op).collect();

@@ -100,7 +100,7 @@ pub struct Recalled {
     pub last_reach: Option<String>,
     /// Something was seen to move.
     pub has_moved: bool,
-    /// A list has shown somebody whose link did not live, or is asked for in another way.
+    /// A list has shown somebody whose link did not live.
     pub has_newcomers: bool,
     /// Rows of its longest page.
     pub longest_page: i32,

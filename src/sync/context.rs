@@ -72,7 +72,7 @@ pub struct WalkSeen {
     pub knows: bool,
     /// Something was seen to move.
     pub has_moved: bool,
-    /// A list has shown somebody whose link did not live, or is asked for in another way.
+    /// A list has shown somebody whose link did not live.
     pub has_newcomers: bool,
     /// Rows of the longest page.
     pub longest_page: u32,

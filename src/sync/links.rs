@@ -38,10 +38,9 @@ pub(super) async fn write<V: Synced>(
     }
     let known = plan.known_keys();
     let lists = reread(w, reach, &linked, &known).await?;
-    // Whoever is new stands on no page that is known, and who was said to have children is no leaf there.
-    let is_parent = |end: &NodeId| *end == work.parent && work.expected.is_some_and(|children| children > 0);
+    // Whoever is new stands on no page that is known.
     let new = plan.new_keys();
-    let touched: Vec<NodeId> = linked.ends().filter(|end| !new.contains(end) && !is_parent(end)).collect();
+    let touched: Vec<NodeId> = linked.ends().filter(|end| !new.contains(end)).collect();
     w.tell_links_of(&linked, &touched).await?;
     Ok(lists)
 }

@@ -36,7 +36,7 @@ pub(super) async fn refused<V: Synced>(context: &Context<V>, work: &Work, error:
         None => frontier::refuse(&mut w.step.conn(), &context.open, work.parent, &refusal(work, &error).say).await?,
     }
     w.is_frontier_changed = true;
-    w.remember(true, true, 0).await?;
+    w.remember(true, false, 0).await?;
     w.commit(Counters::default()).await
 }
 
@@ -87,7 +87,7 @@ pub async fn take<V: Synced>(w: &mut Writing<'_, V>, parent: NodeId) -> Result<(
     w.is_frontier_changed = true;
     if let Some(next) = next::<V>(w, parent).await? {
         frontier::ask_by(&mut w.step.conn(), &w.context.open, parent, &next).await?;
-        return Ok(w.remember(true, true, 0).await?);
+        return Ok(w.remember(true, false, 0).await?);
     }
     let retired = Tables::<V>::unlink_new(&mut w.step.conn(), w.at, parent).await?;
     w.tell_links(&Linked { retired, ..Linked::default() }).await?;

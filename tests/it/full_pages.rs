@@ -137,6 +137,20 @@ async fn whatever_changes_about_somebody_has_them_looked_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_which_nothing_is_known_any_more_is_not_kept_as_it_was() {
+    let stage = Stage::new().await;
+    let leaves: Vec<i64> = (1..CHILDREN).map(|place| stage.child(place)).collect();
+    assert!(stage.is_kept(leaves[4]).await);
+    for leaf in &leaves {
+        stage.vendor.world().rename(*leaf, "Asha", Stamp::Bump);
+    }
+    stage.case.complete().await;
+    for leaf in leaves {
+        assert!(!stage.is_kept(leaf).await, "{leaf}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_on_which_a_root_stands_is_looked_up() {
     let stage = Stage::new().await;
     let leaf = stage.child(5);
