@@ -147,13 +147,7 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
         failpoint::pass(Moment::Retired);
         context.gauges.progress();
     }
-    let live = match as_settled {
-        Some(live) => {
-            root::forget_unmet(&mut w.step.conn(), &w.context.open).await?;
-            live
-        }
-        None => trees::settle(&mut w, reach).await?,
-    };
+    let live = settle(&mut w, reach, as_settled).await?;
     is_complete &= trees::tell_too_deep(&mut w, reach).await?;
     tell_stated_limits(&mut w).await?;
     if is_complete {
@@ -162,6 +156,13 @@ async fn end<V: Synced>(context: &Context<V>, guarded: Option<Guarded>) -> Resul
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };
     close(w, outcome, counters, Left { live, unproven: unread }).await?;
     Ok(Ended::As(outcome))
+}
+
+/// Settles the tree, unless it stands as it stood with so many live nodes. Gives how many there are.
+async fn settle<V: Synced>(w: &mut Writing<'_, V>, reach: Reach, as_settled: Option<i64>) -> sqlx::Result<i64> {
+    let Some(live) = as_settled else { return trees::settle(w, reach).await };
+    root::forget_unmet(&mut w.step.conn(), &w.context.open).await?;
+    Ok(live)
 }
 
 async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Counters, left: Left) -> Result<(), Interrupted> {

@@ -36,10 +36,9 @@ pub(super) async fn write<V: Synced>(
     if linked == Linked::default() {
         return Ok(0);
     }
-    let known = plan.known_keys();
-    let lists = reread(w, reach, &linked, &known).await?;
-    // Whoever is new stands on no page that is known.
+    // Whoever is new has stood nowhere before, nor on a page that is known.
     let new = plan.new_keys();
+    let lists = reread(w, reach, &linked, &new).await?;
     let touched: Vec<NodeId> = linked.ends().filter(|end| !new.contains(end)).collect();
     w.tell_links_of(&linked, &touched).await?;
     Ok(lists)
@@ -62,12 +61,11 @@ async fn link<V: Synced>(w: &mut Writing<'_, V>, work: &Work, plan: &PagePlan<V:
 
 /// A child that shows up below another parent than before has moved, or has two: the other parent's list tells, if it is
 /// short and was read already. One that is still to be read tells anyhow.
-async fn reread<V: Synced>(w: &mut Writing<'_, V>, reach: Option<Reach>, linked: &Linked, known: &HashSet<NodeId>) -> sqlx::Result<u64> {
+async fn reread<V: Synced>(w: &mut Writing<'_, V>, reach: Option<Reach>, linked: &Linked, new: &HashSet<NodeId>) -> sqlx::Result<u64> {
     if reach != Some(Reach::Direct) {
         return Ok(0);
     }
-    // Who is new has stood nowhere before.
-    let edges: Vec<Edge> = linked.inserted.iter().chain(&linked.restored).filter(|edge| known.contains(&edge.child)).copied().collect();
+    let edges: Vec<Edge> = linked.inserted.iter().chain(&linked.restored).filter(|edge| !new.contains(&edge.child)).copied().collect();
     if edges.is_empty() {
         return Ok(0);
     }

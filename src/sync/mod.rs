@@ -13,6 +13,7 @@ mod flight;
 mod full_page;
 pub mod gauges;
 pub mod halt;
+mod judge;
 mod keep;
 mod links;
 mod lost;

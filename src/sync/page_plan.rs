@@ -129,11 +129,6 @@ impl<R: Node + Clone> PagePlan<R> {
         self.existing.iter().any(|existing| !existing.linked)
     }
 
-    /// The nodes that the mirror had before.
-    pub(super) fn known_keys(&self) -> HashSet<NodeId> {
-        self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.node_no.is_some()).map(|(row, _)| row.key()).collect()
-    }
-
     /// The nodes that the mirror did not have.
     pub(super) fn new_keys(&self) -> HashSet<NodeId> {
         self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.node_no.is_none()).map(|(row, _)| row.key()).collect()

@@ -142,7 +142,7 @@ impl<R> Unread<R> {
         let twice: HashSet<NodeId> = self.ids.iter().flatten().filter(|id| !met.insert(**id)).copied().collect();
         let digests = self.digest(list_of).to_vec();
         let sent = self.ids.iter().zip(digests).filter_map(|(id, digest)| Some(((*id)?, digest)));
-        sent.filter(|(id, _)| twice.is_empty() || !twice.contains(id)).collect()
+        sent.filter(|(id, _)| !twice.contains(id)).collect()
     }
 
     /// The texts' digests as those of this node's list. The same text says another thing in another list: whose child it is.
