@@ -56,7 +56,7 @@ pub async fn queue(conn: &mut Conn<'_>, run: &OpenRun, lists: &[&Work]) -> sqlx:
     Ok(lists.iter().filter_map(|list| number(list.parent.to_string()).map(|list_no| Work { list_no, ..(*list).clone() })).collect())
 }
 
-/// Writes what a node's row, shown once more in this walk, says of its list. Gives how many lists there are.
+/// Writes what a node's row, shown once more in this walk, says of its list. Gives of how many lists it says anything new.
 pub async fn restate(conn: &mut Conn<'_>, run: &OpenRun, lists: &[&Work]) -> sqlx::Result<u64> {
     if lists.is_empty() {
         return Ok(0);
@@ -68,7 +68,9 @@ pub async fn restate(conn: &mut Conn<'_>, run: &OpenRun, lists: &[&Work]) -> sql
              ask_kind = coalesce(f.ask_kind, n.kind), ask_value = coalesce(f.ask_value, n.value)
          from unnest($3::text[], $4::int[], $5::bigint[], $6::text[], $7::text[], $8::text[])
              as n (key, depth, expected, shown_by, kind, value)
-         where f.source_id = $1 and f.walk_id = $2 and f.parent_key = n.key and f.shown_by is not null",
+         where f.source_id = $1 and f.walk_id = $2 and f.parent_key = n.key and f.shown_by is not null
+           and (f.depth > n.depth or f.expected is distinct from n.expected or f.shown_by is distinct from n.shown_by
+               or f.ask_kind is null and n.kind is not null)",
         run.lease.source_id,
         run.walk_id,
         &columns.keys,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 
-use super::{Interrupted, asked::Asked, call_error::CallError, caller::Caller, cap::Cap, gauges::Gauges, queue::Queue};
+use super::{Interrupted, asked::Asked, call_error::CallError, caller::Caller, cap::Cap, gauges::Gauges, queue::Queue, writing::Shared};
 use crate::{
     config::Source,
     model::{node::NodeId, reach::Reach},
@@ -36,8 +36,8 @@ pub struct Context<V> {
     pub queue: Queue,
     /// What it brings forward, as configured.
     pub source: Source,
-    /// One transaction at a time: the run's row would order them anyhow.
-    pub writing: tokio::sync::Mutex<()>,
+    /// One transaction at a time: the run's row would order them anyhow. With the one that pages share, between two of them.
+    pub writing: tokio::sync::Mutex<Option<Shared>>,
     /// Whatever `retire_guard` says.
     pub accept_retire: bool,
     /// For whoever looks.

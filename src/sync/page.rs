@@ -48,7 +48,8 @@ pub async fn write<V: Synced>(
     sheet: Sheet<V::Row>,
     asked: (u32, u32),
 ) -> Result<Written, Interrupted> {
-    let mut w = context.write().await?;
+    // What becomes of one whose list is asked for in another way by now concerns no other page.
+    let mut w = if context.queue.is_in_doubt(work.parent).await { context.write().await? } else { context.write_page().await? };
     let (mut plan, full) = plan(&mut w, work, sheet, asked).await?;
     if let Some(room) = context.cap.room()
         && plan.cap(room, context.open.reads != Reads::Walk)
@@ -65,7 +66,8 @@ pub async fn write<V: Synced>(
     failpoint::pass(Moment::RowsWritten);
     plan.findings.extend(applied.findings.into_iter().chain(remark::doubt(work.parent, next)));
     if !save(&mut w, work, (&pass, next), seen.received(), &plan.numbers(&applied.numbers)).await? {
-        return Ok(Written::AnotherWay);
+        // Of a page that shares its transaction this was looked at before: somebody else has written there.
+        return if w.is_shared() { Err(sqlx::Error::RowNotFound.into()) } else { Ok(Written::AnotherWay) };
     }
     failpoint::pass(Moment::ListSaved);
     let reread = links::write(&mut w, work, &plan, reach).await?;
@@ -80,7 +82,8 @@ pub async fn write<V: Synced>(
     finding::open(&mut w.step.conn(), w.at, &plan.findings).await?;
     let mut counters = Counters { pages: 1, rows_seen: seen.received().into(), ..applied.counters };
     counters.unchanged += plan.new_unchanged();
-    w.commit(counters).await?;
+    drop((plan, full));
+    w.commit_with_others(counters).await?;
 
     context.tell_page(seen.received());
     Ok(Written::Next(next, pass))

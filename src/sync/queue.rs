@@ -6,9 +6,9 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::model::node::NodeId;
 use crate::store::{
+    conn::Conn,
     frontier::{self, Work},
     run::OpenRun,
-    session::Session,
 };
 
 /// Lists held in memory, at most. They are small; the frontier may not be.
@@ -38,6 +38,16 @@ struct State {
     in_hand: HashSet<NodeId>,
     /// Lists in hand whose rows in the store may have changed since they were taken.
     in_doubt: HashSet<NodeId>,
+}
+
+/// What a reader is given.
+pub enum Given {
+    /// This list.
+    List(Work),
+    /// Nothing that is held: the store may hold more.
+    Unread,
+    /// None is left, and none can follow.
+    None,
 }
 
 /// What there is to take.
@@ -97,15 +107,14 @@ impl State {
 }
 
 impl Queue {
-    /// The next list, or `None` when there is none and none can follow. `writing`: held by whoever queues lists, until they are held
-    /// here too.
-    pub async fn next(&self, session: &Session, run: &OpenRun, writing: &Mutex<()>) -> sqlx::Result<Option<Work>> {
+    /// What is to be read next, when there is something or nothing can follow.
+    pub async fn next(&self) -> Given {
         loop {
             // Made before looking: what is put down after the look wakes it.
             let news = self.news.notified();
             let mut state = self.state.lock().await;
             match state.take() {
-                Taken::One(work) => return Ok(Some(work)),
+                Taken::One(work) => return Given::List(work),
                 Taken::Later => {
                     drop(state);
                     news.await;
@@ -114,31 +123,26 @@ impl Queue {
                 Taken::None => {}
             }
             if !state.is_whole {
-                drop(state);
-                // Only who reads needs the room for it: most of those who wait here only wait.
-                Box::pin(self.read(session, run, writing)).await?;
-                continue;
+                return Given::Unread;
             }
             if state.in_hand.is_empty() {
                 self.news.notify_waiters();
-                return Ok(None);
+                return Given::None;
             }
             drop(state);
             news.await;
         }
     }
 
-    async fn read(&self, session: &Session, run: &OpenRun, writing: &Mutex<()>) -> sqlx::Result<()> {
-        let _one = writing.lock().await;
+    /// Looks into the store for more, while nobody queues lists there.
+    pub async fn read(&self, conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()> {
         let mut state = self.state.lock().await;
         if state.is_whole || !state.held.is_empty() {
             return Ok(());
         }
         let in_hand: Vec<String> = state.in_hand.iter().map(NodeId::to_string).collect();
         let limit = HELD / 4;
-        let mut step = session.begin().await?;
-        let lists = frontier::next(&mut step.conn(), run, &in_hand, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
-        step.commit().await?;
+        let lists = frontier::next(conn, run, &in_hand, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
         state.is_whole = lists.len() < limit;
         state.hold(lists);
         Ok(())
@@ -156,6 +160,11 @@ impl Queue {
     pub async fn put_down(&self, work: &Work, again: Option<Work>) {
         self.state.lock().await.put_down(work.parent, again);
         self.news.notify_waiters();
+    }
+
+    /// A list is in hand whose row in the store may have changed since it was taken.
+    pub async fn is_in_doubt(&self, parent: NodeId) -> bool {
+        self.state.lock().await.in_doubt.contains(&parent)
     }
 
     /// The readers that wait look again.

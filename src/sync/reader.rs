@@ -9,6 +9,7 @@ use super::{
     directory,
     flight::Flight,
     page::{self, Written},
+    queue::Given,
     refresh,
     refused::{give_up, refused},
 };
@@ -37,7 +38,7 @@ enum Read {
 /// Reads lists until none is left.
 pub async fn work<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
     // Each step has room of its own, and only while it lasts: a worker that waits for a list, as most do, holds next to nothing.
-    while let Some(work) = context.queue.next(&context.session, &context.open, &context.writing).await? {
+    while let Some(work) = context.next_list().await? {
         if context.cap.is_full() {
             context.queue.put_down(&work, None).await;
             return Ok(());
@@ -57,6 +58,26 @@ pub async fn work<V: Synced>(context: &Context<V>) -> Result<(), Interrupted> {
         read?;
     }
     Ok(())
+}
+
+impl<V: Synced> Context<V> {
+    /// The next list to be read, or `None` when there is none and none can follow.
+    async fn next_list(&self) -> Result<Option<Work>, Interrupted> {
+        loop {
+            match self.queue.next().await {
+                Given::List(work) => return Ok(Some(work)),
+                Given::None => return Ok(None),
+                // Only who reads needs the room for it: most of those who wait here only wait.
+                Given::Unread => Box::pin(self.look_for_lists()).await?,
+            }
+        }
+    }
+
+    async fn look_for_lists(&self) -> Result<(), Interrupted> {
+        let mut w = self.write().await?;
+        self.queue.read(&mut w.step.conn(), &self.open).await?;
+        Ok(w.step.commit().await?)
+    }
 }
 
 /// Reads a list to its end. Gives it, if it is to be begun anew later.

@@ -71,7 +71,7 @@ pub async fn run<V: Synced>(
         open,
         queue: Queue::default(),
         source: source.clone(),
-        writing: tokio::sync::Mutex::new(()),
+        writing: tokio::sync::Mutex::default(),
         accept_retire: wanted.accept_retire,
         gauges,
         walk: Mutex::default(),

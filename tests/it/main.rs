@@ -50,6 +50,7 @@ mod sharing;
 mod stamps;
 mod texts;
 mod tidy;
+mod together;
 mod tree;
 mod trees;
 mod year;
