@@ -52,7 +52,11 @@ macro_rules! nodes {
                      select "
                     + r#"c.node_no as "node_no?", c.digest as "digest?", c.auto_update_time as "stamp?", c.no_of_children as "children?",
                          coalesce(c.retired_at is not null, false) as "retired!", coalesce(c.forgotten_at is not null, false) as "forgotten!", coalesce(f.seen @> c.node_no, false) as "shown!",
-                         coalesce(f.seen_earlier @> c.node_no, false) as "shown_earlier!", p.id is not null as "has_children!",
+                         coalesce(f.seen_earlier @> c.node_no, false) as "shown_earlier!",
+                         (
+                             select true from hiersync_internal."# + $what + r#"_edge l
+                             where l.source_id = $1 and l.parent_id = i.id and l.retired_at is null limit 1
+                         ) is not null as "has_children!",
                          (
                              select true from hiersync_internal."# + $what + r#"_edge l
                              where l.source_id = $1 and l.parent_id = $3 and l.child_id = i.id and l.retired_at is null limit 1
@@ -74,10 +78,6 @@ macro_rules! nodes {
                          select * from hiersync_internal." + $what + "_node k where k.source_id = $1 and k.id = i.id limit 1
                      ) c on true
                      left join hiersync_internal.frontier f on f.source_id = $1 and f.parent_key = $3::" + $sql_id + "::text and f.walk_id = $2
-                     left join (
-                         select distinct l.parent_id as id from hiersync_internal." + $what + "_edge l
-                         where l.source_id = $1 and l.parent_id = any ($4) and l.retired_at is null
-                     ) p on p.id = i.id
                      order by i.ord",
                     at.source_id, at.walk_id, <$id>::from(parent), &ids::<$id>(page)
                 );

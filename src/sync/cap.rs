@@ -24,6 +24,8 @@ impl Cap {
     /// Earlier runs of the walk have found so many.
     pub fn recall(&self, found: i64) {
         self.found.store(found, Ordering::Relaxed);
+        // If it was, and that is in the store, the next page says so again.
+        self.is_full.store(false, Ordering::Relaxed);
     }
 
     /// How many more may be taken.

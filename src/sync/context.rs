@@ -1,10 +1,15 @@
 //! What the parts of one run share: its calls, its transactions, its rows.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures::FutureExt;
 
-use super::{Interrupted, asked::Asked, call_error::CallError, caller::Caller, cap::Cap, gauges::Gauges, queue::Queue, writing::Shared};
+use super::{
+    Interrupted, asked::Asked, call_error::CallError, caller::Caller, cap::Cap, gauges::Gauges, left_open::LeftOpen, queue::Queue,
+};
 use crate::{
     config::Source,
     model::{node::NodeId, reach::Reach},
@@ -37,9 +42,11 @@ pub struct Context<V> {
     /// What it brings forward, as configured.
     pub source: Source,
     /// One transaction at a time: the run's row would order them anyhow. With the one that pages share, between two of them.
-    pub writing: tokio::sync::Mutex<Option<Shared>>,
+    pub writing: tokio::sync::Mutex<Option<LeftOpen>>,
     /// Whatever `retire_guard` says.
     pub accept_retire: bool,
+    /// A page is being written, or was not to its end: what it has taught is not in the store.
+    pub(super) is_page_lost: AtomicBool,
     /// For whoever looks.
     pub gauges: Arc<Gauges>,
     /// What the walk has shown of itself.
@@ -100,6 +107,7 @@ impl<V: Synced> Context<V> {
     /// A walk that goes on reads its lists as it began to, with what earlier ones have learned.
     pub async fn recall(&self) -> Result<(), Interrupted> {
         let mut w = self.write().await?;
+        self.is_page_lost.store(false, Ordering::Relaxed);
         let recalled = walk::recall(&mut w.step.conn(), &self.open).await?;
         let count_is_total = source::count_is_total(&mut w.step.conn(), self.open.lease.source_id).await?;
         self.cap.recall(walk::found(&mut w.step.conn(), &self.open).await?);

@@ -15,6 +15,7 @@ pub mod gauges;
 pub mod halt;
 mod judge;
 mod keep;
+mod left_open;
 mod links;
 mod lost;
 mod managers;
@@ -35,6 +36,7 @@ pub mod run;
 mod settle;
 pub mod terms;
 mod trees;
+mod turns;
 pub mod wanted;
 pub mod writing;
 

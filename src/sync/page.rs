@@ -48,10 +48,9 @@ pub async fn write<V: Synced>(
     sheet: Sheet<V::Row>,
     asked: (u32, u32),
 ) -> Result<Written, Interrupted> {
-    // What becomes of one whose list is asked for in another way by now concerns no other page.
-    let mut w = if context.queue.is_in_doubt(work.parent).await { context.write().await? } else { context.write_page().await? };
+    let mut w = context.write_page(work.parent).await?;
     let (mut plan, full) = plan(&mut w, work, sheet, asked).await?;
-    if let Some(room) = context.cap.room()
+    if let Some(room) = w.room()
         && plan.cap(room, context.open.reads != Reads::Walk)
     {
         plan.findings.push(context.cap.overflow(&context.source.name));
@@ -66,8 +65,7 @@ pub async fn write<V: Synced>(
     failpoint::pass(Moment::RowsWritten);
     plan.findings.extend(applied.findings.into_iter().chain(remark::doubt(work.parent, next)));
     if !save(&mut w, work, (&pass, next), seen.received(), &plan.numbers(&applied.numbers)).await? {
-        // Of a page that shares its transaction this was looked at before: somebody else has written there.
-        return if w.is_shared() { Err(sqlx::Error::RowNotFound.into()) } else { Ok(Written::AnotherWay) };
+        return another_way(w);
     }
     failpoint::pass(Moment::ListSaved);
     let reread = links::write(&mut w, work, &plan, reach).await?;
@@ -87,6 +85,17 @@ pub async fn write<V: Synced>(
 
     context.tell_page(seen.received());
     Ok(Written::Next(next, pass))
+}
+
+/// Takes back what was written of a list that is asked for in another way by now. A page that shares its transaction is not one of such a list:
+/// it would be in doubt.
+fn another_way<V: Synced>(w: Writing<'_, V>) -> Result<Written, Interrupted> {
+    if w.is_shared() {
+        let say = "the row of a list has been changed by somebody else than the run".to_owned();
+        return Err(sqlx::Error::Protocol(say).into());
+    }
+    w.undo();
+    Ok(Written::AnotherWay)
 }
 
 /// Reads the rows whose text is not known, and looks up what the mirror has of them. A page as long as asked for is given, too.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use crate::model::node::NodeId;
 use crate::store::{
@@ -18,6 +18,8 @@ const HELD: usize = 4096;
 #[derive(Default)]
 pub struct Queue {
     state: Mutex<State>,
+    /// One looks into the store for all.
+    looking: Mutex<()>,
     news: Notify,
 }
 
@@ -132,6 +134,13 @@ impl Queue {
             drop(state);
             news.await;
         }
+    }
+
+    /// The right to look into the store for more, unless somebody else has done so.
+    pub async fn is_to_look(&self) -> Option<MutexGuard<'_, ()>> {
+        let looking = self.looking.lock().await;
+        let state = self.state.lock().await;
+        (!state.is_whole && state.held.is_empty()).then_some(looking)
     }
 
     /// Looks into the store for more, while nobody queues lists there.

@@ -74,6 +74,7 @@ impl<V: Synced> Context<V> {
     }
 
     async fn look_for_lists(&self) -> Result<(), Interrupted> {
+        let Some(_looking) = self.queue.is_to_look().await else { return Ok(()) };
         let mut w = self.write().await?;
         self.queue.read(&mut w.step.conn(), &self.open).await?;
         Ok(w.step.commit().await?)

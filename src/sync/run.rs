@@ -72,6 +72,7 @@ pub async fn run<V: Synced>(
         queue: Queue::default(),
         source: source.clone(),
         writing: tokio::sync::Mutex::default(),
+        is_page_lost: false.into(),
         accept_retire: wanted.accept_retire,
         gauges,
         walk: Mutex::default(),

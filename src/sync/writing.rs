@@ -15,9 +15,9 @@ use super::{
     Interrupted,
     caller::millis,
     context::{Context, Synced, Tables},
+    left_open::LeftOpen,
 };
 use crate::{
-    clock,
     failpoint::{self, Moment},
     model::{
         node::NodeId,
@@ -39,18 +39,8 @@ use crate::{
 /// Rows of pages that share a transaction, at most: what a lost session costs, and how long others wait for what it has locked.
 const SHARED_ROWS: i64 = 2000;
 
-/// For how long pages may go on in a transaction: what is committed by then is seen.
-const SHARED_FOR: Duration = Duration::from_secs(5);
-
-/// A transaction that a page has left open for the next one.
-pub struct Shared {
-    step: Step,
-    at: At,
-    counters: Counters,
-    queued: Vec<Work>,
-    begun: Instant,
-    is_done: Arc<AtomicBool>,
-}
+/// For how long pages may go on in a transaction, which others may wait for.
+const SHARED_FOR: Duration = Duration::from_secs(2);
 
 /// One transaction of a run, begun when no other was under way.
 pub struct Writing<'c, V> {
@@ -65,34 +55,37 @@ pub struct Writing<'c, V> {
     /// The frontier has changed beside them.
     pub is_frontier_changed: bool,
     /// Of the pages that were written in it before.
-    counters: Counters,
-    begun: Instant,
+    pub(super) counters: Counters,
+    /// It is a page's.
+    pub(super) is_page: bool,
+    pub(super) begun: Instant,
     /// It was committed: those whose pages share it look here.
-    is_done: Arc<AtomicBool>,
-    one: MutexGuard<'c, Option<Shared>>,
+    pub(super) is_done: Arc<AtomicBool>,
+    pub(super) one: MutexGuard<'c, Option<LeftOpen>>,
 }
 
 impl<'c, V: Synced> Writing<'c, V> {
     /// Adds the counters and commits; the run's row is the fence. Then what was queued is handed out.
     pub async fn commit(mut self, counters: Counters) -> Result<(), Interrupted> {
-        self.add(counters);
-        self.end().await.map(drop)
+        self.counters += counters;
+        self.end().await
     }
 
-    /// The same, at the latest when no other page waits to be written: whichever does goes on in this transaction. Over for each of them when
-    /// it is committed. What has changed the frontier is committed at once: the next page's list may be another one by then.
+    /// The same for a page, when no other waits to be written: whichever does goes on in this transaction, and each is over when it is
+    /// committed. What has changed the frontier is committed at once: the next page's list may be another one by then.
     pub async fn commit_with_others(mut self, counters: Counters) -> Result<(), Interrupted> {
-        self.add(counters);
+        self.counters += counters;
         if self.is_frontier_changed || self.counters.rows_seen >= SHARED_ROWS || self.begun.elapsed() >= SHARED_FOR {
-            return self.end().await.map(drop);
+            return self.end().await;
         }
         let Self { context, step, at, queued, counters, begun, is_done, mut one, .. } = self;
-        *one = Some(Shared { step, at, counters, queued, begun, is_done: Arc::clone(&is_done) });
+        *one = Some(LeftOpen { step, at, counters, queued, begun, is_done: Arc::clone(&is_done) });
+        context.is_page_lost.store(false, Ordering::Relaxed);
         drop(one);
         // In a queue: behind those that wait already.
         let mut one = context.writing.lock().await;
         match one.take_if(|shared| Arc::ptr_eq(&shared.is_done, &is_done)) {
-            Some(shared) => Writing::go_on(context, shared, one).end().await.map(drop),
+            Some(shared) => Writing::go_on(context, shared, one).end().await,
             None if is_done.load(Ordering::Relaxed) => Ok(()),
             // It went with another page's error, which that page tells.
             None => Err(Interrupted::Stopped),
@@ -104,32 +97,47 @@ impl<'c, V: Synced> Writing<'c, V> {
         self.counters.pages > 0
     }
 
-    fn go_on(context: &'c Context<V>, shared: Shared, one: MutexGuard<'c, Option<Shared>>) -> Self {
-        let Shared { step, at, counters, queued, begun, is_done } = shared;
-        Self { context, step, at, queued, is_frontier_changed: false, counters, begun, is_done, one }
+    /// Undoes what a page has written. Others must not share the transaction.
+    pub fn undo(self) {
+        self.context.is_page_lost.store(false, Ordering::Relaxed);
     }
 
-    fn add(&mut self, counters: Counters) {
-        // What a refresh meets again is counted already.
-        self.context.cap.add(if self.context.open.reads == Reads::Walk { counters.nodes() } else { counters.inserted });
-        self.counters += counters;
+    /// How many more nodes may be taken.
+    pub fn room(&self) -> Option<i64> {
+        self.context.cap.room().map(|room| (room - self.taken()).max(0))
     }
 
-    /// Commits, and gives the right to write on.
-    async fn end(mut self) -> Result<MutexGuard<'c, Option<Shared>>, Interrupted> {
+    /// Nodes that were taken. What a refresh meets again is counted already.
+    fn taken(&self) -> i64 {
+        if self.context.open.reads == Reads::Walk { self.counters.nodes() } else { self.counters.inserted }
+    }
+
+    /// What was left open goes on.
+    pub(super) fn go_on(context: &'c Context<V>, shared: LeftOpen, one: MutexGuard<'c, Option<LeftOpen>>) -> Self {
+        let LeftOpen { step, at, counters, queued, begun, is_done } = shared;
+        Self { context, step, at, queued, is_frontier_changed: false, counters, is_page: false, begun, is_done, one }
+    }
+
+    async fn end(mut self) -> Result<(), Interrupted> {
         let context = self.context;
         self.count(self.counters).await?;
+        context.cap.add(self.taken());
         failpoint::pass(Moment::Counted);
         self.step.commit().await?;
         failpoint::pass(Moment::Committed);
         self.is_done.store(true, Ordering::Relaxed);
         context.is_answered();
         context.gauges.progress();
-        if self.is_frontier_changed {
-            context.queue.forget().await;
+        // What was queued may have changed since: then the store is asked.
+        match self.is_frontier_changed {
+            true => context.queue.forget().await,
+            false => context.queue.add(self.queued).await,
         }
-        context.queue.add(self.queued).await;
-        Ok(self.one)
+        if self.is_page {
+            context.is_page_lost.store(false, Ordering::Relaxed);
+        }
+        drop(self.one);
+        Ok(())
     }
 
     /// Adds the counters, and those of the calls. Until the commit has its answer, whether they are added is open.
@@ -200,39 +208,5 @@ impl<'c, V: Synced> Writing<'c, V> {
             });
         }
         Ok(())
-    }
-}
-
-impl<V: Synced> Context<V> {
-    /// Begins a transaction when no other is under way. One that a page has left open is committed before.
-    pub async fn write(&self) -> Result<Writing<'_, V>, Interrupted> {
-        let begun = clock::instant();
-        let mut one = self.writing.lock().await;
-        if let Some(shared) = one.take() {
-            one = Writing::go_on(self, shared, one).end().await?;
-        }
-        self.begin(begun, one).await
-    }
-
-    /// The same for a page, which goes on in a transaction that another has left open.
-    pub async fn write_page(&self) -> Result<Writing<'_, V>, Interrupted> {
-        let begun = clock::instant();
-        let mut one = self.writing.lock().await;
-        let Some(shared) = one.take() else { return self.begin(begun, one).await };
-        let mut w = Writing::go_on(self, shared, one);
-        w.at.now = run::clock(&mut w.step.conn()).await?;
-        Ok(w)
-    }
-
-    async fn begin<'c>(&'c self, begun: Instant, one: MutexGuard<'c, Option<Shared>>) -> Result<Writing<'c, V>, Interrupted> {
-        let mut step = self.session.begin().await?;
-        let now = run::clock(&mut step.conn()).await?;
-        failpoint::pass(Moment::WriteBegun);
-        failpoint::hang().await;
-        let at = At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now };
-        let (counters, is_done) = (Counters::default(), Arc::default());
-        let mut w = Writing { context: self, step, at, queued: Vec::new(), is_frontier_changed: false, counters, begun, is_done, one };
-        w.answer().await?;
-        Ok(w)
     }
 }

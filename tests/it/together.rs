@@ -12,7 +12,7 @@ use crate::harness::{
     program::Program,
     running::Running,
     tables::{assert_customers, count, customers_now},
-    until::{millis, seconds, until},
+    until::{seconds, until},
 };
 
 /// Lists below the root's, all in flight at once.
@@ -60,8 +60,8 @@ async fn begun(vendor: &CapillarySim, program: &Program, pool: &PgPool, children
     // last of the lists is asked for when they are done.
     until("all lists but one have come", seconds(20), async || vendor.door().calls_of("bulk") > before + LISTS).await;
     until("a page waits", seconds(10), async || waiting(pool).await.is_some()).await;
-    // What has come is read, and its pages queue.
-    tokio::time::sleep(millis(300)).await;
+    // What has come is read, and its pages queue, which nothing shows.
+    tokio::time::sleep(seconds(1)).await;
     (sync, held)
 }
 

@@ -1,0 +1,27 @@
+//! A transaction that pages share, between two of them.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+
+use crate::{
+    model::run::Counters,
+    store::{facts::At, frontier::Work, session::Step},
+};
+
+/// A transaction that a page has left open for the next one.
+pub struct LeftOpen {
+    /// The transaction.
+    pub step: Step,
+    /// Where and when its last page wrote.
+    pub at: At,
+    /// Of its pages.
+    pub counters: Counters,
+    /// Lists that were queued in it.
+    pub queued: Vec<Work>,
+    /// When it began.
+    pub begun: Instant,
+    /// It was committed. Whoever has a page in it holds this.
+    pub is_done: Arc<AtomicBool>,
+}
