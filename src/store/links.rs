@@ -134,18 +134,28 @@ macro_rules! links {
                          where $5 and l.source_id = $1 and l.parent_id = $3 and l.retired_at is null
                          union
                          select l.child_id
-                         from below b join hiersync_internal." + $what + "_edge l on l.source_id = $1 and l.parent_id = b.id and l.retired_at is null
+                         from below b
+                         cross join lateral (
+                             select l.child_id from hiersync_internal." + $what + "_edge l
+                             where l.source_id = $1 and l.parent_id = b.id and l.retired_at is null offset 0
+                         ) l
                      ), listed as (
                          select l.child_id as id from hiersync_internal." + $what + "_edge l
                          where not $5 and l.source_id = $1 and l.parent_id = $3 and l.retired_at is null
                          union all
                          select id from below
                      ), shown as materialized (
-                         select f.seen + case when $6 then f.seen_earlier else '{}' end as numbers
-                         from hiersync_internal.frontier f
-                         where f.source_id = $1 and f.walk_id = $2 and f.parent_key = any (array(
-                             select $3::" + $sql_id + "::text union all select node_key from hiersync_internal.root where $5 and source_id = $1
-                         ))
+                         select f.numbers
+                         from (
+                             select $3::" + $sql_id + "::text as node_key
+                             union all
+                             select node_key from hiersync_internal.root where $5 and source_id = $1
+                         ) k
+                         cross join lateral (
+                             select f.seen + case when $6 then f.seen_earlier else '{}' end as numbers
+                             from hiersync_internal.frontier f
+                             where f.source_id = $1 and f.walk_id = $2 and f.parent_key = k.node_key limit 1
+                         ) f
                      ), missing as materialized (
                          select l.id, l.id::text as key from listed l
                          cross join lateral (

@@ -44,10 +44,12 @@ macro_rules! nodes {
                 let found = sqlx::query_as!(
                     Existing,
                     "with top as materialized (
-                         select f.seen + f.seen_earlier as numbers from hiersync_internal.frontier f
-                         where f.source_id = $1 and f.walk_id = $2 and f.depth = 0 and f.parent_key = any (array(
-                             select r.node_key from hiersync_internal.root r where r.source_id = $1 union all select '*'
-                         ))
+                         select f.numbers
+                         from (select r.node_key from hiersync_internal.root r where r.source_id = $1 union all select '*') k
+                         cross join lateral (
+                             select f.seen + f.seen_earlier as numbers from hiersync_internal.frontier f
+                             where f.source_id = $1 and f.walk_id = $2 and f.depth = 0 and f.parent_key = k.node_key limit 1
+                         ) f
                      )
                      select "
                     + r#"c.node_no as "node_no?", c.digest as "digest?", c.auto_update_time as "stamp?", c.no_of_children as "children?",

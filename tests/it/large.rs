@@ -1,7 +1,14 @@
 //! Whatever only reads, where one list holds a whole table and another is a long chain: it reads no more than it shows, and is over in the
 //! server when it is over for who asked.
 
-use hiersync::clock;
+use hiersync::{
+    clock,
+    simulator::{
+        capillary::{CapillarySim, make::Flavour, settings::CapillarySettings, world::CapillaryWorld},
+        leadsquared::{LeadSquaredSim, make::Flavour as UserFlavour, settings::LeadSquaredSettings, world::LeadSquaredWorld},
+        shape::Shape,
+    },
+};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::harness::{
@@ -134,6 +141,42 @@ async fn verbs_read_what_they_show() {
             let cut = read_by(&program, &pool, &[&["tree", source, top], at].concat()).await.0.out;
             assert!(cut.contains("[197 more below]"), "{cut}");
         }
+    }
+}
+
+/// So many parents of five below one root.
+fn parents(parents: usize) -> Shape {
+    let shape = (0..parents).map(|_| None).chain((0..parents * 5).map(|node| Some(node / 5)));
+    Shape::of(shape.collect())
+}
+
+/// Rows that are read for each row of a first load.
+async fn read_per_row(case: &Case) -> i64 {
+    let pool = case.pool().await;
+    let rows = case.complete().await.inserted;
+    until("its sessions are over", seconds(10), async || count(&pool, SESSIONS).await == 0).await;
+    count(&pool, READ).await / rows
+}
+
+async fn of_customers(lists: usize) -> i64 {
+    let mut world = CapillaryWorld::new(5, Flavour::PLAIN);
+    world.plant(&parents(lists));
+    let vendor = CapillarySim::start(world, CapillarySettings::default()).await.unwrap();
+    read_per_row(&Case::new().await.customers(&vendor, "")).await
+}
+
+async fn of_users(lists: usize) -> i64 {
+    let mut world = LeadSquaredWorld::new(5, UserFlavour::PLAIN);
+    world.plant(&parents(lists));
+    let vendor = LeadSquaredSim::start(world, LeadSquaredSettings::default()).await.unwrap();
+    read_per_row(&Case::new().await.users(&vendor, "")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_load_reads_no_more_for_a_row_when_there_are_more_before_it() {
+    for (few, many) in [(of_customers(300).await, of_customers(1200).await), (of_users(300).await, of_users(1200).await)] {
+        println!("{few} and {many} rows read for a row");
+        assert!(many < few + few / 2, "{few} and {many} rows read for a row");
     }
 }
 
