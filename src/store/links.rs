@@ -134,8 +134,7 @@ macro_rules! links {
                          where $5 and l.source_id = $1 and l.parent_id = $3 and l.retired_at is null
                          union
                          select l.child_id
-                         from below b
-                         cross join lateral (
+                         from below b cross join lateral (
                              select l.child_id from hiersync_internal." + $what + "_edge l
                              where l.source_id = $1 and l.parent_id = b.id and l.retired_at is null offset 0
                          ) l
@@ -146,15 +145,10 @@ macro_rules! links {
                          select id from below
                      ), shown as materialized (
                          select f.numbers
-                         from (
-                             select $3::" + $sql_id + "::text as node_key
-                             union all
-                             select node_key from hiersync_internal.root where $5 and source_id = $1
-                         ) k
+                         from (select $3::" + $sql_id + "::text union all select node_key from hiersync_internal.root where $5 and source_id = $1) k (key)
                          cross join lateral (
-                             select f.seen + case when $6 then f.seen_earlier else '{}' end as numbers
-                             from hiersync_internal.frontier f
-                             where f.source_id = $1 and f.walk_id = $2 and f.parent_key = k.node_key limit 1
+                             select f.seen + case when $6 then f.seen_earlier else '{}' end as numbers from hiersync_internal.frontier f
+                             where f.source_id = $1 and f.walk_id = $2 and f.parent_key = k.key limit 1
                          ) f
                      ), missing as materialized (
                          select l.id, l.id::text as key from listed l
@@ -172,12 +166,7 @@ macro_rules! links {
                                where (f.source_id, f.kind, f.key) = ($1, 'manager_not_listed', m.key) and f.resolved_at is null
                            )"
                     + r#") as "loses!""#,
-                    at.source_id,
-                    at.walk_id,
-                    <$id>::from(parent),
-                    &ids::<$id>(page),
-                    how.0,
-                    how.1
+                    at.source_id, at.walk_id, <$id>::from(parent), &ids::<$id>(page), how.0, how.1
                 )
                 .fetch_one(conn)
                 .await

@@ -1,5 +1,5 @@
-//! A session with the database that is lost in mid-run costs that step alone: a step is one transaction, and the next one begins
-//! with what the store holds. The same as a new run would do, but for its row.
+//! A session with the database that is lost in mid-run costs that step alone: a step is one transaction, of one page or some, and the next one
+//! begins with what the store holds. The same as a new run would do, but for its row.
 
 use std::{
     sync::{MutexGuard, PoisonError},

@@ -1,5 +1,5 @@
 //! Writes one page: rows, links, changes, findings, the lists that follow, the place to go on from and the counters,
-//! in one transaction.
+//! in one transaction, which pages that wait for each other share.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! The loop: a list from the queue, pages from the vendor, a transaction for each, until the list is at its end.
+//! The loop: a list from the queue, pages from the vendor, each written whole, until the list is at its end.
 
 use tokio::sync::SemaphorePermit;
 

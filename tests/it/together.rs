@@ -77,41 +77,55 @@ async fn go_on(pool: &PgPool, held: &mut Vec<Held>) -> (i32, String) {
 
 const UPDATES: &str = "select count(*) from hiersync.change where op = 'update' and entity = 'customer'";
 
+/// Pages queue where nobody sees them: on a busy machine one may come late, and is then written in the next transaction. So it is tried.
+const TRIES: u32 = 6;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_that_wait_for_each_other_are_committed_at_once() {
-    let (vendor, case, pool, children) = changed().await;
-    let program = Program::of(&case);
-    let (sync, mut held) = begun(&vendor, &program, &pool, &children).await;
-    let (_, first, _) = waiting(&pool).await.unwrap();
-    for _ in 2..LISTS {
-        let (_, next) = go_on(&pool, &mut held).await;
-        assert_eq!(next, first, "another transaction");
-        assert_eq!(count(&pool, UPDATES).await, 0, "committed in the middle");
+    for _ in 0..TRIES {
+        let (vendor, case, pool, children) = changed().await;
+        let program = Program::of(&case);
+        let (sync, mut held) = begun(&vendor, &program, &pool, &children).await;
+        let (_, first, _) = waiting(&pool).await.unwrap();
+        let mut shared = 1;
+        while held.len() > 2 && go_on(&pool, &mut held).await.1 == first {
+            assert_eq!(count(&pool, UPDATES).await, 0, "committed in the middle");
+            shared += 1;
+        }
+        held.clear();
+        let ended = sync.end(seconds(20)).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert_eq!(count(&pool, UPDATES).await, i64::try_from(LISTS).unwrap());
+        assert_customers(&pool, &customers_now(&vendor)).await;
+        let pages = "select pages from hiersync.sync_run order by run_id desc limit 1";
+        assert_eq!(count(&pool, pages).await, 2 + i64::try_from(LISTS).unwrap());
+        if shared == LISTS - 1 {
+            return;
+        }
     }
-    held.clear();
-    let ended = sync.end(seconds(20)).await;
-    assert_eq!(ended.code, 0, "{ended:?}");
-    assert_eq!(count(&pool, UPDATES).await, i64::try_from(LISTS).unwrap());
-    assert_customers(&pool, &customers_now(&vendor)).await;
-    let pages = "select pages from hiersync.sync_run order by run_id desc limit 1";
-    assert_eq!(count(&pool, pages).await, 2 + i64::try_from(LISTS).unwrap());
+    panic!("they never shared a transaction");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_lost_takes_all_pages_along_that_share_its_transaction_and_no_row() {
-    let (vendor, case, pool, children) = changed().await;
-    let program = Program::of(&case);
-    let (sync, mut held) = begun(&vendor, &program, &pool, &children).await;
-    let (_, first, _) = waiting(&pool).await.unwrap();
-    let (session, next) = go_on(&pool, &mut held).await;
-    assert_eq!(next, first, "another transaction");
-    sqlx::query("select pg_terminate_backend($1)").bind(session).execute(&pool).await.unwrap();
-    held.clear();
-    let ended = sync.end(seconds(30)).await;
-    assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.err.contains("the run goes on with another"), "{ended:?}");
-    assert_eq!(count(&pool, UPDATES).await, i64::try_from(LISTS).unwrap());
-    assert_customers(&pool, &customers_now(&vendor)).await;
-    let counted = "select updated + unchanged from hiersync.sync_run order by run_id desc limit 1";
-    assert_eq!(count(&pool, counted).await, count(&pool, "select count(*) from hiersync.customer").await, "each once");
+    for _ in 0..TRIES {
+        let (vendor, case, pool, children) = changed().await;
+        let program = Program::of(&case);
+        let (sync, mut held) = begun(&vendor, &program, &pool, &children).await;
+        let (_, first, _) = waiting(&pool).await.unwrap();
+        let (session, next) = go_on(&pool, &mut held).await;
+        sqlx::query("select pg_terminate_backend($1)").bind(session).execute(&pool).await.unwrap();
+        held.clear();
+        let ended = sync.end(seconds(30)).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(ended.err.contains("the run goes on with another"), "{ended:?}");
+        assert_eq!(count(&pool, UPDATES).await, i64::try_from(LISTS).unwrap());
+        assert_customers(&pool, &customers_now(&vendor)).await;
+        let counted = "select updated + unchanged from hiersync.sync_run order by run_id desc limit 1";
+        assert_eq!(count(&pool, counted).await, count(&pool, "select count(*) from hiersync.customer").await, "each once");
+        if next == first {
+            return;
+        }
+    }
+    panic!("they never shared a transaction");
 }
