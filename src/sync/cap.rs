@@ -21,11 +21,10 @@ impl Cap {
         Self { most, ..Self::default() }
     }
 
-    /// Earlier runs of the walk have found so many.
-    pub fn recall(&self, found: i64) {
+    /// Earlier runs of the walk have found so many, and whether they have met more.
+    pub fn recall(&self, found: i64, is_full: bool) {
         self.found.store(found, Ordering::Relaxed);
-        // If it was, and that is in the store, the next page says so again.
-        self.is_full.store(false, Ordering::Relaxed);
+        self.is_full.store(is_full, Ordering::Relaxed);
     }
 
     /// How many more may be taken.
@@ -62,7 +61,7 @@ mod tests {
     #[test]
     fn what_earlier_runs_have_found_counts_and_no_more_than_the_rest_is_taken() {
         let cap = Cap::of(Some(10));
-        cap.recall(7);
+        cap.recall(7, false);
         assert_eq!(cap.room(), Some(3));
         cap.add(5);
         assert_eq!(cap.room(), Some(0));

@@ -8,12 +8,20 @@ use std::sync::{
 use futures::FutureExt;
 
 use super::{
-    Interrupted, asked::Asked, call_error::CallError, caller::Caller, cap::Cap, gauges::Gauges, left_open::LeftOpen, queue::Queue,
+    Interrupted,
+    asked::Asked,
+    call_error::CallError,
+    caller::Caller,
+    cap::{self, Cap},
+    gauges::Gauges,
+    left_open::LeftOpen,
+    queue::Queue,
 };
 use crate::{
     config::Source,
     model::{node::NodeId, reach::Reach},
     store::{
+        finding,
         mirror::Mirrored,
         run::{OpenRun, Unanswered},
         session::Session,
@@ -110,7 +118,8 @@ impl<V: Synced> Context<V> {
         self.is_page_lost.store(false, Ordering::Relaxed);
         let recalled = walk::recall(&mut w.step.conn(), &self.open).await?;
         let count_is_total = source::count_is_total(&mut w.step.conn(), self.open.lease.source_id).await?;
-        self.cap.recall(walk::found(&mut w.step.conn(), &self.open).await?);
+        let is_full = finding::any_of(&mut w.step.conn(), &self.open, &[cap::KIND]).await?;
+        self.cap.recall(walk::found(&mut w.step.conn(), &self.open).await?, is_full);
         let word = |word: Option<&str>| word.and_then(|word| word.parse().ok());
         let known = word(recalled.reach.as_deref()).or_else(|| self.caller.vendor.reach());
         let longest_page = recalled.longest_page.unsigned_abs();

@@ -50,14 +50,14 @@ pub async fn write<V: Synced>(
 ) -> Result<Written, Interrupted> {
     let mut w = context.write_page(work.parent).await?;
     let (mut plan, full) = plan(&mut w, work, sheet, asked).await?;
+    if refused::is_anothers(context, work, &plan) {
+        refused::leave(w, work).await?;
+        return Ok(Written::AnotherWay);
+    }
     if let Some(room) = w.room()
         && plan.cap(room, context.open.reads != Reads::Walk)
     {
         plan.findings.push(context.cap.overflow(&context.source.name));
-    }
-    if refused::is_anothers(context, work, &plan) {
-        refused::leave(w, work).await?;
-        return Ok(Written::AnotherWay);
     }
     let Judged { pass, seen, reach, next } = judge(&mut w, work, pass, &plan, asked).await?;
 

@@ -52,7 +52,11 @@ impl<V: Synced> Context<V> {
                 None => return self.begin(one).await,
                 Some(shared) if goes_on => return Ok(Writing::go_on(self, shared, one)),
                 // In a queue: those whose pages it holds come before, and one of them commits it.
-                Some(shared) if Arc::strong_count(&shared.is_done) > 1 => *one = Some(shared),
+                Some(shared) if Arc::strong_count(&shared.is_done) > 1 => {
+                    *one = Some(shared);
+                    drop(one);
+                    tokio::task::yield_now().await;
+                }
                 // They are no more.
                 Some(_) => {}
             }

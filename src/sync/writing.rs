@@ -85,7 +85,12 @@ impl<'c, V: Synced> Writing<'c, V> {
         // In a queue: behind those that wait already.
         let mut one = context.writing.lock().await;
         match one.take_if(|shared| Arc::ptr_eq(&shared.is_done, &is_done)) {
-            Some(shared) => Writing::go_on(context, shared, one).end().await,
+            Some(shared) => {
+                let mut w = Writing::go_on(context, shared, one);
+                w.is_page = true;
+                context.is_page_lost.store(true, Ordering::Relaxed);
+                w.end().await
+            }
             None if is_done.load(Ordering::Relaxed) => Ok(()),
             // It went with another page's error, which that page tells.
             None => Err(Interrupted::Stopped),
