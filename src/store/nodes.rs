@@ -36,7 +36,7 @@ macro_rules! nodes {
         impl Nodes for $tables {
             const NODE: &'static str = $entity;
 
-            // Rows are looked up one by one, which `limit 1` says, or by the page's ids: the tables grow a thousandfold within one run,
+            // Rows are looked up one by one, which `limit 1` says: the tables grow a thousandfold within one run,
             // and by what the planner knows of them it would rather read a whole table, or the whole of a long list, for every page.
             // Counted once per walk: seen in this list, in a root's list (which may hold everybody below), in the list of another
             // parent, or as a root.
