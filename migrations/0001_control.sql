@@ -344,6 +344,10 @@ comment on column hiersync_internal.frontier.wanted is 'It is read next, as some
 create index frontier_wanted on hiersync_internal.frontier (source_id) where wanted is not null;
 comment on index hiersync_internal.frontier_wanted is 'Finds the lists that somebody asked for.';
 
+-- Each customer that is new or has changed may have the identifier by which another's list is asked for.
+create index frontier_ask on hiersync_internal.frontier (source_id, hashtextextended(ask_value, 0)) where ask_value is not null;
+comment on index hiersync_internal.frontier_ask is 'Finds the lists that are asked for by an identifier.';
+
 -- Nodes that somebody wants to be read now. Whichever run comes next serves them first.
 create table hiersync_internal.refresh (
     source_id int not null references hiersync.source,

@@ -131,8 +131,8 @@ impl App {
                 self.tell_configured().await?;
             }
             Ok(match client {
-                Client::Capillary(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
-                Client::LeadSquared(vendor) => run::run(shared, source, vendor, purse, wanted, stop, progress).await?,
+                Client::Capillary(vendor) => Box::pin(run::run(shared, source, vendor, purse, wanted, stop, progress)).await?,
+                Client::LeadSquared(vendor) => Box::pin(run::run(shared, source, vendor, purse, wanted, stop, progress)).await?,
             })
         };
         // Its future is large, and who runs several holds all of them.

@@ -33,30 +33,40 @@ impl Change {
     }
 }
 
-/// Writes change rows. `touched`: known nodes about which, or about whose links, something has changed, told or not: pages of lists on which
-/// they stand are to be looked up again.
-pub async fn write(conn: &mut Conn<'_>, at: At, changes: &[Change], touched: &[NodeId]) -> sqlx::Result<()> {
+/// What is to be written of changes.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Each with when it was seen.
+    pub changes: Vec<(DateTime<Utc>, Change)>,
+    /// Known nodes about which, or about whose links, something has changed, told or not: pages of lists on which they stand are to be looked
+    /// up again.
+    pub touched: Vec<NodeId>,
+}
+
+/// Writes change rows.
+pub async fn write(conn: &mut Conn<'_>, at: At, Told { changes, touched }: &Told) -> sqlx::Result<()> {
     if changes.is_empty() && touched.is_empty() {
         return Ok(());
     }
     let mut touched: Vec<i64> = touched.iter().filter(|node| matches!(node, NodeId::Customer(_))).map(|node| (*node).into()).collect();
     touched.sort_unstable();
     touched.dedup();
-    let entities: Vec<&str> = changes.iter().map(|change| change.entity).collect();
-    let keys: Vec<&str> = changes.iter().map(|change| change.key.as_str()).collect();
-    let ops: Vec<&str> = changes.iter().map(|change| change.op).collect();
-    let fields: Vec<Option<Json<&Map<String, Value>>>> = changes.iter().map(|change| change.fields.as_ref().map(Json)).collect();
-    let times: Vec<Option<DateTime<Utc>>> = changes.iter().map(|change| change.vendor_time).collect();
+    let seen: Vec<DateTime<Utc>> = changes.iter().map(|(seen, _)| *seen).collect();
+    let entities: Vec<&str> = changes.iter().map(|(_, change)| change.entity).collect();
+    let keys: Vec<&str> = changes.iter().map(|(_, change)| change.key.as_str()).collect();
+    let ops: Vec<&str> = changes.iter().map(|(_, change)| change.op).collect();
+    let fields: Vec<Option<Json<&Map<String, Value>>>> = changes.iter().map(|(_, change)| change.fields.as_ref().map(Json)).collect();
+    let times: Vec<Option<DateTime<Utc>>> = changes.iter().map(|(_, change)| change.vendor_time).collect();
     let query = sqlx::query!(
         "with told as (
              insert into hiersync.change (source_id, run_id, walk_id, seen_at, entity, key, op, fields, vendor_time)
-             select $1, $2, $3, $4, * from unnest($5::text[], $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])
+             select $1, $2, $3, * from unnest($4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::timestamptz[])
          )
          select case when cardinality($10::bigint[]) > 0 then hiersync_internal.forget_pages($1, $10) end",
         at.source_id,
         at.run_id,
         at.walk_id,
-        at.now,
+        &seen,
         &entities as &[&str],
         &keys as &[&str],
         &ops as &[&str],

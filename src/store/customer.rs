@@ -203,8 +203,18 @@ impl Mirror for Customers {
         Ok(shared.into_iter().map(|row| config::Identifier { kind: row.kind, value: row.value }).collect())
     }
 
-    async fn twins(conn: &mut Conn<'_>, at: At, nodes: &[NodeId]) -> sqlx::Result<Vec<NodeId>> {
-        let lists = sqlx::query_file_scalar!("src/store/sql/customer_twins.sql", at.source_id, at.walk_id, &ids::<i64>(nodes));
+    async fn twins(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<Vec<NodeId>> {
+        let named = rows.iter().flat_map(|row| row.profiles.iter().flat_map(|profile| &profile.identifiers).map(|entry| (row.id, entry)));
+        let named: Vec<(i64, &str, &str)> =
+            named.filter_map(|(id, entry)| Some((id, entry.kind.as_deref()?, entry.value.as_deref()?))).collect();
+        let lists = sqlx::query_file_scalar!(
+            "src/store/sql/customer_twins.sql",
+            at.source_id,
+            at.walk_id,
+            &named.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
+            &named.iter().map(|(_, kind, _)| *kind).collect::<Vec<&str>>() as &[&str],
+            &named.iter().map(|(.., value)| *value).collect::<Vec<&str>>() as &[&str]
+        );
         Ok(lists.fetch_all(conn).await?.iter().map(|text| NodeId::parse(text)).collect())
     }
 }

@@ -90,8 +90,8 @@ pub trait Mirror: Nodes + Links + Places + Retire + Want + Forget {
         std::future::ready(Ok(HashSet::new()))
     }
 
-    /// Lists of this walk that are asked for by an identifier that one of these nodes, just taken in, has too.
-    fn twins(_: &mut Conn<'_>, _: At, _: &[NodeId]) -> impl Future<Output = sqlx::Result<Vec<NodeId>>> + Send {
+    /// Lists of this walk that are asked for by an identifier of one of these rows, which are other nodes' and just taken in.
+    fn twins(_: &mut Conn<'_>, _: At, _: &[&Self::Row]) -> impl Future<Output = sqlx::Result<Vec<NodeId>>> + Send {
         std::future::ready(Ok(Vec::new()))
     }
 

@@ -38,6 +38,7 @@ macro_rules! nodes {
 
             // Rows are looked up one by one, which `limit 1` says: the tables grow a thousandfold within one run,
             // and by what the planner knows of them it would rather read a whole table, or the whole of a long list, for every page.
+            // How many there are is hidden from it by a subselect: it would plan anew for each page that is shorter than it thinks.
             // Counted once per walk: seen in this list, in a root's list (which may hold everybody below), in the list of another
             // parent, or as a root.
             async fn existing(conn: &mut Conn<'_>, at: At, parent: NodeId, page: &[NodeId]) -> sqlx::Result<Vec<Existing>> {
@@ -55,15 +56,15 @@ macro_rules! nodes {
                     + r#"c.node_no as "node_no?", c.digest as "digest?", c.auto_update_time as "stamp?", c.no_of_children as "children?",
                          coalesce(c.retired_at is not null, false) as "retired!", coalesce(c.forgotten_at is not null, false) as "forgotten!", coalesce(f.seen @> c.node_no, false) as "shown!",
                          coalesce(f.seen_earlier @> c.node_no, false) as "shown_earlier!",
-                         (
+                         c.node_no is not null and (
                              select true from hiersync_internal."# + $what + r#"_edge l
                              where l.source_id = $1 and l.parent_id = i.id and l.retired_at is null limit 1
                          ) is not null as "has_children!",
-                         (
+                         c.node_no is not null and (
                              select true from hiersync_internal."# + $what + r#"_edge l
                              where l.source_id = $1 and l.parent_id = $3 and l.child_id = i.id and l.retired_at is null limit 1
                          ) is not null as "linked!",
-                         coalesce(f.seen @> c.node_no or f.seen_earlier @> c.node_no, false)
+                         c.node_no is not null and (coalesce(f.seen @> c.node_no or f.seen_earlier @> c.node_no, false)
                          or exists (select 1 from top where top.numbers @> c.node_no)
                          or exists (
                              select 1 from hiersync_internal."# + $what + r#"_edge l
@@ -74,8 +75,8 @@ macro_rules! nodes {
                          or exists (
                              select 1 from hiersync_internal.root r
                              where r.source_id = $1 and r.row_walk_id = $2 and r.node_key = i.id::text
-                         ) as "counted!"
-                     from unnest($4::"# + $sql_id + "[]) with ordinality as i (id, ord)
+                         )) as "counted!"
+                     from unnest((select $4::"# + $sql_id + "[])) with ordinality as i (id, ord)
                      left join lateral (
                          select * from hiersync_internal." + $what + "_node k where k.source_id = $1 and k.id = i.id limit 1
                      ) c on true

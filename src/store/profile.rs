@@ -18,73 +18,50 @@ fn number(place: usize) -> i32 {
     i32::try_from(place + 1).unwrap_or(i32::MAX)
 }
 
-/// Writes the profiles of customers that have none.
+/// Writes the profiles of customers that have none, with their identifiers and channels.
 pub(super) async fn insert(conn: &mut Conn<'_>, source_id: i32, rows: &[&Customer]) -> sqlx::Result<()> {
-    let profiles: Vec<(i64, i32, &Profile)> =
-        rows.iter().flat_map(|row| row.profiles.iter().enumerate().map(|(place, profile)| (row.id, number(place), profile))).collect();
-    sqlx::query!(
-        "insert into hiersync.customer_profile
-             (source_id, customer_id, profile_no, profile_source, account_id, first_name, last_name, auto_update_time, fields)
-         select $1, * from unnest($2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::jsonb[])",
+    let profiles: Vec<((i64, i32), &Profile)> =
+        rows.iter().flat_map(|row| row.profiles.iter().enumerate().map(|(place, profile)| ((row.id, number(place)), profile))).collect();
+    let identifiers = parts(&profiles, |profile| &profile.identifiers);
+    let channels = parts(&profiles, |profile| &profile.channels);
+    sqlx::query_file!(
+        "src/store/sql/customer_write_profiles.sql",
         source_id,
-        &profiles.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
-        &profiles.iter().map(|(_, no, _)| *no).collect::<Vec<i32>>(),
-        &profiles.iter().map(|(.., profile)| profile.profile_source.as_deref()).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| profile.account_id.as_deref()).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| profile.first_name.as_deref()).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| profile.last_name.as_deref()).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| profile.auto_update_time).collect::<Vec<_>>() as _,
-        &profiles.iter().map(|(.., profile)| Json(&profile.fields)).collect::<Vec<_>>() as _
-    )
-    .execute(&mut *conn)
-    .await?;
-    insert_identifiers(&mut *conn, source_id, &profiles).await?;
-    insert_channels(conn, source_id, &profiles).await
-}
-
-async fn insert_identifiers(conn: &mut Conn<'_>, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
-    let rows: Vec<(i64, i32, i32, &Identifier)> = profiles
-        .iter()
-        .flat_map(|(id, no, profile)| profile.identifiers.iter().enumerate().map(|(place, entry)| (*id, *no, number(place), entry)))
-        .collect();
-    sqlx::query!(
-        "insert into hiersync.customer_identifier (source_id, customer_id, profile_no, identifier_no, type, value)
-         select $1, * from unnest($2::bigint[], $3::int[], $4::int[], $5::text[], $6::text[])",
-        source_id,
-        &rows.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
-        &rows.iter().map(|(_, no, ..)| *no).collect::<Vec<i32>>(),
-        &rows.iter().map(|(.., place, _)| *place).collect::<Vec<i32>>(),
-        &rows.iter().map(|(.., entry)| entry.kind.as_deref()).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| entry.value.as_deref()).collect::<Vec<_>>() as _
+        &column(&profiles, |((id, _), _)| *id),
+        &column(&profiles, |((_, no), _)| *no),
+        &column(&profiles, |(_, profile)| profile.profile_source.as_deref()) as _,
+        &column(&profiles, |(_, profile)| profile.account_id.as_deref()) as _,
+        &column(&profiles, |(_, profile)| profile.first_name.as_deref()) as _,
+        &column(&profiles, |(_, profile)| profile.last_name.as_deref()) as _,
+        &column(&profiles, |(_, profile)| profile.auto_update_time) as _,
+        &column(&profiles, |(_, profile)| Json(&profile.fields)) as _,
+        &column(&identifiers, |(key, ..)| key.0),
+        &column(&identifiers, |(key, ..)| key.1),
+        &column(&identifiers, |(_, place, _)| *place),
+        &column(&identifiers, |(.., entry)| entry.kind.as_deref()) as _,
+        &column(&identifiers, |(.., entry)| entry.value.as_deref()) as _,
+        &column(&channels, |(key, ..)| key.0),
+        &column(&channels, |(key, ..)| key.1),
+        &column(&channels, |(_, place, _)| *place),
+        &column(&channels, |(.., entry)| entry.kind.as_deref()) as _,
+        &column(&channels, |(.., entry)| entry.value.as_deref()) as _,
+        &column(&channels, |(.., entry)| entry.is_primary) as _,
+        &column(&channels, |(.., entry)| entry.is_verified) as _,
+        &column(&channels, |(.., entry)| Json(&entry.meta)) as _,
+        &column(&channels, |(.., entry)| Json(&entry.attributes)) as _
     )
     .execute(conn)
-    .await?;
-    Ok(())
+    .await
+    .map(|_| ())
 }
 
-async fn insert_channels(conn: &mut Conn<'_>, source_id: i32, profiles: &[(i64, i32, &Profile)]) -> sqlx::Result<()> {
-    let rows: Vec<(i64, i32, i32, &Channel)> = profiles
-        .iter()
-        .flat_map(|(id, no, profile)| profile.channels.iter().enumerate().map(|(place, entry)| (*id, *no, number(place), entry)))
-        .collect();
-    sqlx::query!(
-        "insert into hiersync.customer_channel
-             (source_id, customer_id, profile_no, channel_no, type, value, is_primary, is_verified, meta, attributes)
-         select $1, * from unnest($2::bigint[], $3::int[], $4::int[], $5::text[], $6::text[], $7::bool[], $8::bool[], $9::jsonb[], $10::jsonb[])",
-        source_id,
-        &rows.iter().map(|(id, ..)| *id).collect::<Vec<i64>>(),
-        &rows.iter().map(|(_, no, ..)| *no).collect::<Vec<i32>>(),
-        &rows.iter().map(|(.., place, _)| *place).collect::<Vec<i32>>(),
-        &rows.iter().map(|(.., entry)| entry.kind.as_deref()).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| entry.value.as_deref()).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| entry.is_primary).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| entry.is_verified).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| Json(&entry.meta)).collect::<Vec<_>>() as _,
-        &rows.iter().map(|(.., entry)| Json(&entry.attributes)).collect::<Vec<_>>() as _
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+/// What profiles hold, each part with its profile's key and its place.
+fn parts<'a, P>(profiles: &[((i64, i32), &'a Profile)], of: impl Fn(&'a Profile) -> &'a Vec<P>) -> Vec<((i64, i32), i32, &'a P)> {
+    profiles.iter().flat_map(|(key, profile)| of(profile).iter().enumerate().map(|(place, part)| (*key, number(place), part))).collect()
+}
+
+fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
 }
 
 /// Removes all profiles of these customers.

@@ -18,7 +18,7 @@ use crate::{
         run::{Counters, Outcome},
     },
     store::{
-        change::{self, Change},
+        change::Change,
         facts::{Edge, Linked},
         finding,
         forget::Forget,
@@ -220,8 +220,7 @@ async fn retire<V: Synced>(w: &mut Writing<'_, V>, reach: Reach, is_complete: bo
 
 async fn write_gone<V: Synced>(w: &mut Writing<'_, V>, gone: Gone) -> sqlx::Result<()> {
     let change = |key: &NodeId| Change { entity: Tables::<V>::NODE, key: key.to_string(), op: "retire", fields: None, vendor_time: None };
-    let changes: Vec<Change> = gone.nodes.iter().map(change).collect();
-    change::write(&mut w.step.conn(), w.at, &changes, &gone.nodes).await?;
+    w.tell(gone.nodes.iter().map(change), &gone.nodes).await?;
     w.tell_links(&Linked { retired: gone.links, ..Linked::default() }).await
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     model::run::Counters,
-    store::{facts::At, frontier::Work, session::Step},
+    store::{change::Told, facts::At, frontier::Work, session::Step},
 };
 
 /// A transaction that a page has left open for the next one.
@@ -20,8 +20,12 @@ pub struct LeftOpen {
     pub counters: Counters,
     /// Lists that were queued in it.
     pub queued: Vec<Work>,
+    /// What it has still to tell.
+    pub told: Told,
     /// When it began.
     pub begun: Instant,
+    /// When it was `at.now`.
+    pub timed: Instant,
     /// It was committed. Whoever has a page in it holds this.
     pub is_done: Arc<AtomicBool>,
 }

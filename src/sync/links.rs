@@ -11,7 +11,10 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    model::{node::NodeId, reach::Reach},
+    model::{
+        node::{Node, NodeId},
+        reach::Reach,
+    },
     store::{
         facts::{Edge, Linked},
         frontier::Work,
@@ -80,7 +83,7 @@ pub(super) async fn follow<V: Synced>(
     w: &mut Writing<'_, V>,
     work: &Work,
     plan: &mut PagePlan<V::Row>,
-    (numbers, changed): (&[i32], &[NodeId]),
+    (numbers, changed): (&[i32], &HashSet<NodeId>),
     reach: Option<Reach>,
 ) -> Result<(), Interrupted> {
     if !reach.is_some_and(Reach::reads_below_roots) {
@@ -104,7 +107,8 @@ pub(super) async fn follow<V: Synced>(
     let met: Vec<&Work> = met.filter(|list| may_be_met || !leaves.contains(&list.parent)).collect();
     w.is_frontier_changed |= queued::restate(&mut w.step.conn(), &w.context.open, &met).await? > 0;
     if w.context.caller.vendor.identifiers_needed() && !changed.is_empty() {
-        for twin in Tables::<V>::twins(&mut w.step.conn(), w.at, changed).await? {
+        let changed: Vec<&V::Row> = plan.rows.iter().filter(|row| changed.contains(&row.key())).collect();
+        for twin in Tables::<V>::twins(&mut w.step.conn(), w.at, &changed).await? {
             refused::take(w, twin).await?;
         }
     }

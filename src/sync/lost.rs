@@ -39,7 +39,7 @@ impl<V: Synced> Context<V> {
         let mut in_a_row = 0;
         loop {
             let taken_in = Gauges::read(&self.gauges.pages);
-            let lost = match self.work(concurrency).await {
+            let lost = match Box::pin(self.work(concurrency)).await {
                 Err(interrupted) if self.is_lost(&interrupted) => interrupted,
                 ended => return ended,
             };

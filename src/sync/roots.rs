@@ -17,15 +17,7 @@ use crate::{
         reach::Reach,
         run::Counters,
     },
-    store::{
-        change::{self, Change},
-        facts::Ensured,
-        finding,
-        frontier::Work,
-        links::Links,
-        nodes::Nodes,
-        queued, root,
-    },
+    store::{change::Change, facts::Ensured, finding, frontier::Work, links::Links, nodes::Nodes, queued, root},
     vendor_api::hierarchy::Root,
 };
 
@@ -128,6 +120,7 @@ async fn take_in<V: Synced>(context: &Context<V>, root: &Root, key: NodeId, row:
         let row = std::slice::from_ref(row);
         let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, key, &ids(row)).await?;
         let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, row, &existing).await?;
+        w.tell(applied.changes, &applied.touched).await?;
         finding::open(&mut w.step.conn(), w.at, &applied.findings).await?;
         counters = applied.counters;
     }
@@ -153,6 +146,6 @@ pub async fn told_of<V: Synced>(w: &mut Writing<'_, V>, key: NodeId, ensured: En
         Ensured::Restored => ("restore", Counters { restored: 1, ..Counters::default() }),
         Ensured::Known => return Ok(Counters::default()),
     };
-    change::write(&mut w.step.conn(), w.at, &[change(op)], &[key]).await?;
+    w.tell([change(op)], &[key]).await?;
     Ok(counters)
 }

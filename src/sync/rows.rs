@@ -1,6 +1,6 @@
 //! Takes rows into the mirror: decides by what is known of them, and writes only what differs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     model::{
@@ -10,7 +10,7 @@ use crate::{
         run::Counters,
     },
     store::{
-        change::{self, Change},
+        change::Change,
         conn::Conn,
         facts::{At, Existing},
         finding,
@@ -28,7 +28,11 @@ pub struct Applied {
     /// Numbers of the rows' nodes, in the rows' order.
     pub numbers: Vec<i32>,
     /// Nodes that are new, changed or back.
-    pub changed: Vec<NodeId>,
+    pub changed: HashSet<NodeId>,
+    /// What is to be told of them.
+    pub changes: Vec<Change>,
+    /// Nodes that were known, and of which something was written.
+    pub touched: Vec<NodeId>,
     /// What a person should know.
     pub findings: Vec<Finding>,
 }
@@ -45,7 +49,7 @@ struct Plan<'a, R> {
     findings: Vec<Finding>,
 }
 
-/// Writes rows of which this is known, in the same order.
+/// Writes rows of which this is known, in the same order. What has changed is to be told.
 pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], existing: &[Existing]) -> sqlx::Result<Applied> {
     // Whoever was forgotten stays so.
     let nameless: Vec<M::Row>;
@@ -71,10 +75,10 @@ pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], exis
     if !plan.recounted.is_empty() {
         M::recount(conn, at, &plan.recounted).await?;
     }
-    let known = plan.changed.iter().map(|(row, _)| *row).chain(plan.touched).chain(plan.back).chain(plan.recounted);
-    change::write(conn, at, &changes, &known.map(Node::key).collect::<Vec<_>>()).await?;
-    let changed = changes.into_iter().map(|change| NodeId::parse(&change.key)).collect();
-    Ok(Applied { counters: plan.counters, numbers: numbers(existing, first_no), changed, findings: plan.findings })
+    let touched = plan.changed.iter().map(|(row, _)| *row).chain(plan.touched).chain(plan.back).chain(plan.recounted);
+    let touched = touched.map(Node::key).collect();
+    let changed = changes.iter().map(|change| NodeId::parse(&change.key)).collect();
+    Ok(Applied { counters: plan.counters, numbers: numbers(existing, first_no), changed, changes, touched, findings: plan.findings })
 }
 
 fn plan<'a, R: Node>(rows: &'a [R], existing: &'a [Existing]) -> Plan<'a, R> {

@@ -96,7 +96,8 @@ impl<V: Synced> Context<V> {
         let work = async {
             let ended = async {
                 keep::remove_old(self, kept).await?;
-                self.work_on(concurrency).await
+                // A future inside a future is moved with it, and each level would have it on its stack once more.
+                Box::pin(self.work_on(concurrency)).await
             };
             let ended = ended.await;
             inner.cancel();
@@ -117,12 +118,12 @@ impl<V: Synced> Context<V> {
     pub(super) async fn work(&self, concurrency: u32) -> Result<Outcome, Interrupted> {
         if self.open.reads != Reads::Walk {
             self.recall().await?;
-            return refresh::work(self, concurrency).await;
+            return Box::pin(refresh::work(self, concurrency)).await;
         }
         quota::foresee(self).await?;
         self.recall().await?;
         refresh::take(self, When::AtStart).await?;
-        roots::resolve(self).await?;
+        Box::pin(roots::resolve(self)).await?;
         if self.walk().reach == Some(Reach::Directory) {
             let mut w = self.write().await?;
             directory::queue(&mut w).await?;
@@ -133,10 +134,10 @@ impl<V: Synced> Context<V> {
             self.read_lists(concurrency).await?;
             refresh::look(self).await?;
             if self.cap.is_full() {
-                return finish::finish(self).await;
+                return Box::pin(finish::finish(self)).await;
             }
             if !settle::lists(self).await? && !managers::ask(self).await? && self.ends().await {
-                return finish::finish(self).await;
+                return Box::pin(finish::finish(self)).await;
             }
         }
     }

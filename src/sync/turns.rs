@@ -14,7 +14,7 @@ use crate::{
     clock,
     failpoint::{self, Moment},
     model::{node::NodeId, run::Counters},
-    store::{facts::At, run},
+    store::{change::Told, facts::At, run},
 };
 
 impl<V: Synced> Context<V> {
@@ -29,12 +29,13 @@ impl<V: Synced> Context<V> {
     /// When another page's transaction was lost: what it has taught is not in the store, with which the run goes on.
     pub async fn write_page(&self, list: NodeId) -> Result<Writing<'_, V>, Interrupted> {
         let mut w = self.turn(Some(list)).await?;
-        w.is_page = true;
+        w.page_of = Some(list);
         if self.is_page_lost.swap(true, Ordering::Relaxed) {
             return Err(Interrupted::Stopped);
         }
         if w.is_shared() {
-            w.at.now = run::clock(&mut w.step.conn()).await?;
+            w.at.now += w.timed.elapsed();
+            w.timed = clock::instant();
         }
         Ok(w)
     }
@@ -67,6 +68,7 @@ impl<V: Synced> Context<V> {
         let begun = clock::instant();
         let mut step = self.session.begin().await?;
         let now = run::clock(&mut step.conn()).await?;
+        let began = clock::instant();
         failpoint::pass(Moment::WriteBegun);
         failpoint::hang().await;
         let at = At { source_id: self.open.lease.source_id, walk_id: self.open.walk_id, run_id: self.open.run_id, now };
@@ -77,9 +79,11 @@ impl<V: Synced> Context<V> {
             at,
             queued: Vec::new(),
             is_frontier_changed: false,
+            told: Told::default(),
             counters,
-            is_page: false,
+            page_of: None,
             begun,
+            timed: began,
             is_done,
             one,
         };

@@ -25,7 +25,7 @@ use crate::{
         run::{Counters, Outcome},
     },
     store::{
-        change::{self, Change},
+        change::{self, Change, Told},
         facts::{At, Edge, Linked},
         frontier::Work,
         lease,
@@ -54,11 +54,15 @@ pub struct Writing<'c, V> {
     pub queued: Vec<Work>,
     /// The frontier has changed beside them.
     pub is_frontier_changed: bool,
+    /// What its pages have still to tell, which none of them reads.
+    pub(super) told: Told,
     /// Of the pages that were written in it before.
     pub(super) counters: Counters,
-    /// It is a page's.
-    pub(super) is_page: bool,
+    /// It is a page of this list's.
+    pub(super) page_of: Option<NodeId>,
     pub(super) begun: Instant,
+    /// When it was `at.now`.
+    pub(super) timed: Instant,
     /// It was committed: those whose pages share it look here.
     pub(super) is_done: Arc<AtomicBool>,
     pub(super) one: MutexGuard<'c, Option<LeftOpen>>,
@@ -78,8 +82,8 @@ impl<'c, V: Synced> Writing<'c, V> {
         if self.is_frontier_changed || self.counters.rows_seen >= SHARED_ROWS || self.begun.elapsed() >= SHARED_FOR {
             return self.end().await;
         }
-        let Self { context, step, at, queued, counters, begun, is_done, mut one, .. } = self;
-        *one = Some(LeftOpen { step, at, counters, queued, begun, is_done: Arc::clone(&is_done) });
+        let Self { context, step, at, queued, told, counters, page_of, begun, timed, is_done, mut one, .. } = self;
+        *one = Some(LeftOpen { step, at, counters, queued, told, begun, timed, is_done: Arc::clone(&is_done) });
         context.is_page_lost.store(false, Ordering::Relaxed);
         drop(one);
         // In a queue: behind those that wait already.
@@ -87,7 +91,7 @@ impl<'c, V: Synced> Writing<'c, V> {
         match one.take_if(|shared| Arc::ptr_eq(&shared.is_done, &is_done)) {
             Some(shared) => {
                 let mut w = Writing::go_on(context, shared, one);
-                w.is_page = true;
+                w.page_of = page_of;
                 context.is_page_lost.store(true, Ordering::Relaxed);
                 w.end().await
             }
@@ -119,12 +123,13 @@ impl<'c, V: Synced> Writing<'c, V> {
 
     /// What was left open goes on.
     pub(super) fn go_on(context: &'c Context<V>, shared: LeftOpen, one: MutexGuard<'c, Option<LeftOpen>>) -> Self {
-        let LeftOpen { step, at, counters, queued, begun, is_done } = shared;
-        Self { context, step, at, queued, is_frontier_changed: false, counters, is_page: false, begun, is_done, one }
+        let LeftOpen { step, at, counters, queued, told, begun, timed, is_done } = shared;
+        Self { context, step, at, queued, is_frontier_changed: false, told, counters, page_of: None, begun, timed, is_done, one }
     }
 
     async fn end(mut self) -> Result<(), Interrupted> {
         let context = self.context;
+        self.tell_now().await?;
         self.count(self.counters).await?;
         context.cap.add(self.taken());
         failpoint::pass(Moment::Counted);
@@ -138,7 +143,7 @@ impl<'c, V: Synced> Writing<'c, V> {
             true => context.queue.forget().await,
             false => context.queue.add(self.queued).await,
         }
-        if self.is_page {
+        if self.page_of.is_some() {
             context.is_page_lost.store(false, Ordering::Relaxed);
         }
         drop(self.one);
@@ -179,6 +184,19 @@ impl<'c, V: Synced> Writing<'c, V> {
         Ok(())
     }
 
+    /// Writes changes down: a page those of new nodes at its transaction's end, with the other pages'. `touched`: known nodes of which
+    /// something was written. Of the one whose list it is, what is told later comes as if the other pages had been written before.
+    pub async fn tell(&mut self, changes: impl IntoIterator<Item = Change>, touched: &[NodeId]) -> sqlx::Result<()> {
+        let seen = self.at.now;
+        self.told.changes.extend(changes.into_iter().map(|change| (seen, change)));
+        self.told.touched.extend(touched);
+        if self.page_of.is_some() && touched.iter().all(|node| Some(*node) == self.page_of) { Ok(()) } else { self.tell_now().await }
+    }
+
+    async fn tell_now(&mut self) -> sqlx::Result<()> {
+        change::write(&mut self.step.conn(), self.at, &std::mem::take(&mut self.told)).await
+    }
+
     /// Writes into `change` what became of links.
     pub async fn tell_links(&mut self, linked: &Linked) -> sqlx::Result<()> {
         self.tell_links_of(linked, &linked.ends().collect::<Vec<_>>()).await
@@ -188,8 +206,7 @@ impl<'c, V: Synced> Writing<'c, V> {
     pub async fn tell_links_of(&mut self, linked: &Linked, known: &[NodeId]) -> sqlx::Result<()> {
         let of = |op: &'static str| move |edge: &Edge| Change::of_link(Tables::<V>::LINK, op, edge);
         let (inserted, restored) = (linked.inserted.iter().map(of("insert")), linked.restored.iter().map(of("restore")));
-        let changes: Vec<Change> = inserted.chain(restored).chain(linked.retired.iter().map(of("retire"))).collect();
-        change::write(&mut self.step.conn(), self.at, &changes, known).await
+        self.tell(inserted.chain(restored).chain(linked.retired.iter().map(of("retire"))), known).await
     }
 
     /// Writes down what the lists hold, now that it is known.

@@ -141,14 +141,15 @@ impl Case {
         let config = read::read(&self.config()).unwrap_or_else(|faults| panic!("{faults}"));
         let secrets = self.secrets.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         let program = PathBuf::from(env!("CARGO_BIN_EXE_hiersync"));
-        App::open(config, Secrets::new(None, secrets), program).await.unwrap()
+        Box::pin(App::open(config, Secrets::new(None, secrets), program)).await.unwrap()
     }
 
     /// Syncs the one source and gives the report.
     pub async fn sync_with(&self, wanted: Wanted) -> Report {
         let app = self.app().await;
-        let report = run(&app, 0, wanted).await;
-        app.close().await;
+        // Boxed, as tests await many of them: without, each would be on their stack.
+        let report = Box::pin(run(&app, 0, wanted)).await;
+        Box::pin(app.close()).await;
         report
     }
 
