@@ -20,6 +20,8 @@ const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Timetable {
     entries: Vec<Entry>,
+    /// When it was looked at last.
+    looked: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug)]
@@ -51,8 +53,12 @@ impl Timetable {
         previous
     }
 
-    /// The sources that are due at `now`, each once however many instants have passed; they are due again later.
+    /// The sources that are due at `now`, each once however many instants have passed; they are due again later. Where the clock was set
+    /// back by more than a look takes, they are due as if they had just been added: else they would be silent for as long.
     pub fn due(&mut self, now: DateTime<Utc>) -> Vec<String> {
+        if self.looked.replace(now).is_some_and(|before| before - now > TimeDelta::from_std(LOOK_AT_LEAST).unwrap_or_default()) {
+            self.entries.iter_mut().for_each(|entry| entry.follow(now));
+        }
         let mut due = Vec::new();
         for entry in &mut self.entries {
             if entry.next.is_some_and(|next| next <= now) {
@@ -163,6 +169,18 @@ mod tests {
             next.format("%Y-%m-%dT%H:%MZ").to_string()
         };
         (0..count).map(next).collect()
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_followed() {
+        let mut timetable = table("0 * * * *", Tz::UTC, "2026-03-01T10:30:00Z");
+        assert_eq!(timetable.due(utc("2026-03-01T11:00:00Z")), ["x"]);
+        // By some seconds: it is not due once more.
+        assert_eq!(timetable.due(utc("2026-03-01T10:59:40Z")), Vec::<String>::new());
+        assert_eq!(timetable.next(), Some(utc("2026-03-01T12:00:00Z")));
+        // By a day.
+        assert_eq!(timetable.due(utc("2026-02-28T10:59:40Z")), Vec::<String>::new());
+        assert_eq!(timetable.next(), Some(utc("2026-02-28T11:00:00Z")));
     }
 
     #[test]

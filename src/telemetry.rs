@@ -7,9 +7,10 @@ use std::{
     os::{fd::AsFd, unix::fs::MetadataExt},
 };
 
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Subscriber, warn};
 use tracing_subscriber::{
     EnvFilter,
+    filter::ParseError,
     fmt::{
         FmtContext, FormatEvent, FormatFields,
         format::{Format, Full, Writer},
@@ -17,17 +18,29 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Sets the logs up. `HIERSYNC_LOG` overrides `level`, such as `debug` or `hiersync::sync=trace`.
+/// Sets the logs up. `HIERSYNC_LOG` overrides `level`, such as `debug` or `hiersync::sync=trace`: what it does not name stays as it is.
 pub fn start(level: &str) {
-    // What sqlx warns of are statements that wait, with all their text, while the database is away: we say that it is.
-    let plain = || EnvFilter::new(format!("{level},sqlx=error,tokio_cron_scheduler=error"));
-    let filter = EnvFilter::try_from_env("HIERSYNC_LOG").unwrap_or_else(|_| plain());
+    let wanted = env::var("HIERSYNC_LOG").unwrap_or_default();
+    let (filter, refused) = filter(level, wanted.trim());
     let with_colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(with_colour).with_target(false);
     // A stderr that cannot be written must not end the program.
     let logs = logs.log_internal_errors(false);
     // A second set-up in one process, as in tests, changes nothing.
     let _ = if is_journal() { logs.without_time().map_event_format(ForJournal).try_init() } else { logs.try_init() };
+    if let Some(why) = refused {
+        warn!("HIERSYNC_LOG is ignored ({why}): write a level, such as debug, or parts with theirs, such as hiersync::sync=trace");
+    }
+}
+
+/// What is logged, and why `wanted` is not understood.
+fn filter(level: &str, wanted: &str) -> (EnvFilter, Option<ParseError>) {
+    // What sqlx warns of are statements that wait, with all their text, while the database is away: we say that it is.
+    let plain = format!("{level},sqlx=error,tokio_cron_scheduler=error");
+    match EnvFilter::try_new(format!("{plain},{wanted}")) {
+        Ok(filter) => (filter, None),
+        Err(why) => (EnvFilter::new(plain), Some(why)),
+    }
 }
 
 /// Whether stderr goes to systemd's journal, which says so by the device and inode of its socket (systemd.exec(5), `$JOURNAL_STREAM`).
@@ -55,5 +68,26 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>, N: for<'a> FormatFields<'a> + 'stat
         let mut told = String::new();
         self.0.format_event(context, Writer::new(&mut told), event)?;
         told.lines().try_for_each(|line| writeln!(writer, "<{priority}>{line}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_understood_or_not_named_silences_nothing() {
+        for (wanted, told, is_refused) in [
+            ("", "info", false),
+            ("debug", "debug", false),
+            ("inof", "info", false),
+            ("hiersync::sync=trace", "info", false),
+            ("hiersync=no=level", "info", true),
+        ] {
+            let (filter, refused) = filter("info", wanted);
+            let parts: Vec<String> = filter.to_string().split(',').map(str::to_owned).collect();
+            assert!(parts.iter().any(|part| part == told), "{wanted}: {parts:?}");
+            assert_eq!(refused.is_some(), is_refused, "{wanted}");
+        }
     }
 }

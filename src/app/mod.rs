@@ -78,6 +78,18 @@ impl App {
         Self::open_for(config, secrets, supervisor, false).await
     }
 
+    /// Whether its database could be opened, as far as that can be seen without changing anything.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn look(config: &Config, secrets: &Secrets) -> Result<(), OpenError> {
+        let password = secrets.optional(secrets::DATABASE_PASSWORD)?;
+        match &config.database.url {
+            Some(url) => Ok(connect::look(url.as_str(), password.as_ref()).await?),
+            None => Ok(embedded::look(&config.database.dir, config.database.pg_bin.as_deref())?),
+        }
+    }
+
     async fn open_for(config: Config, secrets: Secrets, supervisor: PathBuf, writes: bool) -> Result<Self, OpenError> {
         let password = secrets.optional(secrets::DATABASE_PASSWORD)?;
         let (embedded, url) = match &config.database.url {

@@ -207,7 +207,7 @@ struct Light {
 async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: u32) -> Result<Light, (Exit, String)> {
     let list = first_list(&vendor).map_err(|why| (Exit::Config, why))?;
     let purse = app.purse(source).await.map_err(|error| (Exit::Unavailable, chain(&SourceError::Database(error))))?;
-    let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Gauges::default()), &Terms::of(source, None));
+    let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Gauges::default()), &Terms::of(source, None, 0));
     let ask = Ask { list, offset: 0, limit };
     let answer = caller.call(&|within| caller.vendor.page(&ask, within).boxed()).await;
     if let Err(error) = caller.settle().await {

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use url::Url;
 
 use super::{
     exit::{Exit, Failure},
@@ -37,13 +38,14 @@ pub async fn run(file: Option<&Path>) -> Result<Exit, Failure> {
     while let Some(app) = next {
         // Ends with the daemon, or alone when another config takes its place.
         let life = stop.child_token();
+        let running = app.config.clone();
         let mut serving = std::pin::pin!(until_stopped(Arc::new(app), &life, Crew::default()));
         tokio::select! {
             ended = &mut serving => {
                 Systemd::stopping();
                 return ended;
             }
-            () = hangup(file, &mut hangups) => {
+            () = hangup(file, &running, &mut hangups) => {
                 Systemd::reloading();
                 info!("SIGHUP: config and secrets are read anew; runs are stopped, and their walks go on");
                 life.cancel();
@@ -84,10 +86,14 @@ async fn alive_while<T>(done: impl Future<Output = T>) -> T {
 }
 
 /// Waits for a SIGHUP after which there is a config to go on with.
-async fn hangup(file: Option<&Path>, hangups: &mut Hangups) {
+async fn hangup(file: Option<&Path>, running: &Config, hangups: &mut Hangups) {
     loop {
         hangups.next().await;
-        match load(file).and_then(|config| secrets_are_there(&config, &Secrets::from_env())) {
+        let looked = match load(file) {
+            Ok(config) => alive_while(could_serve(&config, running)).await,
+            Err(failure) => Err(failure),
+        };
+        match looked {
             Ok(()) => return,
             Err(failure) => {
                 // `systemctl reload` waits for both where the unit is of `Type=notify-reload`.
@@ -97,6 +103,27 @@ async fn hangup(file: Option<&Path>, hangups: &mut Hangups) {
             }
         }
     }
+}
+
+/// Whether the daemon could serve with another config: what would end it is found out while the old one is served. A database of the same name
+/// may be away, as it may be for the old one.
+async fn could_serve(config: &Config, running: &Config) -> Result<(), Failure> {
+    let secrets = Secrets::from_env();
+    secrets_are_there(config, &secrets)?;
+    if let Some(listen) = &config.daemon.listen {
+        guard(listen, &secrets)?;
+        if running.daemon.listen.as_ref() != Some(listen) {
+            web::bind(listen).await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+        }
+    }
+    match App::look(config, &secrets).await.map_err(Failure::from) {
+        Err(failure) if failure.exit == Exit::Unavailable && place(config) == place(running) => Ok(()),
+        looked => looked,
+    }
+}
+
+fn place(config: &Config) -> (Option<&Url>, &Path, Option<&Path>) {
+    (config.database.url.as_ref(), &config.database.dir, config.database.pg_bin.as_deref())
 }
 
 /// Whether the secrets of all sources that run by themselves are there: one that is missing would be noticed at its next run only.

@@ -107,7 +107,13 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let exit = match &error {
             OpenError::Secret(_)
-            | OpenError::Connect(ConnectError::Url(_) | ConnectError::Encoding { .. })
+            | OpenError::Connect(
+                ConnectError::Url(_)
+                | ConnectError::Encoding { .. }
+                | ConnectError::Rights { .. }
+                | ConnectError::TooOld { .. }
+                | ConnectError::OtherVersion { .. },
+            )
             | OpenError::Embedded(EmbeddedError::NotBinaries { .. }) => Exit::Config,
             OpenError::Connect(refused) if refused.is_refused() => Exit::Credentials,
             OpenError::Embedded(_) | OpenError::Connect(_) | OpenError::Database(_) => Exit::Unavailable,

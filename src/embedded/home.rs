@@ -53,7 +53,12 @@ impl Home {
 
     /// The data directory.
     pub(super) fn pgdata(&self) -> PathBuf {
-        self.dir.join("pgdata")
+        Self::pgdata_of(&self.dir)
+    }
+
+    /// That of the home which `dir` is, or would be.
+    pub(super) fn pgdata_of(dir: &Path) -> PathBuf {
+        dir.join("pgdata")
     }
 
     /// The data directory until it is whole.

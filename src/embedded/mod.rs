@@ -167,6 +167,14 @@ pub fn url(dir: &Path) -> String {
     socket::url(&socket::dir_for(&dir))
 }
 
+/// Whether programs are installed that can serve the data of `dir`.
+///
+/// # Errors
+/// What is missing.
+pub fn look(dir: &Path, pg_bin: Option<&Path>) -> Result<(), EmbeddedError> {
+    binaries::find(pg_bin, &Home::pgdata_of(dir)).map(|_| ())
+}
+
 /// A supervisor that is stopping holds the lock alone until it has gone.
 async fn join(home: &Home) -> Result<Lock, EmbeddedError> {
     let began = clock::instant();

@@ -1,11 +1,10 @@
-//! The way into the database: the pool and the schema.
+//! The way into the database: the pool.
 
-use std::{borrow::Cow, str::FromStr, time::Duration};
+use std::{io, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool, Row,
-    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::net::TcpStream;
@@ -13,26 +12,12 @@ use tracing::warn;
 use url::Url;
 
 use super::{
-    conn::{Conn, Patience, within},
+    conn::within,
     connect_error::ConnectError,
     naming,
-    rights::{self, Found},
+    schema::{is_current, migrate},
 };
 use crate::config::Prepared;
-
-/// Guards the migrations between processes; transaction-level, so that a pooling proxy in front works.
-const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
-
-/// A migration waits so long for a table that others use, and lets them go on before it tries again: everybody else would wait behind it.
-const LOCKED: &str = "set local lock_timeout = '2s'";
-
-/// A migration that meets the same tables in use so often is given up.
-const MIGRATION_TRIES: u32 = 60;
-
-/// Frees the names that sqlx has given on the server's connection: a pooler that gives its own knows of them.
-const FREE_NAMES: &str = "do $$ declare named text; begin
-    for named in select name from pg_prepared_statements where name like 'sqlx\\_s\\_%' loop execute format('deallocate %I', named); end loop;
-end $$";
 
 /// A connection that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -84,6 +69,16 @@ pub async fn open(url: &str, password: Option<&SecretString>, connections: Conne
     writing(&options, place, connections).await
 }
 
+/// Whether it could be opened: it answers, lets the role in, and can be written.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn look(url: &str, password: Option<&SecretString>) -> Result<(), ConnectError> {
+    let options = options(url, password)?;
+    let place = place(&options);
+    if reach(&options, &place).await? { Err(ConnectError::ReadOnly { place }) } else { Ok(()) }
+}
+
 /// The same for who only reads: a hot standby will do. `true`: it can only be read. Who asks once has nothing from names.
 ///
 /// # Errors
@@ -119,6 +114,9 @@ fn options(url: &str, password: Option<&SecretString>) -> Result<PgConnectOption
     // sqlx would set `extra_float_digits`, which pgbouncer refuses; since Postgres 12 a float reads back exactly without it.
     let url = without_unknown(url);
     let options = PgConnectOptions::from_str(&url).map_err(ConnectError::Url)?.application_name("hiersync").extra_float_digits(None);
+    // A URL has an IPv6 address in brackets, of which the resolver knows nothing.
+    let host = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+    let options = host.into_iter().fold(options, |options, host| options.host(&host));
     Ok(match password {
         Some(password) => options.password(password.expose_secret()),
         None => options,
@@ -150,13 +148,18 @@ async fn reached(options: &PgConnectOptions) -> sqlx::Result<bool> {
     if options.get_socket().is_none() {
         // sqlx tries a refused connection again and again: this one tells at once.
         let address = (options.get_host().to_owned(), options.get_port());
-        tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await.map_err(|_| no_answer())??;
     }
-    let connected = tokio::time::timeout(PATIENCE, options.connect()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    let connected = tokio::time::timeout(PATIENCE, options.connect()).await.map_err(|_| no_answer())?;
     let mut connection = connected?;
     let is_read_only = !is_usable(&mut connection).await?;
     connection.close().await?;
     Ok(is_read_only)
+}
+
+fn no_answer() -> sqlx::Error {
+    let say = format!("no answer within {} s: the address is wrong, or a firewall drops what is sent there", PATIENCE.as_secs());
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, say))
 }
 
 /// A connection that does not answer, or is to a server that has become a standby, is thrown away: before it is used, and when it is
@@ -186,80 +189,16 @@ fn place(options: &PgConnectOptions) -> String {
     }
 }
 
-/// Runs the migrations that are missing.
-async fn migrate(pool: &PgPool, options: &PgConnectOptions, place: &str) -> Result<(), ConnectError> {
-    let mut migrator = sqlx::migrate!();
-    // The migrator's own lock is a session lock, which a transaction-pooling proxy breaks.
-    migrator.set_locking(false);
-    // A schema that is there is not made: even that would ask for the right to make one.
-    migrator.create_schemas = Cow::Borrowed(&[]);
-    if is_current(pool, &migrator).await {
-        return Ok(());
-    }
-    let of_place = |source: MigrateError| ConnectError::Migrate { place: place.to_owned(), source };
-    let mut tries = 1;
-    loop {
-        let mut connection = options.connect().await.map_err(|error| of_place(error.into()))?;
-        check(&mut connection, place).await?;
-        match bring_up(connection, &migrator).await {
-            Err(error) if is_locked(&error) && tries < MIGRATION_TRIES => warn!(tries, "the schema waits for who uses its tables"),
-            ended => return ended.map_err(of_place),
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        tries += 1;
-    }
-}
-
-/// Somebody else holds what is to be changed. SQLSTATE `55P03`.
-fn is_locked(error: &MigrateError) -> bool {
-    let (MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) = error else { return false };
-    source.as_database_error().is_some_and(|told| told.code().as_deref() == Some("55P03"))
-}
-
-/// Before anything is made: whether it can be.
-async fn check(connection: &mut PgConnection, place: &str) -> Result<(), ConnectError> {
-    let found = async {
-        let mut transaction = connection.begin().await?;
-        let found = rights::look(&mut Conn::of(&mut transaction, Patience::All)).await?;
-        transaction.commit().await.map(|()| found)
-    };
-    let place = place.to_owned();
-    match found.await {
-        Err(source) => Err(ConnectError::Unreachable { place, source }),
-        Ok(Found { encoding, .. }) if encoding != "UTF8" => Err(ConnectError::Encoding { place, encoding }),
-        Ok(Found { user, missing: Some(missing), .. }) => Err(ConnectError::Rights { place, user, missing }),
-        Ok(_) => Ok(()),
-    }
-}
-
-async fn bring_up(mut connection: PgConnection, migrator: &Migrator) -> Result<(), MigrateError> {
-    // The migrator gives names to its statements. They must not outlive its transaction, nor meet others there: behind a proxy
-    // the server's connection is shared. Ours is not used again; where it ends early, the server's ends with it.
-    let mut transaction = connection.begin().await?;
-    sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction, Patience::All)).await?;
-    sqlx::raw_sql(FREE_NAMES).execute(&mut *transaction).await?;
-    sqlx::raw_sql(LOCKED).execute(&mut *transaction).await?;
-    rights::become_owner(&mut Conn::of(&mut transaction, Patience::All)).await?;
-    sqlx::raw_sql("do $$ begin if to_regnamespace('hiersync') is null then create schema hiersync; end if; end $$")
-        .execute(&mut *transaction)
-        .await?;
-    migrator.run(&mut *transaction).await?;
-    sqlx::raw_sql(FREE_NAMES).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(connection.close().await?)
-}
-
-/// Whether the schema is exactly what this program wants. Where it is not, the migrator says what is the matter.
-async fn is_current(pool: &PgPool, migrator: &Migrator) -> bool {
-    let applied = "select version, checksum, success from hiersync._sqlx_migrations order by version";
-    let Ok(rows) = sqlx::raw_sql(applied).fetch_all(pool).await else { return false };
-    let found = rows.iter().map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?)));
-    found.eq(migrator.iter().map(|migration| Some((migration.version, migration.checksum.to_vec(), true))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipv6_address_loses_the_brackets_of_its_url() {
+        for (url, host) in [("postgres://u@[::1]:5433/d", "::1"), ("postgres://u@127.0.0.1/d", "127.0.0.1"), ("postgres://u@db/d", "db")] {
+            assert_eq!(options(url, None).expect("a URL").get_host(), host, "{url}");
+        }
+    }
 
     #[test]
     fn keys_that_nobody_knows_stay_out_of_the_way_of_who_would_print_them() {

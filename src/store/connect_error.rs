@@ -2,6 +2,9 @@
 
 use sqlx::migrate::MigrateError;
 
+/// The oldest server that has what the schema is made of (multiranges), as `server_version_num`.
+pub(super) const OLDEST: i32 = 140_000;
+
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -53,6 +56,26 @@ pub enum ConnectError {
         /// Its encoding.
         encoding: String,
     },
+    /// The server lacks what the schema is made of.
+    #[error(
+        "the database at {place} is of PostgreSQL {version}, and hiersync needs {} or newer: bring the server up to date, or name another in \
+         [database].url", OLDEST / 10_000
+    )]
+    TooOld {
+        /// Host and database, without credentials.
+        place: String,
+        /// What the server says of itself.
+        version: String,
+    },
+    /// Another version of this program has made the schema.
+    #[error("the schema in the database at {place} is not of this version of hiersync, but of a newer or another one: run that one")]
+    OtherVersion {
+        /// Host and database, without credentials.
+        place: String,
+        /// What the migrator says.
+        #[source]
+        source: MigrateError,
+    },
     /// The schema could not be brought up to date.
     #[error("cannot bring the schema `hiersync` up to date in the database at {place}")]
     Migrate {
@@ -65,11 +88,8 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// The server refuses the role or its password, or the role lacks rights: waiting does not help. SQLSTATE class 28.
+    /// The server refuses the role or its password: waiting does not help. SQLSTATE class 28.
     pub fn is_refused(&self) -> bool {
-        if matches!(self, Self::Rights { .. }) {
-            return true;
-        }
         let (Self::Unreachable { source, .. } | Self::Migrate { source: MigrateError::Execute(source), .. }) = self else { return false };
         source.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("28"))
     }

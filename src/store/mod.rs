@@ -36,6 +36,7 @@ pub mod retire;
 pub mod rights;
 pub mod root;
 pub mod run;
+mod schema;
 pub mod session;
 pub mod source;
 mod staged;

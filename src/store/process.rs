@@ -37,14 +37,22 @@ impl Identity {
     }
 }
 
-/// The kernel's boot id and our process namespace. Without them nobody is ever known to be dead, and leases run out.
+/// The kernel's boot id and our process namespace.
 fn machine() -> &'static str {
     static MACHINE: OnceLock<String> = OnceLock::new();
     MACHINE.get_or_init(|| {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        format!("{} {}", boot.trim(), namespace.display())
+        named(boot.trim(), &namespace.to_string_lossy())
     })
+}
+
+/// Where the system does not tell both, nobody is ever known to be dead, and leases run out: of each other, two machines know nothing.
+fn named(boot: &str, namespace: &str) -> String {
+    if boot.is_empty() || namespace.is_empty() {
+        return format!("unknown {:032x}", fastrand::u128(..));
+    }
+    format!("{boot} {namespace}")
 }
 
 /// A number for this boot of this machine; `None` where the system does not tell.
@@ -116,6 +124,14 @@ pub async fn register(conn: &mut Conn<'_>, own: &Identity) -> sqlx::Result<i64> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_does_not_know_its_machine_shares_it_with_nobody() {
+        assert_eq!(named("boot", "pid:[1]"), "boot pid:[1]");
+        for (boot, namespace) in [("", "pid:[1]"), ("boot", ""), ("", "")] {
+            assert_ne!(named(boot, namespace), named(boot, namespace), "{boot} {namespace}");
+        }
+    }
 
     #[test]
     fn a_living_process_is_not_dead_and_a_reused_pid_is() {

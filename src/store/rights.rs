@@ -7,6 +7,10 @@ use super::conn::Conn;
 pub(super) struct Found {
     /// The role.
     pub(super) user: String,
+    /// Its server's version, as `server_version_num`.
+    pub(super) version_no: i32,
+    /// The same in words.
+    pub(super) version: String,
     /// Its encoding, as Postgres names it.
     pub(super) encoding: String,
     /// What an administrator must run first, as one line of SQL; `None`: nothing.

@@ -18,6 +18,8 @@ pub struct OpenRun {
     pub walk_id: i64,
     /// What it reads.
     pub reads: Reads,
+    /// Runs right before it that the vendor has refused from the first call to the last.
+    pub refused_before: u32,
 }
 
 /// What a run reads.
@@ -123,21 +125,30 @@ pub async fn is_open(conn: &mut Conn<'_>, source_id: i32) -> sqlx::Result<bool> 
     .await
 }
 
+/// Of the runs right before, so many are looked at: how long to pause after more than that makes no difference.
+const LOOKED_BACK: i64 = 16;
+
 /// Opens a run.
 pub async fn open(conn: &mut Conn<'_>, lease: Lease, (walk_id, reads): (i64, Reads), trigger: Trigger) -> sqlx::Result<OpenRun> {
-    let run_id = sqlx::query_scalar!(
-        "insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger, is_refresh) values ($1, $2, $3, $4, $5, $6)
-         returning run_id",
+    let run = sqlx::query!(
+        r#"insert into hiersync.sync_run (source_id, walk_id, process_id, epoch, trigger, is_refresh) values ($1, $2, $3, $4, $5, $6)
+           returning run_id, (
+               select count(*) from (
+                   select bool_and(r.outcome = 'throttled' and r.throttled > 0 and r.pages = 0) over (order by r.run_id desc) as is_refused
+                   from (select * from hiersync.sync_run where source_id = $1 order by run_id desc limit $7) r
+               ) b where b.is_refused
+           ) as "refused!""#,
         lease.source_id,
         walk_id,
         lease.process_id,
         lease.epoch,
         trigger.as_ref(),
-        reads != Reads::Walk
+        reads != Reads::Walk,
+        LOOKED_BACK
     )
     .fetch_one(conn)
     .await?;
-    Ok(OpenRun { lease, run_id, walk_id, reads })
+    Ok(OpenRun { lease, run_id: run.run_id, walk_id, reads, refused_before: run.refused.try_into().unwrap_or(0) })
 }
 
 /// Adds to the run's counters, and gives its steps with this one. `None`: the run is closed, the lease is lost, and the transaction must

@@ -11,9 +11,14 @@ use super::{
 };
 
 /// Begins a transaction that the server ends when we fall silent in it: a process that froze, or whose machine has gone
-/// without a word, would keep its locks for hours. To compile a statement takes longer than to run any of ours. Set anew each
-/// time, so that a transaction-pooling proxy works.
-const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '8s'; set local jit = off";
+/// without a word, would keep its locks for hours.
+const SILENT_FOR: &str = "set local idle_in_transaction_session_timeout = '8s'";
+
+/// A role may have defaults that are meant for people. What a snapshot of before the lock shows of the budget is old; a statement that ends
+/// early would end each time, as we have a patience of our own; and to compile a statement takes longer than to run any of ours. Set anew
+/// each time, so that a transaction-pooling proxy works.
+const BEGIN: &str =
+    "begin isolation level read committed; set local statement_timeout = 0; set local lock_timeout = 0; set local jit = off";
 
 /// A beginning or an end that takes longer has no answer. The pool's own patience for a connection is shorter.
 const BOUNDED: Duration = Duration::from_secs(15);
@@ -26,14 +31,14 @@ const LOCKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Begins a transaction by itself.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Step> {
-    begin_with(pool, BOUNDED, AssertSqlSafe(BEGIN.to_owned())).await
+    begin_with(pool, BOUNDED, AssertSqlSafe(format!("{BEGIN}; {SILENT_FOR}"))).await
 }
 
 /// Begins one that only reads, on a hot standby, too. The server ends a statement that takes too long, and one whose client is gone, where
 /// it can tell (Postgres 14, most systems): else it would work on for nobody.
 pub async fn begin_to_read(pool: &PgPool) -> sqlx::Result<Step> {
     let begin = format!(
-        "{BEGIN}; set transaction read only; set local statement_timeout = '{READ_WITHIN_S}s';
+        "{BEGIN}; {SILENT_FOR}; set transaction read only; set local statement_timeout = '{READ_WITHIN_S}s';
          do $$ begin set local client_connection_check_interval = '1s'; exception when others then null; end $$"
     );
     let mut step = begin_with(pool, BOUNDED, AssertSqlSafe(begin)).await?;
@@ -44,7 +49,7 @@ pub async fn begin_to_read(pool: &PgPool) -> sqlx::Result<Step> {
 /// Begins one that holds an advisory lock until its end. The lock is taken by a statement of its own: what is read after it
 /// is what the last holder wrote.
 pub async fn begin_locked(pool: &PgPool, class: i32, id: i32) -> sqlx::Result<Step> {
-    let begin = format!("{BEGIN}; select pg_advisory_xact_lock({class}, {id})");
+    let begin = format!("{BEGIN}; {SILENT_FOR}; select pg_advisory_xact_lock({class}, {id})");
     begin_with(pool, LOCKED_WITHIN, AssertSqlSafe(begin)).await
 }
 
@@ -58,14 +63,14 @@ async fn begin_with(pool: &PgPool, time: Duration, begin: AssertSqlSafe<String>)
 }
 
 /// Whether only the session was lost: another one may do what this one could not. By SQLSTATE: connections (08), a server that shuts down
-/// or starts (57P), one with too many clients (53300), a standby (25006), one that found us silent for too long (25P03), and who was chosen
+/// or starts (57P), one with too many clients (53300), a standby (25006), one that found us silent (25P03) or at work (25P04) for too long, and who was chosen
 /// to end a deadlock (40).
 pub fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default();
-            ["08", "57P", "53300", "25006", "25P03", "40"].iter().any(|class| code.starts_with(class))
+            ["08", "57P", "53300", "25006", "25P03", "25P04", "40"].iter().any(|class| code.starts_with(class))
         }
         _ => false,
     }
@@ -114,7 +119,7 @@ pub enum Step {
 impl Session {
     /// A dry session: writes that nobody else ever sees.
     pub async fn dry(pool: &PgPool) -> sqlx::Result<Self> {
-        let transaction = pool.begin().await?;
+        let transaction = pool.begin_with(BEGIN).await?;
         Ok(Self::Dry(Arc::new(Mutex::new(DryTransaction { transaction, dirty: false }))))
     }
 

@@ -50,6 +50,7 @@ pub struct Caller<V> {
     gauges: Arc<Gauges>,
     timeout: Duration,
     shortest_window: Duration,
+    refused_before: u32,
     calls_left: Option<AtomicU32>,
     signing_in: tokio::sync::Mutex<()>,
     refusals: AtomicU32,
@@ -71,6 +72,7 @@ impl<V: Vendor> Caller<V> {
             gauges,
             timeout: terms.timeout,
             shortest_window: terms.shortest_window,
+            refused_before: terms.refused_before,
             calls_left: terms.max_calls.map(AtomicU32::new),
             signing_in: tokio::sync::Mutex::new(()),
             refusals: AtomicU32::new(0),
@@ -92,7 +94,7 @@ impl<V: Vendor> Caller<V> {
     }
 
     async fn call_after<'r, T>(&self, tried: Tried, request: &Request<'r, T>) -> Result<T, CallError> {
-        let mut tried = Tried { shortest_window: self.shortest_window, ..tried };
+        let mut tried = Tried { shortest_window: self.shortest_window, runs: self.refused_before, ..tried };
         let others = self.successes.load(Ordering::Relaxed);
         let mut outwaited = 0;
         loop {

@@ -14,6 +14,9 @@ pub const PATIENCE: Duration = Duration::from_secs(50);
 /// Refusals in a row after which the run ends as throttled.
 const REFUSALS: u32 = 3;
 
+/// What a pause grows to.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
@@ -41,6 +44,8 @@ pub struct Tried {
     pub took: Duration,
     /// Refusals in a row, over all calls of the run, this one included.
     pub refusals: u32,
+    /// Runs right before that were refused from the first call to the last.
+    pub runs: u32,
     /// When the last of the calls was sent.
     pub sent_at: Option<Instant>,
     /// The next call repeats one that failed.
@@ -57,7 +62,7 @@ pub fn next(error: &VendorError, tried: Tried, jitter: f64) -> Next {
         VendorError::Throttled { retry_after, stated, .. } => {
             let explained = stated.map_or(tried.shortest_window, |limit| limit.window);
             let pause = retry_after.unwrap_or(explained);
-            if tried.refusals > REFUSALS { Next::PauseAndEnd(pause) } else { Next::Pause(pause) }
+            if tried.refusals > REFUSALS { Next::PauseAndEnd(longer(pause, tried)) } else { Next::Pause(pause) }
         }
         VendorError::Unauthorised(_) if !tried.token_is_new => Next::SignIn,
         VendorError::Transient(_) | VendorError::Unreadable(_) => again(tried, ATTEMPTS, jitter),
@@ -65,6 +70,13 @@ pub fn next(error: &VendorError, tried: Tried, jitter: f64) -> Next {
         VendorError::WrongShape(_) => again(tried, 2, jitter),
         VendorError::Unauthorised(_) | VendorError::Untrusted(_) | VendorError::Rejected(_) | VendorError::TooLarge(_) => Next::End,
     }
+}
+
+/// Who is refused run after run, after each wait that the vendor has asked for, comes back ever more rarely: others may have spent the day's
+/// calls, and each refused call counts.
+fn longer(pause: Duration, tried: Tried) -> Duration {
+    let doubled = pause.max(tried.shortest_window).saturating_mul(2u32.saturating_pow(tried.runs));
+    if tried.runs == 0 { pause } else { pause.max(doubled.min(LONGEST_PAUSE)) }
 }
 
 fn again(tried: Tried, attempts: u32, jitter: f64) -> Next {
@@ -108,6 +120,15 @@ mod tests {
         assert_eq!(next(&throttled(None, Some("10/5s")), tried(1), 0.5), Next::Pause(Duration::from_secs(5)));
         assert_eq!(next(&throttled(None, None), tried(1), 0.5), Next::Pause(Duration::from_secs(60)));
         assert_eq!(next(&throttled(None, None), tried(4), 0.5), Next::PauseAndEnd(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn whoever_is_refused_run_after_run_comes_back_ever_more_rarely() {
+        let paused = |runs, retry_after| next(&throttled(retry_after, None), Tried { runs, ..tried(4) }, 0.5);
+        let seconds = |number| Next::PauseAndEnd(Duration::from_secs(number));
+        assert_eq!([0, 1, 2, 5, 6, 30].map(|runs| paused(runs, None)), [60, 120, 240, 1920, 3600, 3600].map(seconds));
+        assert_eq!([0, 1, 2].map(|runs| paused(runs, Some(0))), [0, 120, 240].map(seconds));
+        assert_eq!([0, 6].map(|runs| paused(runs, Some(9000))), [9000, 9000].map(seconds));
     }
 
     #[test]

@@ -65,8 +65,9 @@ pub async fn run<V: Synced>(
     // Of the highest level, so that whatever is logged says whose it is.
     let span = error_span!("run", source = source.name, run = open.run_id, walk = open.walk_id);
     let inner = stop.child_token();
+    let terms = Terms::of(source, wanted.max_calls, open.refused_before);
     let context = Context {
-        caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&gauges), &Terms::of(source, wanted.max_calls)),
+        caller: Caller::new(vendor, purse, inner.clone(), Arc::clone(&gauges), &terms),
         session,
         open,
         queue: Queue::default(),

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use crate::harness::{
     case::Case,
+    postgres::url_for,
     program::Program,
     running::Running,
     tables::{assert_customers, count, customers_now},
@@ -430,6 +431,39 @@ async fn a_hangup_has_the_config_read_anew_and_loses_no_walk() {
     are(&told(&pool).await, &[("startup", "stopped"), ("startup", "complete")]);
     assert_eq!(count(&pool, "select count(distinct walk_id) from hiersync.sync_run").await, 1);
     assert_customers(&pool, &customers_now(&vendor)).await;
+    assert_eq!(running.pid(), pid);
+    stopped(running, "-TERM").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_that_could_not_be_served_is_refused_while_the_old_one_is_served() {
+    let vendor = capillary(120).await;
+    vendor.door().set_latency(Latency::Fixed(millis(30)));
+    let case = Case::new().await.customers(&vendor, &format!("{RARELY}\npage_size = 4"));
+    let program = Program::of(&case);
+    let pool = case.pool().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("listen = \"{}\"", taken.local_addr().unwrap());
+    let (file, old) = (program.config_file(), fs::read_to_string(program.config_file()).unwrap());
+    let running = Running::start(&program, &["daemon"]);
+    until("a walk is under way", seconds(20), async || vendor.door().calls() > 9).await;
+    let pid = running.pid();
+    let nowhere = "url = \"postgres://nobody@127.0.0.1:1/none\" # ";
+    let stranger = format!("url = \"{}\" # ", url_for(&case.url, "nobody_at_all"));
+    for (before, after, says) in [
+        ("listen = \"\"", "listen = \"0.0.0.0:7351\"", "needs a token"),
+        ("listen = \"\"", taken.as_str(), "in use"),
+        ("url = ", nowhere, "127.0.0.1:1, database none"),
+        ("url = ", stranger.as_str(), "nobody_at_all"),
+    ] {
+        fs::write(&file, old.replacen(before, after, 1)).unwrap();
+        running.signal("-HUP");
+        running.says(says, seconds(15)).await;
+    }
+    assert_eq!(running.err().matches("the new config is refused, and the old one is kept").count(), 4, "{}", running.err());
+    let complete = "select count(*) from hiersync.sync_run where outcome = 'complete'";
+    until("the walk has gone on to its end", seconds(30), async || count(&pool, complete).await > 0).await;
+    are(&told(&pool).await, &[("startup", "complete")]);
     assert_eq!(running.pid(), pid);
     stopped(running, "-TERM").await;
 }

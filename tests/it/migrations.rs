@@ -109,6 +109,17 @@ async fn later_migrations_apply_to_filled_tables_and_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_a_newer_version_is_told_from_a_fault() {
+    let url = fresh_database().await;
+    let newer = "insert into hiersync._sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'later', true, '', 0)";
+    sqlx::query(newer).execute(&PgPool::connect(&url).await.unwrap()).await.unwrap();
+    let vendor = capillary_of(&[Shape::list(3)]).await;
+    let ended = Program::of(&Case::at(&url).customers(&vendor, "")).run(&["sync"]).await;
+    assert_eq!((ended.code, ended.err.trim().lines().count(), vendor.door().calls()), (78, 1, 0), "{ended:?}");
+    assert!(ended.err.contains("is not of this version of hiersync, but of a newer or another one: run that one"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_column_that_is_added_as_the_papers_say_does_not_disturb_history() {
     let (url, pool, _) = filled().await;
     let all: Migrator = sqlx::migrate!();

@@ -141,6 +141,32 @@ async fn sessions_that_are_lost_cost_their_step_and_not_the_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn defaults_that_are_meant_for_people_end_no_run() {
+    let vendor = capillary(60).await;
+    vendor.door().set_latency(Latency::Fixed(millis(20)));
+    let case = Case::new().await.customers(&vendor, "page_size = 4");
+    let pool = case.pool().await;
+    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&pool).await.unwrap();
+    for default in ["statement_timeout = '300ms'", "lock_timeout = '300ms'", "default_transaction_isolation = 'serializable'"] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("alter database {name} set {default}"))).execute(&pool).await.unwrap();
+    }
+    let program = Program::of(&case);
+    for args in [&["sync", "--dry-run"][..], &["sync"]] {
+        let calls = vendor.door().calls();
+        let sync = Running::start(&program, args);
+        until("the walk is under way", seconds(20), async || vendor.door().calls() > calls + 8).await;
+        let mut lock = pool.begin().await.unwrap();
+        sqlx::raw_sql("lock table hiersync.customer in share row exclusive mode").execute(&mut *lock).await.unwrap();
+        tokio::time::sleep(seconds(1)).await;
+        lock.commit().await.unwrap();
+        let ended = sync.end(seconds(30)).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(!ended.err.contains("timeout"), "{ended:?}");
+    }
+    assert_customers(&pool, &customers_now(&vendor)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_is_lost_counts_once_whether_it_has_happened_or_not() {
     let vendor = capillary(150).await;
     let keys = "page_size = 4\nconcurrency = 2";

@@ -163,6 +163,29 @@ async fn a_vendor_that_keeps_refusing_throttles_the_run_and_the_next_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_refuses_run_after_run_is_asked_ever_more_rarely() {
+    let (vendor, case, pool) = customers(&Shape::even(3, 2), "concurrency = 1\nlimits = [\"1000/100ms\"]").await;
+    let form = Throttle { body: ThrottleBody::Json, retry_after: RetryAfter::Absent };
+    let (mut pauses, mut refused) = (Vec::new(), 0);
+    for pages in [3, 0, 0, 0, 2, 0] {
+        vendor.faults().clear();
+        vendor.faults().after(pages, FOREVER, capillary::throttled(&form, Duration::ZERO));
+        let run = case.sync_with(WANTED).await.row.unwrap();
+        assert_eq!((run.outcome.as_deref(), run.pages > 0), (Some("throttled"), pages > 0), "{run:?}");
+        pauses.push((run.resume_at.unwrap() - run.finished_at.unwrap()).num_milliseconds());
+        refused += run.throttled;
+    }
+    assert_eq!(calls(vendor.door().refused()), refused);
+    // By then some of each pause is over: at most so much is left of it, and more than half.
+    for (left, pause) in pauses.iter().zip([100, 100, 200, 400, 800, 100]) {
+        assert!(*left <= pause && *left > pause / 2 - 60, "{pauses:?}");
+    }
+    vendor.faults().clear();
+    case.complete().await;
+    assert_customers(&pool, &customers_now(&vendor)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_strict_door_refuses_nothing_even_to_two_runs_in_a_row() {
     let limit = Limit { calls: 20, window: Duration::from_secs(1) };
     let (vendor, case, pool) = customers(&Shape::even(3, 3), "limits = [\"20/1s\"]\nconcurrency = 6").await;

@@ -40,10 +40,10 @@ async fn a_role_works_in_the_schemas_that_an_administrator_has_made_for_it() {
     let made = |schema: &str| format!("create schema {schema} authorization alone_{name}");
     let temporary = format!("grant temporary on database {name} to alone_{name}");
     let missing = format!("`{}; {}; {}; {temporary}`", made("hiersync"), made("hiersync_bi"), made("hiersync_internal"));
-    says(&program.run(&["sync"]).await, 77, &missing);
+    says(&program.run(&["sync"]).await, 78, &missing);
     administer(&pool, &name, "create schema hiersync authorization alone_NAME").await;
     administer(&pool, &name, "create schema hiersync_bi authorization alone_NAME; grant temporary on database NAME to alone_NAME").await;
-    says(&program.run(&["status"]).await, 77, &format!("`{}`", made("hiersync_internal")));
+    says(&program.run(&["status"]).await, 78, &format!("`{}`", made("hiersync_internal")));
     assert_eq!(count(&pool, "select count(*) from pg_tables where schemaname = 'hiersync'").await, 0, "nothing was made");
     administer(&pool, &name, "create schema hiersync_internal authorization alone_NAME").await;
     let ended = program.run(&["sync"]).await;
@@ -67,7 +67,7 @@ async fn two_roles_of_the_owning_group_take_turns() {
     }
     let owners = "select count(distinct tableowner) from pg_tables where schemaname like 'hiersync%'";
     assert_eq!(count(&pool, owners).await, 1);
-    says(&program("stranger").run(&["sync"]).await, 77, &format!("`grant owners_{name} to stranger_{name}`"));
+    says(&program("stranger").run(&["sync"]).await, 78, &format!("`grant owners_{name} to stranger_{name}`"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

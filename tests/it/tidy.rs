@@ -118,7 +118,7 @@ const SQLX_FILES: &[&str] = &["app/", "cli/", "sync/", "web/"];
 /// What runs a statement on a pool or a bare connection, or reaches for one; and the files that must, to begin and end.
 const BARE: &[&str] = &["PgConnection", "PoolConnection", "pool.acquire", "pool.begin", "persistent("];
 const RUNS: &[&str] = &[".execute(", ".execute_many(", ".fetch(", ".fetch_many(", ".fetch_all(", ".fetch_one(", ".fetch_optional("];
-const BEGINS: &[&str] = &["store/conn.rs", "store/connect.rs", "store/naming.rs", "store/session.rs"];
+const BEGINS: &[&str] = &["store/conn.rs", "store/connect.rs", "store/naming.rs", "store/schema.rs", "store/session.rs"];
 
 /// Rooms that must not tell the vendors apart: adding one does not open them.
 const BLIND: &[&str] = &["budget/", "walk/", "sync/", "runner/", "schedule.rs", "lifecycle.rs", "web/", "embedded/"];

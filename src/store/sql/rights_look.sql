@@ -1,5 +1,6 @@
--- The role, the encoding, and what must be granted before the tables can be made or used.
-select current_user::text as "user!", current_setting('server_encoding') as "encoding!", nullif(concat_ws('; ', (
+-- The role, the server's version, the encoding, and what must be granted before the tables can be made or used.
+select current_user::text as "user!", current_setting('server_encoding') as "encoding!",
+    current_setting('server_version_num')::int as "version_no!", current_setting('server_version') as "version!", nullif(concat_ws('; ', (
     select string_agg(distinct
         case
             when n.oid is null then format('create schema %I authorization %I', s.name, current_user)
