@@ -198,8 +198,7 @@ pub async fn take_in<V: Synced>(w: &mut Writing<'_, V>) -> Result<Counters, Inte
     }
     for chunk in staged.chunks(CHUNK) {
         let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, directory.parent, &ids(chunk)).await?;
-        let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, chunk, &existing).await?;
-        w.tell(applied.changes, &applied.touched).await?;
+        let applied = rows::apply(w, chunk, &existing).await?;
         let pass = Pass::default().to_stored();
         let standing = Standing { pass: &pass, state: State::Read, page: &applied.numbers, shown: Shown::ByPass, last_page: None };
         frontier::save(&mut w.step.conn(), &w.context.open, &directory, standing).await?;

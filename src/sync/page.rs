@@ -61,8 +61,7 @@ pub async fn write<V: Synced>(
     }
     let Judged { pass, seen, reach, next } = judge(&mut w, work, pass, &plan, asked).await?;
 
-    let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, &plan.rows, &plan.existing).await?;
-    w.tell(applied.changes, &applied.touched).await?;
+    let applied = rows::apply(&mut w, &plan.rows, &plan.existing).await?;
     failpoint::pass(Moment::RowsWritten);
     plan.findings.extend(applied.findings.into_iter().chain(remark::doubt(work.parent, next)));
     if !save(&mut w, work, (&pass, next), seen.received(), &plan.numbers(&applied.numbers)).await? {

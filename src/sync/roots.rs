@@ -119,8 +119,7 @@ async fn take_in<V: Synced>(context: &Context<V>, root: &Root, key: NodeId, row:
     if let Some(row) = &row {
         let row = std::slice::from_ref(row);
         let existing = Tables::<V>::existing(&mut w.step.conn(), w.at, key, &ids(row)).await?;
-        let applied = rows::apply::<Tables<V>>(&mut w.step.conn(), w.at, row, &existing).await?;
-        w.tell(applied.changes, &applied.touched).await?;
+        let applied = rows::apply(&mut w, row, &existing).await?;
         finding::open(&mut w.step.conn(), w.at, &applied.findings).await?;
         counters = applied.counters;
     }

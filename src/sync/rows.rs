@@ -2,6 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::{
+    context::{Synced, Tables},
+    writing::Writing,
+};
 use crate::{
     model::{
         digest::Digest,
@@ -29,10 +33,6 @@ pub struct Applied {
     pub numbers: Vec<i32>,
     /// Nodes that are new, changed or back.
     pub changed: HashSet<NodeId>,
-    /// What is to be told of them.
-    pub changes: Vec<Change>,
-    /// Nodes that were known, and of which something was written.
-    pub touched: Vec<NodeId>,
     /// What a person should know.
     pub findings: Vec<Finding>,
 }
@@ -49,8 +49,20 @@ struct Plan<'a, R> {
     findings: Vec<Finding>,
 }
 
-/// Writes rows of which this is known, in the same order. What has changed is to be told.
-pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], existing: &[Existing]) -> sqlx::Result<Applied> {
+/// Writes rows of which this is known, in the same order, and tells what has changed.
+pub async fn apply<V: Synced>(w: &mut Writing<'_, V>, rows: &[V::Row], existing: &[Existing]) -> sqlx::Result<Applied> {
+    let (applied, changes, touched) = write::<Tables<V>>(&mut w.step.conn(), w.at, rows, existing).await?;
+    w.tell(changes, &touched).await?;
+    Ok(applied)
+}
+
+/// Gives what is to be told, too, and the nodes that were known, and of which something was written.
+async fn write<M: Mirror>(
+    conn: &mut Conn<'_>,
+    at: At,
+    rows: &[M::Row],
+    existing: &[Existing],
+) -> sqlx::Result<(Applied, Vec<Change>, Vec<NodeId>)> {
     // Whoever was forgotten stays so.
     let nameless: Vec<M::Row>;
     let rows = if existing.iter().any(|existing| existing.forgotten) {
@@ -78,7 +90,8 @@ pub async fn apply<M: Mirror>(conn: &mut Conn<'_>, at: At, rows: &[M::Row], exis
     let touched = plan.changed.iter().map(|(row, _)| *row).chain(plan.touched).chain(plan.back).chain(plan.recounted);
     let touched = touched.map(Node::key).collect();
     let changed = changes.iter().map(|change| NodeId::parse(&change.key)).collect();
-    Ok(Applied { counters: plan.counters, numbers: numbers(existing, first_no), changed, changes, touched, findings: plan.findings })
+    let applied = Applied { counters: plan.counters, numbers: numbers(existing, first_no), changed, findings: plan.findings };
+    Ok((applied, changes, touched))
 }
 
 fn plan<'a, R: Node>(rows: &'a [R], existing: &'a [Existing]) -> Plan<'a, R> {
