@@ -91,11 +91,12 @@ async fn measure(title: &str, account: Account, cases: &[&Case], others: Option<
         lines.push(Line { says: case.says, rows: account.rows(), ..run.line });
     }
     let bytes = server.mirrored().await / i64::from(account.rows());
+    let floor = baseline::own_tables(&server, account.rows()).await;
     if let Some(others) = others {
         lines.extend(others.lines(&server, &door.url, account.rows()).await);
     }
     let copied = copy.wall;
-    lines.extend([copy, baseline::split_and_digest(account.rows())]);
+    lines.extend([floor, copy, baseline::split_and_digest(account.rows())]);
     table::print(title, &lines, copied);
     println!("\n{bytes} bytes of tables and indexes a row");
     server.stop().await;
