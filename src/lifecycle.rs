@@ -1,7 +1,12 @@
 //! Signals, spawning and systemd. Knows no domain.
 
-use std::{future::Future, io, time::Duration};
+use std::{
+    future::Future,
+    io::{self, Write},
+    time::Duration,
+};
 
+use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -9,6 +14,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+/// DECTCEM (ECMA-48 private mode 25), as every terminal knows it.
+const SHOW_CURSOR: &[u8] = b"\x1b[?25h\n";
 
 /// Work that runs beside the main path, and is waited for at the end.
 #[derive(Default)]
@@ -48,6 +56,21 @@ pub fn stop_on_signals(crew: &mut Crew) -> io::Result<CancellationToken> {
         asked.cancel();
     });
     Ok(stop)
+}
+
+/// What a shell says of a program that was ended by SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// From now on SIGINT ends the program with the terminal as it is now: a prompt may have hidden the cursor, or what is typed.
+pub fn give_the_terminal_back(crew: &mut Crew) {
+    let Ok(mut interrupt) = signal(SignalKind::interrupt()) else { return };
+    let before = tcgetattr(io::stdin()).ok();
+    crew.spawn(async move {
+        interrupt.recv().await;
+        let _ = before.map(|before| tcsetattr(io::stdin(), SetArg::TCSANOW, &before));
+        let _ = io::stderr().write_all(SHOW_CURSOR);
+        std::process::exit(INTERRUPTED);
+    });
 }
 
 /// The SIGHUPs of this process, which would end it otherwise.

@@ -16,6 +16,9 @@ use crate::{clock, config::Schedule, instants::Instants};
 /// The wall clock may be set: never sleep longer than this before looking at it again.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
 
+/// A firing that is noticed within this time is on time. A machine that slept notices later.
+const ON_TIME: Duration = Duration::from_secs(2);
+
 /// When each source is due next.
 #[derive(Debug, Default)]
 pub struct Timetable {
@@ -29,15 +32,30 @@ struct Entry {
     source: String,
     instants: Instants,
     next: Option<DateTime<Utc>>,
-    /// From the next firing to the one after.
-    period: Option<TimeDelta>,
+    /// From one firing to the next, as long as `next` is this; worked out when somebody asks.
+    period: Option<(DateTime<Utc>, TimeDelta)>,
 }
 
 impl Entry {
     /// It is due at its first instant after `now`.
     fn follow(&mut self, now: DateTime<Utc>) {
         self.next = self.instants.after(now);
-        self.period = self.next.and_then(|next| Some(self.instants.after(next)? - next));
+    }
+
+    /// Two firings without a complete walk are late, and at night or over a weekend nothing is: the longer of the last two gaps, of which one is
+    /// not over.
+    fn period(&mut self) -> Option<TimeDelta> {
+        let next = self.next?;
+        if let Some((_, period)) = self.period.filter(|(then, _)| *then == next) {
+            return Some(period);
+        }
+        let before = |at: DateTime<Utc>| self.instants.not_after(at - TimeDelta::seconds(1));
+        let period = match before(next) {
+            Some(last) => (next - last).max(before(last).map_or(TimeDelta::zero(), |first| last - first)),
+            None => self.instants.after(next)? - next,
+        };
+        self.period = Some((next, period));
+        Some(period)
     }
 }
 
@@ -53,16 +71,16 @@ impl Timetable {
         previous
     }
 
-    /// The sources that are due at `now`, each once however many instants have passed; they are due again later. Where the clock was set
+    /// The sources that are due at `now`, each once however many instants have passed, with the first of them; they are due again later. Where the clock was set
     /// back by more than a look takes, they are due as if they had just been added: else they would be silent for as long.
-    pub fn due(&mut self, now: DateTime<Utc>) -> Vec<String> {
+    pub fn due(&mut self, now: DateTime<Utc>) -> Vec<(String, DateTime<Utc>)> {
         if self.looked.replace(now).is_some_and(|before| before - now > TimeDelta::from_std(LOOK_AT_LEAST).unwrap_or_default()) {
             self.entries.iter_mut().for_each(|entry| entry.follow(now));
         }
         let mut due = Vec::new();
         for entry in &mut self.entries {
-            if entry.next.is_some_and(|next| next <= now) {
-                due.push(entry.source.clone());
+            if let Some(next) = entry.next.filter(|next| *next <= now) {
+                due.push((entry.source.clone(), next));
                 entry.follow(now);
             }
         }
@@ -85,9 +103,9 @@ impl Timetable {
         self.entries.iter().find(|entry| entry.source == source)?.next
     }
 
-    /// From a source's next firing to the one after.
-    pub fn period_of(&self, source: &str) -> Option<TimeDelta> {
-        self.entries.iter().find(|entry| entry.source == source)?.period
+    /// From one firing of a source to the next, as it is at this time of the day and the week.
+    pub fn period_of(&mut self, source: &str) -> Option<TimeDelta> {
+        self.entries.iter_mut().find(|entry| entry.source == source)?.period()
     }
 }
 
@@ -98,18 +116,16 @@ pub fn next(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 
 /// The instants after `from` and not after `until` at which a schedule is due.
 pub fn firings(schedule: &Schedule, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
-    let mut timetable = Timetable::default();
-    timetable.add("", schedule, from);
-    let next = |timetable: &mut Timetable| {
-        let due = timetable.next().filter(|next| *next <= until)?;
-        timetable.due(due);
-        Some(due)
-    };
-    std::iter::from_fn(|| next(&mut timetable)).collect()
+    let Some(instants) = Instants::of(schedule) else { return Vec::new() };
+    std::iter::successors(instants.after(from), |at| instants.after(*at)).take_while(|at| *at <= until).collect()
 }
 
-/// Fires until the stop: calls `fire` with each source that is due.
-pub async fn run(timetable: &Mutex<Timetable>, stop: CancellationToken, mut fire: impl FnMut(&str)) -> Result<(), JobSchedulerError> {
+/// Fires until the stop: calls `fire` with each source that is due, and how late it is noticed, where that is no matter of a moment.
+pub async fn run(
+    timetable: &Mutex<Timetable>,
+    stop: CancellationToken,
+    mut fire: impl FnMut(&str, Duration),
+) -> Result<(), JobSchedulerError> {
     let open = || timetable.lock().unwrap_or_else(PoisonError::into_inner);
     let (tick, mut ticks) = mpsc::channel::<()>(1);
     let mut scheduler = JobScheduler::new().await?;
@@ -129,9 +145,11 @@ pub async fn run(timetable: &Mutex<Timetable>, stop: CancellationToken, mut fire
             _ = ticks.recv() => {}
             () = stop.cancelled() => break,
         }
-        let due = open().due(clock::now());
-        for source in due {
-            fire(&source);
+        let now = clock::now();
+        let due = open().due(now);
+        for (source, instant) in due {
+            let late = (now - instant).to_std().unwrap_or_default();
+            fire(&source, if late < ON_TIME { Duration::ZERO } else { late });
         }
     }
     stop.cancelled().await;
@@ -165,7 +183,7 @@ mod tests {
         let mut timetable = table(cron, timezone, now);
         let next = |_| {
             let next = timetable.next().expect("it fires again");
-            assert_eq!(timetable.due(next), ["x"]);
+            assert_eq!(timetable.due(next), [("x".to_owned(), next)]);
             next.format("%Y-%m-%dT%H:%MZ").to_string()
         };
         (0..count).map(next).collect()
@@ -174,12 +192,12 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_is_followed() {
         let mut timetable = table("0 * * * *", Tz::UTC, "2026-03-01T10:30:00Z");
-        assert_eq!(timetable.due(utc("2026-03-01T11:00:00Z")), ["x"]);
+        assert_eq!(timetable.due(utc("2026-03-01T11:00:30Z")), [("x".to_owned(), utc("2026-03-01T11:00:00Z"))]);
         // By some seconds: it is not due once more.
-        assert_eq!(timetable.due(utc("2026-03-01T10:59:40Z")), Vec::<String>::new());
+        assert_eq!(timetable.due(utc("2026-03-01T10:59:40Z")), []);
         assert_eq!(timetable.next(), Some(utc("2026-03-01T12:00:00Z")));
         // By a day.
-        assert_eq!(timetable.due(utc("2026-02-28T10:59:40Z")), Vec::<String>::new());
+        assert_eq!(timetable.due(utc("2026-02-28T10:59:40Z")), []);
         assert_eq!(timetable.next(), Some(utc("2026-02-28T11:00:00Z")));
     }
 
@@ -220,9 +238,20 @@ mod tests {
     fn seconds_come_first_and_many_missed_instants_are_one_firing() {
         let mut timetable = table("*/10 * * * * *", Tz::UTC, "2026-01-01T00:00:01Z");
         assert_eq!(timetable.next(), Some(utc("2026-01-01T00:00:10Z")));
-        assert_eq!(timetable.due(utc("2026-01-01T00:05:01Z")), ["x"]);
+        assert_eq!(timetable.due(utc("2026-01-01T00:05:01Z")), [("x".to_owned(), utc("2026-01-01T00:00:10Z"))]);
         assert_eq!(timetable.next(), Some(utc("2026-01-01T00:05:10Z")));
         assert!(timetable.due(utc("2026-01-01T00:05:09Z")).is_empty());
+    }
+
+    #[test]
+    fn a_night_and_a_weekend_are_no_delay() {
+        let period = |cron: &str, now: &str| table(cron, Tz::UTC, now).period_of("x").map(|period| period.num_hours());
+        let office = "0 8-18 * * MON-FRI";
+        // A Friday: in the morning, at noon, in the evening; then Sunday, Monday's first firing, and its second.
+        let times = ["06T08:30", "06T12:30", "06T18:30", "08T12:00", "09T08:30", "09T09:30"];
+        assert_eq!(times.map(|time| period(office, &format!("2026-03-{time}:00Z"))), [14, 1, 62, 62, 62, 1].map(Some));
+        assert_eq!(period("0 2 * * MON-FRI", "2026-03-08T12:00:00Z"), Some(72));
+        assert_eq!(period("*/30 * * * *", "2026-03-08T12:10:00Z"), Some(0));
     }
 
     #[test]

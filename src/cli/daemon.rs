@@ -177,8 +177,7 @@ async fn serve(app: &Arc<App>, stop: &CancellationToken, crew: &mut Crew) -> Res
     let runner = &watch.runner;
     app.tell_configured().await?;
     *watch.timetable() = timetable(app, &sources, runner).await?;
-    let ticks =
-        schedule::run(&watch.timetable, stop.clone(), |source| runner.trigger(source, Trigger::Schedule, Why::Firing(Duration::ZERO)));
+    let ticks = schedule::run(&watch.timetable, stop.clone(), |source, late| runner.trigger(source, Trigger::Schedule, Why::Firing(late)));
     Systemd::ready();
     info!(sources = sources.len(), "ready");
     let (ticked, ()) = tokio::join!(async { ticks.await.inspect_err(|_| stop.cancel()) }, watch::live(stop, &watch));

@@ -23,7 +23,7 @@ pub mod tree;
 pub mod url;
 mod watch;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::OnceLock};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -201,10 +201,16 @@ async fn open_unless_stopped(file: Option<&std::path::Path>, stop: &Cancellation
     }
 }
 
-/// This program, which also watches over the embedded Postgres.
+/// This program, which also watches over the embedded Postgres. Looked up once: of a file that was replaced since, as by an upgrade, the system
+/// says that it is deleted.
 pub fn own_program() -> Result<PathBuf, Failure> {
-    let told = std::env::current_exe();
-    told.map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot find this program's own file")))
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(found) = PROGRAM.get() {
+        return Ok(found.clone());
+    }
+    let found = std::env::current_exe()
+        .map_err(|error| Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot find this program's own file")))?;
+    Ok(PROGRAM.get_or_init(|| found).clone())
 }
 
 fn completions(shell: clap_complete::Shell) -> Exit {

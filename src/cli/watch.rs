@@ -51,7 +51,7 @@ impl Watch {
 
     /// What it knows of itself.
     fn look(&self) -> Daemon {
-        let timetable = self.timetable();
+        let mut timetable = self.timetable();
         let now = clock::now();
         let due = |live: Live| {
             let next_due = timetable.next_of(&live.source);

@@ -9,6 +9,9 @@ use std::{
 
 use super::error::EmbeddedError;
 
+/// The oldest version that new data may be of: what the schema needs.
+const OLDEST: u32 = 14;
+
 const PROGRAMS: [&str; 2] = ["postgres", "initdb"];
 /// Folders in which packages put one folder per version, how these begin, and what leads on from there: Debian's, the RPMs'
 /// of postgresql.org, and Alpine's. script/bootstrap looks in the same places.
@@ -42,7 +45,8 @@ pub fn find(configured: Option<&Path>, pgdata: &Path) -> Result<PathBuf, Embedde
 }
 
 fn choose(installed: &[Installed], wanted: Option<u32>) -> Option<&Installed> {
-    installed.iter().filter(|one| wanted.is_none_or(|wanted| one.major == wanted)).max_by_key(|one| one.major)
+    let fits = |one: &&Installed| wanted.map_or(one.major >= OLDEST, |wanted| one.major == wanted);
+    installed.iter().filter(fits).max_by_key(|one| one.major)
 }
 
 fn folders() -> Vec<PathBuf> {
@@ -96,6 +100,9 @@ mod tests {
         assert_eq!(choose(&all, None), Some(&all[1]));
         assert_eq!(choose(&all, Some(15)), Some(&all[2]));
         assert_eq!(choose(&all, Some(14)), None);
+        // What is too old serves only data of its own.
+        let old = [Installed { bin: "/old".into(), major: 13 }];
+        assert_eq!((choose(&old, None), choose(&old, Some(13))), (None, Some(&old[0])));
         assert_eq!(choose(&[], None), None);
     }
 

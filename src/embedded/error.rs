@@ -21,7 +21,7 @@ pub enum EmbeddedError {
     },
     /// No server is installed at all.
     #[error(
-        "no PostgreSQL server is installed: apt-get install postgresql, or name its folder in [database].pg_bin, or set [database].url to a server you have"
+        "no PostgreSQL server is installed that is of version 14 or newer: apt-get install postgresql, or name its folder in [database].pg_bin, or set [database].url to a server you have"
     )]
     NoBinaries,
     /// Servers are installed, none of which can read the data.

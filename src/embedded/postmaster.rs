@@ -53,7 +53,12 @@ pub(super) fn outlive(pgdata: &Path) -> Result<(), EmbeddedError> {
         }
         std::thread::sleep(POLL);
     }
-    Ok(())
+    // A disk that was full leaves it empty, and Postgres then wants a person to remove it.
+    let file = pgdata.join(FILE);
+    match fs::read_to_string(&file) {
+        Ok(text) if text.trim().is_empty() => fs::remove_file(&file).map_err(EmbeddedError::io("remove the empty", &file)),
+        _ => Ok(()),
+    }
 }
 
 /// Empty for a zombie that nobody collects; somebody else's, when the number was given away again.
@@ -71,7 +76,9 @@ fn adopt(pgdata: &Path) -> io::Result<()> {
     let path = pgdata.join(FILE);
     let text = fs::read_to_string(&path)?;
     let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
-    fs::write(&path, format!("{}\n{rest}", std::process::id()))
+    let whole = pgdata.join("postmaster.pid.new");
+    fs::write(&whole, format!("{}\n{rest}", std::process::id()))?;
+    fs::rename(whole, path)
 }
 
 #[cfg(test)]

@@ -37,6 +37,9 @@ impl BudgetRow {
 pub struct WindowRow {
     /// Calls and window as we keep them, after headroom and pace, such as `25/5s`.
     pub limit: String,
+    /// The same as configured, or as the vendor has stated it.
+    #[serde(skip)]
+    pub stated: String,
     /// Calls that it holds now.
     pub used: i64,
     /// Calls that could go now.
@@ -50,6 +53,11 @@ pub struct WindowRow {
 }
 
 impl WindowRow {
+    /// Whether the limit is `configured` or `learned`.
+    pub fn origin(&self) -> &'static str {
+        if self.is_learned { "learned" } else { "configured" }
+    }
+
     /// When something is free again at the latest, where nothing is now. Of a window that holds more than it may, since the limit was lowered,
     /// it is not known.
     pub fn full_until(&self) -> Option<DateTime<Utc>> {
@@ -61,7 +69,7 @@ impl WindowRow {
 pub async fn budgets(conn: &mut Conn<'_>) -> sqlx::Result<Vec<BudgetRow>> {
     let rows = sqlx::query!(
         r#"select budget as "name!", (extract(epoch from span) * 1000)::bigint as "window_ms!", origin = 'learned' as "is_learned!",
-               headroom as "headroom!", pace as "pace!", allowed as "allowed!", used as "used!", free as "free!", next_free_at,
+               calls as "calls!", headroom as "headroom!", pace as "pace!", allowed as "allowed!", used as "used!", free as "free!", next_free_at,
                paused_until, paused_why
            from hiersync.budget_use order by budget, span"#
     )
@@ -71,8 +79,10 @@ pub async fn budgets(conn: &mut Conn<'_>) -> sqlx::Result<Vec<BudgetRow>> {
     for row in rows {
         let limit =
             Limit { calls: u32::try_from(row.allowed).unwrap_or(u32::MAX), window: Duration::from_millis(row.window_ms.unsigned_abs()) };
+        let stated = Limit { calls: u32::try_from(row.calls).unwrap_or(u32::MAX), ..limit };
         let window = WindowRow {
             limit: limit.to_string(),
+            stated: stated.to_string(),
             used: row.used,
             free: row.free,
             allowed: row.allowed,

@@ -133,10 +133,16 @@ pub async fn node(conn: &mut Conn<'_>, source: &str, key: &str) -> sqlx::Result<
     sqlx::query_file_as!(NodeRow, "src/store/sql/look_node.sql", source, key).fetch_optional(conn).await
 }
 
-/// Whom somebody looks for in a source: the ids. `persons`: not only by id.
+/// Nodes that a search gives at most.
+pub const MOST_FOUND: usize = 50;
+
+/// Whom somebody looks for in a source: the ids, at most [`MOST_FOUND`]. `persons`: not only by id.
 pub async fn search(conn: &mut Conn<'_>, source: &str, text: &str, persons: bool) -> sqlx::Result<Vec<String>> {
     let begins = format!("{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-    let rows = sqlx::query_file!("src/store/sql/look_search.sql", source, text, persons, begins).fetch_all(conn).await?;
+    let rows =
+        sqlx::query_file!("src/store/sql/look_search.sql", source, text, persons, begins, i64::try_from(MOST_FOUND).unwrap_or(i64::MAX))
+            .fetch_all(conn)
+            .await?;
     Ok(rows.into_iter().map(|row| row.key).collect())
 }
 

@@ -29,14 +29,14 @@ fn since_1970(text: &str) -> Option<DateTime<Utc>> {
 /// `0001-01-01T00:00:00Z` in seconds since 1970.
 const MIN_VALUE: i64 = -62_135_596_800;
 
-/// Whether a text is the time by which .NET says that there is none, `0001-01-01T00:00:00`, in whatever zone.
+/// Whether a text is the time by which .NET says that there is none, `0001-01-01T00:00:00`, in whatever zone, or `MySQL`, `0000-00-00`.
 pub fn is_none(text: &str) -> bool {
     let text = text.trim();
     if since_1970(text).is_some_and(|time| time.timestamp() == MIN_VALUE) {
         return true;
     }
     let is_zero = |rest: &str| rest.trim_end_matches(['Z', 'z']).chars().all(|sign| "0:.".contains(sign));
-    let Some(rest) = text.strip_prefix("0001-01-01") else { return false };
+    let Some(rest) = text.strip_prefix("0001-01-01").or_else(|| text.strip_prefix("0000-00-00")) else { return false };
     let rest = rest.trim_start_matches(['T', ' ']);
     is_zero(rest.split_once(['+', '-']).map_or(rest, |(time, _)| time))
 }
@@ -148,6 +148,8 @@ mod tests {
             "0001-01-01T00:00:00+05:30",
             "/Date(-62135596800000)/",
             "0001-01-01",
+            "0000-00-00 00:00:00",
+            "0000-00-00T00:00:00Z",
         ] {
             assert!(is_none(text), "{text}");
         }

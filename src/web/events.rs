@@ -41,7 +41,8 @@ pub(super) async fn events(State(seen): State<Seen>) -> Response {
         Some((Ok::<Event, Infallible>(Event::default().data(what)), (seen, Some(pulse), place)))
     });
     let until_stop = news.take_until(async move { stop.cancelled().await });
-    Sse::new(until_stop).keep_alive(KeepAlive::default()).into_response()
+    // nginx would keep what is told until its buffer is full.
+    ([("x-accel-buffering", "no")], Sse::new(until_stop).keep_alive(KeepAlive::default())).into_response()
 }
 
 /// A text that changes with whatever there is to be seen.

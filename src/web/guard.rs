@@ -20,11 +20,12 @@ use super::{
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
+/// `same-origin`: without any referrer browsers would call a form of ours, from elsewhere and without TLS, one of another origin.
 const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
@@ -63,6 +64,8 @@ enum Refused {
     WrongToken,
     /// It needs the token.
     NoToken,
+    /// The same, after too many wrong ones.
+    TooOften,
     /// The same, and a person can type it in.
     SignIn,
 }
@@ -78,6 +81,10 @@ impl Refused {
             Self::Nul => (StatusCode::BAD_REQUEST, "an address holds no %00\n").into_response(),
             Self::OtherSite => (StatusCode::FORBIDDEN, "another site may do nothing here\n").into_response(),
             Self::WrongToken => (StatusCode::UNAUTHORIZED, asks, "this is not the token\n").into_response(),
+            Self::TooOften => {
+                let say = "too many wrong tokens came from this address: wait a minute; behind a proxy all come from its address\n";
+                (StatusCode::TOO_MANY_REQUESTS, say).into_response()
+            }
             Self::NoToken => (StatusCode::UNAUTHORIZED, asks, "this needs the token\n").into_response(),
             Self::SignIn => see_other("/sign-in"),
         }
@@ -104,7 +111,7 @@ pub(super) async fn watch(
     };
     // It is sent no more, so that a browser with an old one does not seem to guess.
     if is_stale && !response.headers().contains_key(header::SET_COOKIE) {
-        response.headers_mut().insert(header::SET_COOKIE, Guard::sign_out());
+        response.headers_mut().extend(seen.guard.sign_out().map(|ended| (header::SET_COOKIE, ended)));
     }
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, value);
@@ -124,7 +131,8 @@ fn admit(guard: &Guard, from: IpAddr, method: &Method, uri: &Uri, headers: &Head
     if !only_looks && !is_from_here(headers, host) {
         return Err(Refused::OtherSite);
     }
-    let known = if guard.is_deaf_to(from) { Known::No } else { guard.knows(headers) };
+    let is_deaf = guard.is_deaf_to(from);
+    let known = if is_deaf { Known::No } else { guard.knows(headers) };
     if known == Known::Wrong {
         guard.was_wrong(from);
         return Err(Refused::WrongToken);
@@ -133,10 +141,14 @@ fn admit(guard: &Guard, from: IpAddr, method: &Method, uri: &Uri, headers: &Head
     let is_open = matches!(uri.path(), "/livez" | "/healthz" | "/sign-in" | "/style.css" | "/script.js" | "/icon.svg");
     if !guard.is_local && known != Known::Yes && !is_open {
         let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        return Err(if accepts.contains("text/html") { Refused::SignIn } else { Refused::NoToken });
+        return Err(match accepts.contains("text/html") {
+            _ if is_deaf => Refused::TooOften,
+            true => Refused::SignIn,
+            false => Refused::NoToken,
+        });
     }
     if !may.act && !only_looks && !matches!(uri.path(), "/sign-in" | "/sign-out") {
-        return Err(Refused::NoToken);
+        return Err(if is_deaf { Refused::TooOften } else { Refused::NoToken });
     }
     Ok(may)
 }
@@ -187,7 +199,8 @@ mod tests {
         for host in ["evil.example", "evil.example:9187", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "", "a b"] {
             assert_eq!(asked(&guard, &Method::GET, "/metrics", &[("host", host)]), Err(StatusCode::MISDIRECTED_REQUEST), "{host}");
         }
-        assert_eq!(asked(&guard, &Method::GET, "/", &[]), Err(StatusCode::MISDIRECTED_REQUEST));
+        // No browser: HTTP/1.0 knows no hosts.
+        assert_eq!(asked(&guard, &Method::GET, "/healthz", &[]), Ok(OPEN));
     }
 
     #[test]
@@ -241,7 +254,14 @@ mod tests {
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains("right"), "{cookie}");
         let sent = format!("other=1; {}; more=2", cookie.split(';').next().unwrap());
         assert!(asked(&guard, &Method::POST, "/source/a/sync", &[host, ("cookie", &sent)]).is_ok());
-        assert_eq!(asked(&guard, &Method::GET, "/", &[host, ("cookie", "hiersync=right")]), Ok(stranger));
+        assert_eq!(asked(&guard, &Method::GET, "/", &[host, ("cookie", "hiersync-9187=right")]), Ok(stranger));
+        // Another hiersync's of this host, and a proxy's own token.
+        assert!(!guard.has_stale_cookie(&headers(&[("cookie", "hiersync-9188=abc")])));
+        assert_eq!(
+            asked(&guard, &Method::GET, "/", &[host, ("cookie", &sent), ("authorization", "Bearer other")]).map(|may| may.act),
+            Ok(true)
+        );
+        assert_eq!(asked(&guard, &Method::GET, "/", &[host, ("authorization", "bearer right")]).map(|may| may.act), Ok(true));
     }
 
     #[test]
@@ -254,6 +274,13 @@ mod tests {
         let right = [("host", "localhost"), ("authorization", "Bearer right")];
         assert_eq!(asked(&guard, &Method::GET, "/", &right).map(|may| may.see_persons), Ok(false), "not even the right one");
         assert_eq!(guard.sign_in(HERE, "right"), Some(Err(TooManyTries)));
+        assert_eq!(asked(&guard, &Method::POST, "/source/a/sync", &right), Err(StatusCode::TOO_MANY_REQUESTS));
         assert!(guard.sign_in("10.0.0.1".parse().unwrap(), "right").is_some_and(|cookie| cookie.is_ok()));
+        // Addresses of IPv4 that come as ones of IPv6 are not one network.
+        (0..TRIES).for_each(|_| guard.was_wrong("::ffff:10.0.0.2".parse().unwrap()));
+        assert_eq!(
+            ["::ffff:10.0.0.2", "10.0.0.2", "::ffff:10.0.0.3"].map(|from| guard.is_deaf_to(from.parse().unwrap())),
+            [true, true, false]
+        );
     }
 }

@@ -17,7 +17,7 @@ use super::{
     page::{Frame, sign_in as form},
     pages::NoPage,
     see_other,
-    token::{Guard, TooManyTries},
+    token::TooManyTries,
 };
 use crate::store::{refresh as wish, session, source};
 
@@ -124,9 +124,9 @@ pub(super) async fn sign_in(
     }
 }
 
-pub(super) async fn sign_out() -> Response {
+pub(super) async fn sign_out(State(seen): State<Seen>) -> Response {
     let mut response = see_other("/");
-    response.headers_mut().insert(header::SET_COOKIE, Guard::sign_out());
+    response.headers_mut().extend(seen.guard.sign_out().map(|ended| (header::SET_COOKIE, ended)));
     response
 }
 

@@ -51,7 +51,7 @@ pub struct Stored {
 /// All numbers; `stored`: `None` where the database gives none. A source that has never run is among the `live`.
 pub fn render(live: &[Live], process: &Process, stored: Option<&Stored>) -> String {
     let mut text = Text::default();
-    of_process(&mut text, process);
+    of_process(&mut text, process, stored.is_some());
     of_daemon(&mut text, live);
     if let Some(stored) = stored {
         let mut sources: Vec<&str> =
@@ -65,10 +65,12 @@ pub fn render(live: &[Live], process: &Process, stored: Option<&Stored>) -> Stri
     text.all
 }
 
-fn of_process(text: &mut Text, process: &Process) {
+fn of_process(text: &mut Text, process: &Process, are_read: bool) {
     text.family("hiersync_build_info", "gauge", "The version that runs.").number(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     text.family("hiersync_up", "gauge", "The daemon answers.").number(&[], 1);
     text.family("hiersync_database_up", "gauge", "The database takes writes.").number(&[], process.database_is_up.into());
+    text.family("hiersync_database_numbers_read", "gauge", "What follows from the database could be read in time.")
+        .number(&[], are_read.into());
     let help = "Errors of the database, and answers that did not come in time.";
     text.family("hiersync_database_errors_total", "counter", help).number(&[], i64::try_from(process.database_errors).unwrap_or(i64::MAX));
     let help = "Connections to the database that are held.";
@@ -98,7 +100,11 @@ fn of_daemon(text: &mut Text, live: &[Live]) {
     live.iter().for_each(|one| text.float(&[("source", &one.source)], one.standstill.map_or(0.0, |time| time.as_secs_f64())));
     text.family("hiersync_next_due_timestamp_seconds", "gauge", "When the schedule of a source fires next; 0: it has none.");
     live.iter().for_each(|one| text.number(&[("source", &one.source)], stamp(one.next_due)));
-    text.family("hiersync_schedule_period_seconds", "gauge", "From its next firing to the one after; 0: it has no schedule.");
+    text.family(
+        "hiersync_schedule_period_seconds",
+        "gauge",
+        "From one firing to the next, as it is at this time of the day and the week; 0: it has no schedule.",
+    );
     live.iter().for_each(|one| text.number(&[("source", &one.source)], one.period.map_or(0, |period| period.num_seconds())));
     text.family("hiersync_schedule_lag_seconds", "gauge", "For how long a source has been due without being begun with; 0: it is not due.");
     live.iter().for_each(|one| text.float(&[("source", &one.source)], one.lag.as_secs_f64()));
@@ -184,9 +190,13 @@ fn of_sources(text: &mut Text, sources: &[&str], stored: &Stored) {
 fn of_budgets(text: &mut Text, budgets: &[BudgetRow]) {
     let windows = || budgets.iter().flat_map(|row| row.windows.iter().map(move |window| (row, window)));
     text.family("hiersync_budget_used", "gauge", "Calls that a window of a budget holds.");
-    windows().for_each(|(row, window)| text.number(&[("budget", &row.name), ("window", &window.limit)], window.used));
+    windows().for_each(|(row, window)| {
+        text.number(&[("budget", &row.name), ("window", &window.stated), ("origin", window.origin())], window.used)
+    });
     text.family("hiersync_budget_free", "gauge", "Calls that could go now, as far as this window is concerned.");
-    windows().for_each(|(row, window)| text.number(&[("budget", &row.name), ("window", &window.limit)], window.free));
+    windows().for_each(|(row, window)| {
+        text.number(&[("budget", &row.name), ("window", &window.stated), ("origin", window.origin())], window.free)
+    });
     text.family("hiersync_budget_paused_until_timestamp_seconds", "gauge", "No call of this budget before; 0: it is not paused.");
     budgets.iter().for_each(|row| text.number(&[("budget", &row.name)], stamp(row.paused_until)));
     text.family(

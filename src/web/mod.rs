@@ -10,7 +10,12 @@ pub mod token;
 mod trees;
 mod verdict;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Extension, Router,
@@ -104,6 +109,9 @@ impl Seen {
     }
 }
 
+/// When this process first served: a reload is no restart.
+static STARTED_AT: OnceLock<DateTime<Utc>> = OnceLock::new();
+
 /// Serves until the stop.
 pub async fn serve(listener: TcpListener, pool: PgPool, guard: Guard, house: Arc<dyn House>, stop: CancellationToken) {
     let seen = Seen {
@@ -113,7 +121,7 @@ pub async fn serve(listener: TcpListener, pool: PgPool, guard: Guard, house: Arc
         watched: Arc::new(Semaphore::new(WATCHED)),
         long: Arc::new(Semaphore::new(LONG)),
         stop: stop.clone(),
-        started_at: clock::now(),
+        started_at: *STARTED_AT.get_or_init(clock::now),
     };
     let served = axum::serve(listener, routes(seen).into_make_service_with_connect_info::<SocketAddr>());
     if let Err(error) = served.with_graceful_shutdown(async move { stop.cancelled().await }).await {

@@ -72,6 +72,12 @@ function listen() {
   if (isWanted && !events) {
     events = new EventSource("/events");
     events.onmessage = renew;
+    // A refusal, as a proxy's while the daemon restarts, ends it for good.
+    events.onerror = () => {
+      if (events?.readyState !== EventSource.CLOSED) return;
+      events = null;
+      setTimeout(listen, 10000);
+    };
   }
   if (!isWanted && events) {
     events.close();

@@ -16,7 +16,8 @@ use subtle::ConstantTimeEq;
 use super::guard::{May, is_loopback, is_loopback_host};
 use crate::clock;
 
-/// The cookie that stands for the token.
+/// How the name of the cookie begins that stands for the token. Our port follows: cookies know no ports, and another hiersync of the same host
+/// would take ours for a wrong one.
 const COOKIE: &str = "hiersync";
 
 /// What the cookie's value is made of beside the token.
@@ -35,6 +36,7 @@ const REMEMBERED: usize = 4096;
 /// What is asked of whoever asks.
 pub struct Guard {
     token: Option<SecretString>,
+    cookie: String,
     /// Only this machine reaches us.
     pub(super) is_local: bool,
     tries: Mutex<HashMap<IpAddr, Tries>>,
@@ -59,28 +61,26 @@ pub(super) enum Known {
 impl Guard {
     /// For a page at this address. `token`: the secret `daemon.token`.
     pub fn new(listen: &str, token: Option<SecretString>) -> Self {
-        Self { token, is_local: is_loopback(listen), tries: Mutex::default() }
+        let cookie = format!("{COOKIE}-{}", listen.rsplit_once(':').map_or("", |(_, port)| port));
+        Self { token, cookie, is_local: is_loopback(listen), tries: Mutex::default() }
     }
 
     pub(super) fn knows(&self, headers: &HeaderMap) -> Known {
         let Some(token) = &self.token else { return Known::No };
-        let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        match (bearer, cookie(headers)) {
-            (Some(given), _) => {
-                if self.is_token(given) {
-                    Known::Yes
-                } else {
-                    Known::Wrong
-                }
-            }
-            (None, Some(given)) if is_same(given, &worth(token)) => Known::Yes,
-            _ => Known::No,
+        let bearer = bearer(headers);
+        // A proxy in front may send a token of its own.
+        let is_known =
+            bearer.is_some_and(|given| self.is_token(given)) || self.given(headers).is_some_and(|given| is_same(given, &worth(token)));
+        match bearer {
+            _ if is_known => Known::Yes,
+            Some(_) => Known::Wrong,
+            None => Known::No,
         }
     }
 
     /// Whether there is a cookie of ours that stands for another token. It is a try like any other.
     pub(super) fn has_stale_cookie(&self, headers: &HeaderMap) -> bool {
-        match (&self.token, cookie(headers)) {
+        match (&self.token, self.given(headers)) {
             (Some(token), Some(given)) => !given.is_empty() && !is_same(given, &worth(token)),
             _ => false,
         }
@@ -128,18 +128,25 @@ impl Guard {
             return None;
         }
         let worth = worth(self.token.as_ref()?);
-        let cookie = format!("{COOKIE}={worth}; HttpOnly; SameSite=Strict; Path=/; Max-Age={COOKIE_LASTS}");
+        let cookie = format!("{}={worth}; HttpOnly; SameSite=Strict; Path=/; Max-Age={COOKIE_LASTS}", self.cookie);
         HeaderValue::try_from(cookie).ok().map(Ok)
     }
 
     /// The cookie that ends it.
-    pub fn sign_out() -> HeaderValue {
-        HeaderValue::from_static("hiersync=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0")
+    pub fn sign_out(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(format!("{}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0", self.cookie)).ok()
     }
 
-    /// The name under which we are asked is ours. Where the token is asked for, no page under another name has the cookie.
+    /// The value of our cookie.
+    fn given<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        all.flat_map(|all| all.split("; ")).find_map(|one| one.strip_prefix(self.cookie.as_str())?.strip_prefix('='))
+    }
+
+    /// The name under which we are asked is ours; browsers, which can be led here, always say one. Where the token is asked for, no page under another name has the cookie.
     pub(super) fn is_our_name(&self, name: Option<&str>) -> bool {
-        !self.is_local || name.and_then(|name| name.parse().ok()).is_some_and(|name: Authority| is_loopback_host(name.host()))
+        let Some(name) = name.filter(|_| self.is_local) else { return true };
+        name.parse().is_ok_and(|name: Authority| is_loopback_host(name.host()))
     }
 }
 
@@ -147,16 +154,16 @@ impl Guard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyTries;
 
-/// The value of our cookie.
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    all.flat_map(|all| all.split("; ")).find_map(|one| one.strip_prefix(COOKIE)?.strip_prefix('='))
+/// The token beside the scheme, which is spelt in any case (RFC 9110, 11.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, given) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(given)
 }
 
-/// Whoever has one address of IPv6 has all of its network.
+/// Whoever has one address of IPv6 has all of its network. One of IPv4 may come as one of IPv6.
 fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
+    match address.to_canonical() {
+        address @ IpAddr::V4(_) => address,
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & (u128::MAX << 64)).into()),
     }
 }

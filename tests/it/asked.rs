@@ -136,3 +136,18 @@ async fn on_a_terminal_too_no_file_is_overwritten_and_nobody_is_asked_in_vain() 
     assert!(screen.contains("not overwritten") && !screen.contains("Postgres URL"), "{screen}");
     assert_eq!(std::fs::read_to_string(program.config_file()).unwrap(), "mine");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_up_has_the_terminal_back_as_it_was() {
+    let program = nowhere(&[]);
+    let mut command = program.bare_command();
+    command.arg("init");
+    let mut terminal = Terminal::start(command);
+    terminal.answer("Postgres URL", ENTER).await;
+    terminal.answer("Vendor of source 1", "\u{3}").await;
+    let (code, screen) = terminal.end().await;
+    assert_eq!(code, 130, "{screen:?}");
+    let (hidden, shown) = (screen.rfind("\u{1b}[?25l"), screen.rfind("\u{1b}[?25h"));
+    assert!(hidden.is_some() && shown > hidden, "the cursor stays hidden: {screen:?}");
+    assert!(!program.config_file().exists());
+}

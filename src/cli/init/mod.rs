@@ -9,6 +9,7 @@ use std::{
     io::{ErrorKind, IsTerminal, Write, stderr, stdin},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use secrecy::{ExposeSecret, SecretString};
@@ -20,13 +21,19 @@ use super::{
     fact,
     out::say,
 };
-use crate::config::{
-    Config, read,
-    secrets::{DATABASE_PASSWORD, Secrets, needed, variable},
+use crate::{
+    config::{
+        Config, read,
+        secrets::{DATABASE_PASSWORD, Secrets, needed, variable},
+    },
+    lifecycle::{self, Crew},
 };
 
 /// The annotated config file.
 const EXAMPLE: &str = include_str!("../../../hiersync.example.toml");
+
+/// Ctrl-C ends the program within this time.
+const ENDED_WITHIN: Duration = Duration::from_millis(300);
 
 /// Where a service's secrets are, as the README has it.
 const FOLDER: &str = "/etc/hiersync/credentials";
@@ -52,8 +59,16 @@ pub async fn run(args: &Args) -> Result<Exit, Failure> {
         return Err(is_there(&args.file));
     }
     can_be_made(&args.file).map_err(|error| cannot_write(&args.file, error))?;
-    let asked =
-        ask().await.map_err(|error| Failure::new(Exit::Fault, error.context("cannot ask on this terminal; nothing was written")))?;
+    let mut crew = Crew::default();
+    lifecycle::give_the_terminal_back(&mut crew);
+    let asked = match ask().await {
+        Ok(asked) => asked,
+        Err(error) => {
+            // Of Ctrl-C a prompt may know before the one whom it ends.
+            tokio::time::sleep(ENDED_WITHIN).await;
+            return Err(Failure::new(Exit::Fault, error.context("cannot ask on this terminal; nothing was written")));
+        }
+    };
     // The answers first: a secret is typed again sooner than all of them.
     write_new(&args.file, &asked.text)?;
     say!("wrote {}", args.file.display());

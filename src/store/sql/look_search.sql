@@ -19,7 +19,7 @@ with source as (
         join hiersync.customer_identifier i on i.source_id = s.source_id
             and hashtextextended(i.value, 0) = hashtextextended($2, 0) and i.value = $2
         where $3
-        limit 50
+        limit $5
     )
 ), found as (
     select key, place from exact
@@ -31,7 +31,7 @@ with source as (
             or not exists (select from exact) and (concat_ws(' ', c.first_name, c.last_name) ilike $4 or c.last_name ilike $4)
         )
         where $3
-        limit 50
+        limit $5
     )
     union all
     (
@@ -39,7 +39,7 @@ with source as (
         join hiersync.reporting_user u on u.source_id = s.source_id
             and (u.email = $2 or u.mobile = $2 or not exists (select from exact) and u.name ilike $4)
         where $3
-        limit 50
+        limit $5
     )
 )
-select key as "key!", min(place) as "place!" from found group by key order by min(place), key limit 50
+select key as "key!", min(place) as "place!" from found group by key order by min(place), key limit $5

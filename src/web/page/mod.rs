@@ -22,9 +22,9 @@ use crate::{
 /// What stands in place of personal data.
 const HIDDEN: &str = "hidden";
 
-/// A text from a vendor, as it may be shown.
+/// A text from a vendor, as it may be shown, and by itself: one that is written from right to left turns nothing around it.
 fn said(text: &str) -> Markup {
-    html! { (shown(text)) }
+    html! { bdi { (shown(text)) } }
 }
 
 /// A moment, also for machines; of today without its date. A dash for none.
@@ -86,6 +86,6 @@ mod tests {
     fn thousands_are_set_apart_and_addresses_are_encoded() {
         assert_eq!([0, 999, 1000, -1_234_567].map(number), ["0", "999", "1\u{202f}000", "−1\u{202f}234\u{202f}567"]);
         assert_eq!(node_at("sales", "a/b?<"), "/source/sales/node/a%2Fb%3F%3C");
-        assert_eq!(said("<b>\u{202e}").into_string(), "&lt;b&gt;\\u{202e}");
+        assert_eq!(said("<b>\u{202e}").into_string(), "<bdi>&lt;b&gt;\\u{202e}</bdi>");
     }
 }

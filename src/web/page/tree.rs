@@ -4,7 +4,11 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::{HIDDEN, encoded, node_at, number, said};
-use crate::{store::tree::TreeLine, text::time, web::guard::May};
+use crate::{
+    store::{look, tree::TreeLine},
+    text::time,
+    web::guard::May,
+};
 
 /// A part of a tree.
 pub struct Branch<'a> {
@@ -96,6 +100,7 @@ pub fn found(source: &str, text: &str, keys: &[String], may: May) -> Markup {
         @if keys.is_empty() {
             p { "Nobody was found." @if !may.see_persons { " Without the token nodes are found by their id only." } }
         }
+        @if keys.len() >= look::MOST_FOUND { p { "These are the first " (look::MOST_FOUND) ": there may be more." } }
         ul { @for key in keys { li { a href={ (node_at(source, key)) } { (key) } } } }
     }
 }

@@ -1,4 +1,5 @@
--- Customers, gone ones too. Whether one is a root, or hangs on none, is said by the tree: that changes without its `changed_at`.
+-- Customers, gone ones too. What changes without `changed_at` is not here: whether one is a root, or hangs on none, is
+-- said by the tree; the vendor's count of children and its stamp stand in the source.
 select
     customer_key,
     source,
@@ -9,13 +10,11 @@ select
     profile_source,
     account_id,
     role_code,
-    no_of_children,
     default_child,
     has_email,
     has_mobile,
     has_identifier,
     created_at,
-    auto_update_time,
     first_seen_at,
     changed_at,
     retired_at

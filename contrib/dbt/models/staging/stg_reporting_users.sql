@@ -1,4 +1,5 @@
--- Users, gone ones too. Whether one is a root, or hangs on none, is said by the tree: that changes without its `changed_at`.
+-- Users, gone ones too. What changes without `changed_at` is not here: whether one is a root, or hangs on none, is said by the tree; the vendor's
+-- stamp stands in the source.
 select
     user_key,
     source,
@@ -13,7 +14,6 @@ select
     groups,
     has_email,
     has_mobile,
-    auto_update_time,
     first_seen_at,
     changed_at,
     retired_at
