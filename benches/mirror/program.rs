@@ -84,6 +84,8 @@ impl<'a> Program<'a> {
     async fn ended(&self) -> (f64, f64) {
         let mut command = Command::new(PROGRAM);
         command.arg("--config").arg(&self.config).arg("sync").env("HIERSYNC_CUSTOMERS_PASSWORD", "secret");
+        // As in our unit.
+        command.env("MALLOC_ARENA_MAX", "1");
         command.stdin(Stdio::null()).stdout(Stdio::null());
         measured(command, &self.server.folder().join("hiersync.log")).await
     }
