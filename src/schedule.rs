@@ -42,6 +42,12 @@ impl Entry {
         self.next = self.instants.after(now);
     }
 
+    /// How late it is noticed that it was due at `next`, and maybe again since.
+    fn late(&self, next: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+        let after = |instant: DateTime<Utc>| (now - instant).to_std().unwrap_or_default();
+        if after(next) < ON_TIME { Duration::ZERO } else { after(self.instants.not_after(now).unwrap_or(next)) }
+    }
+
     /// Two firings without a complete walk are late, and at night or over a weekend nothing is: the longer of the last two gaps, of which one is
     /// not over.
     fn period(&mut self) -> Option<TimeDelta> {
@@ -71,16 +77,17 @@ impl Timetable {
         previous
     }
 
-    /// The sources that are due at `now`, each once however many instants have passed, with the first of them; they are due again later. Where the clock was set
+    /// The sources that are due at `now`, each once however many instants have passed, and how late that is noticed after
+    /// the last of them, where that is no matter of a moment; they are due again later. Where the clock was set
     /// back by more than a look takes, they are due as if they had just been added: else they would be silent for as long.
-    pub fn due(&mut self, now: DateTime<Utc>) -> Vec<(String, DateTime<Utc>)> {
+    pub fn due(&mut self, now: DateTime<Utc>) -> Vec<(String, Duration)> {
         if self.looked.replace(now).is_some_and(|before| before - now > TimeDelta::from_std(LOOK_AT_LEAST).unwrap_or_default()) {
             self.entries.iter_mut().for_each(|entry| entry.follow(now));
         }
         let mut due = Vec::new();
         for entry in &mut self.entries {
             if let Some(next) = entry.next.filter(|next| *next <= now) {
-                due.push((entry.source.clone(), next));
+                due.push((entry.source.clone(), entry.late(next, now)));
                 entry.follow(now);
             }
         }
@@ -120,7 +127,7 @@ pub fn firings(schedule: &Schedule, from: DateTime<Utc>, until: DateTime<Utc>) -
     std::iter::successors(instants.after(from), |at| instants.after(*at)).take_while(|at| *at <= until).collect()
 }
 
-/// Fires until the stop: calls `fire` with each source that is due, and how late it is noticed, where that is no matter of a moment.
+/// Fires until the stop: calls `fire` with each source that is due, and how late it is.
 pub async fn run(
     timetable: &Mutex<Timetable>,
     stop: CancellationToken,
@@ -145,11 +152,9 @@ pub async fn run(
             _ = ticks.recv() => {}
             () = stop.cancelled() => break,
         }
-        let now = clock::now();
-        let due = open().due(now);
-        for (source, instant) in due {
-            let late = (now - instant).to_std().unwrap_or_default();
-            fire(&source, if late < ON_TIME { Duration::ZERO } else { late });
+        let due = open().due(clock::now());
+        for (source, late) in due {
+            fire(&source, late);
         }
     }
     stop.cancelled().await;
@@ -183,7 +188,7 @@ mod tests {
         let mut timetable = table(cron, timezone, now);
         let next = |_| {
             let next = timetable.next().expect("it fires again");
-            assert_eq!(timetable.due(next), [("x".to_owned(), next)]);
+            assert_eq!(timetable.due(next), [("x".to_owned(), Duration::ZERO)]);
             next.format("%Y-%m-%dT%H:%MZ").to_string()
         };
         (0..count).map(next).collect()
@@ -192,7 +197,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_is_followed() {
         let mut timetable = table("0 * * * *", Tz::UTC, "2026-03-01T10:30:00Z");
-        assert_eq!(timetable.due(utc("2026-03-01T11:00:30Z")), [("x".to_owned(), utc("2026-03-01T11:00:00Z"))]);
+        assert_eq!(timetable.due(utc("2026-03-01T11:00:30Z")), [("x".to_owned(), Duration::from_secs(30))]);
         // By some seconds: it is not due once more.
         assert_eq!(timetable.due(utc("2026-03-01T10:59:40Z")), []);
         assert_eq!(timetable.next(), Some(utc("2026-03-01T12:00:00Z")));
@@ -238,7 +243,7 @@ mod tests {
     fn seconds_come_first_and_many_missed_instants_are_one_firing() {
         let mut timetable = table("*/10 * * * * *", Tz::UTC, "2026-01-01T00:00:01Z");
         assert_eq!(timetable.next(), Some(utc("2026-01-01T00:00:10Z")));
-        assert_eq!(timetable.due(utc("2026-01-01T00:05:01Z")), [("x".to_owned(), utc("2026-01-01T00:00:10Z"))]);
+        assert_eq!(timetable.due(utc("2026-01-01T00:05:03Z")), [("x".to_owned(), Duration::from_secs(3))]);
         assert_eq!(timetable.next(), Some(utc("2026-01-01T00:05:10Z")));
         assert!(timetable.due(utc("2026-01-01T00:05:09Z")).is_empty());
     }

@@ -112,7 +112,8 @@ async fn could_serve(config: &Config, running: &Config) -> Result<(), Failure> {
     secrets_are_there(config, &secrets)?;
     if let Some(listen) = &config.daemon.listen {
         guard(listen, &secrets)?;
-        if running.daemon.listen.as_ref() != Some(listen) {
+        // A port that we hold ourselves cannot be tried.
+        if running.daemon.listen.as_deref().map(port) != Some(port(listen)) {
             web::bind(listen).await.map_err(|error| Failure::new(Exit::Unavailable, error))?;
         }
     }
@@ -120,6 +121,10 @@ async fn could_serve(config: &Config, running: &Config) -> Result<(), Failure> {
         Err(failure) if failure.exit == Exit::Unavailable && place(config) == place(running) => Ok(()),
         looked => looked,
     }
+}
+
+fn port(listen: &str) -> Option<&str> {
+    listen.rsplit_once(':').map(|(_, port)| port)
 }
 
 fn place(config: &Config) -> (Option<&Url>, &Path, Option<&Path>) {

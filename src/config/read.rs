@@ -216,7 +216,7 @@ timeout = "soon"
   line 22: source[2].base_url: is missing; write `https://` and the vendor's host
   line 22: source[2].roots: is missing; write such as `roots = [{ type = \"mobile\", value = \"910000000010\" }]`
   line 22: source[2].auth: is missing; write `auth = \"basic\"` with `till = \"…\"`, or `auth = \"oauth\"`
-  line 24: source[2].timeout: `soon` is not a duration; write a duration above zero and up to 1d, such as `30s` or `5m`";
+  line 24: source[2].timeout: `soon` is not a duration; write a duration above zero and up to 15m, such as `30s` or `5m`";
         let faults = read(text).unwrap_err();
         assert_eq!(faults.to_string(), listing);
         let error = ConfigError::Faulty { path: "/etc/hiersync/hiersync.toml".into(), faults };

@@ -236,7 +236,7 @@ mod tests {
             ("headroom = 1.0", "headroom: is out of bounds; write a share from 0.0 to below 1.0"),
             ("concurrency = 0", "concurrency: 0 is out of bounds; write a whole number from 1 to 64"),
             ("concurrency = 65", "concurrency: 65 is out of bounds; write a whole number from 1 to 64"),
-            ("timeout = \"0s\"", "timeout: `0s` is out of bounds; write a duration above zero and up to 1d, such as `30s` or `5m`"),
+            ("timeout = \"0s\"", "timeout: `0s` is out of bounds; write a duration above zero and up to 15m, such as `30s` or `5m`"),
             (
                 "max_response = \"64 megs\"",
                 "max_response: `64 megs` is not a size; \

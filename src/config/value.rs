@@ -6,8 +6,8 @@ use toml::de::DeValue;
 
 use super::duration::{parse_bytes, parse_duration};
 
-/// Longest time for one request: more is a typo.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(86_400);
+/// Longest time for one request: a run that takes in nothing for longer stands still.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// Longest time for which anything is kept that is not kept for ever: a hundred years.
 const LONGEST_KEPT: Duration = Duration::from_secs(36_500 * 86_400);
@@ -109,7 +109,7 @@ pub(super) fn share(may_be_all: bool) -> impl Fn(&DeValue<'_>) -> Result<f64, Wr
 
 /// The time for one request, such as `30s`.
 pub(super) fn timeout(value: &DeValue<'_>) -> Result<Duration, Wrong> {
-    span(value, LONGEST_TIMEOUT, "write a duration above zero and up to 1d, such as `30s` or `5m`")
+    span(value, LONGEST_TIMEOUT, "write a duration above zero and up to 15m, such as `30s` or `5m`")
 }
 
 /// How long something is kept, such as `400d`.
@@ -210,7 +210,7 @@ mod tests {
             ("'0s'", "`0s` is out of bounds"),
             ("'2d'", "`2d` is out of bounds"),
         ] {
-            assert_eq!(fault(toml, timeout), format!("{wrong}; write a duration above zero and up to 1d, such as `30s` or `5m`"));
+            assert_eq!(fault(toml, timeout), format!("{wrong}; write a duration above zero and up to 15m, such as `30s` or `5m`"));
         }
     }
 

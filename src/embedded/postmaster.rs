@@ -76,9 +76,7 @@ fn adopt(pgdata: &Path) -> io::Result<()> {
     let path = pgdata.join(FILE);
     let text = fs::read_to_string(&path)?;
     let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
-    let whole = pgdata.join("postmaster.pid.new");
-    fs::write(&whole, format!("{}\n{rest}", std::process::id()))?;
-    fs::rename(whole, path)
+    fs::write(&path, format!("{}\n{rest}", std::process::id()))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::{
     conn::within,
     connect_error::ConnectError,
     naming,
-    schema::{is_current, migrate},
+    schema::{self, is_current, migrate},
 };
 use crate::config::Prepared;
 
@@ -69,14 +69,18 @@ pub async fn open(url: &str, password: Option<&SecretString>, connections: Conne
     writing(&options, place, connections).await
 }
 
-/// Whether it could be opened: it answers, lets the role in, and can be written.
+/// Whether it could be opened: it answers, lets the role in, can be written, and holds no schema of another version.
 ///
 /// # Errors
 /// See [`ConnectError`].
 pub async fn look(url: &str, password: Option<&SecretString>) -> Result<(), ConnectError> {
     let options = options(url, password)?;
     let place = place(&options);
-    if reach(&options, &place).await? { Err(ConnectError::ReadOnly { place }) } else { Ok(()) }
+    if reach(&options, &place).await? {
+        return Err(ConnectError::ReadOnly { place });
+    }
+    let connection = options.connect().await.map_err(|source| ConnectError::Unreachable { place: place.clone(), source })?;
+    schema::look(connection, &place).await
 }
 
 /// The same for who only reads: a hot standby will do. `true`: it can only be read. Who asks once has nothing from names.

@@ -10,6 +10,7 @@ use super::{
     conn::Conn,
     customer_columns::Columns,
     facts::{At, Known, Unchanged, ids, in_order},
+    frontier::Work,
     known_page,
     mirror::{Mirror, Mirrored},
     profile,
@@ -198,9 +199,19 @@ impl Mirror for Customers {
         let ids: Vec<i64> = identifiers.iter().map(|(node, _)| i64::from(*node)).collect();
         let kinds: Vec<&str> = identifiers.iter().map(|(_, identifier)| identifier.kind.as_str()).collect();
         let values: Vec<&str> = identifiers.iter().map(|(_, identifier)| identifier.value.as_str()).collect();
-        let shared = sqlx::query_file!("src/store/sql/customer_shared.sql", at.source_id, &ids, &kinds as &[&str], &values as &[&str]);
+        let shared =
+            sqlx::query_file!("src/store/sql/customer_shared.sql", at.source_id, &ids, &kinds as &[&str], &values as &[&str], at.walk_id);
         let shared = shared.fetch_all(conn).await?;
         Ok(shared.into_iter().map(|row| config::Identifier { kind: row.kind, value: row.value }).collect())
+    }
+
+    async fn unasked(conn: &mut Conn<'_>, at: At) -> sqlx::Result<Vec<Work>> {
+        let found = sqlx::query_file!("src/store/sql/customer_unasked.sql", at.source_id, at.walk_id).fetch_all(conn).await?;
+        let list = |id, node_no, above: &str, depth| Work {
+            shown_by: Some(NodeId::parse(above)),
+            ..Work::new(NodeId::Customer(id), Some(node_no), depth + 1)
+        };
+        Ok(found.into_iter().map(|row| list(row.id, row.node_no, &row.above, row.depth)).collect())
     }
 
     async fn twins(conn: &mut Conn<'_>, at: At, rows: &[&Customer]) -> sqlx::Result<Vec<NodeId>> {

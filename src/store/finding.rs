@@ -91,12 +91,14 @@ pub async fn resolve_seen(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<()
     Ok(())
 }
 
-/// Resolves the findings of one kind, which are no longer so.
-pub async fn withdraw(conn: &mut Conn<'_>, run: &OpenRun, kind: &str) -> sqlx::Result<()> {
+/// Resolves the findings of one kind, which are no longer so. `about`: only those about this.
+pub async fn withdraw(conn: &mut Conn<'_>, run: &OpenRun, kind: &str, about: Option<&str>) -> sqlx::Result<()> {
     sqlx::query!(
-        "update hiersync.finding set resolved_at = clock_timestamp() where source_id = $1 and kind = $2 and resolved_at is null",
+        "update hiersync.finding set resolved_at = clock_timestamp()
+         where source_id = $1 and kind = $2 and resolved_at is null and key = coalesce($3, key)",
         run.lease.source_id,
-        kind
+        kind,
+        about
     )
     .execute(conn)
     .await?;

@@ -8,6 +8,7 @@ use super::{
     conn::Conn,
     facts::{At, DirectoryExisting, Known},
     forget::Forget,
+    frontier::Work,
     links::Links,
     nodes::Nodes,
     place::Places,
@@ -85,7 +86,12 @@ pub trait Mirror: Nodes + Links + Places + Retire + Want + Forget {
         std::future::ready(Ok(None))
     }
 
-    /// Of these identifiers, each with the node that has it, those that another live node has too.
+    /// Lists of live nodes that this walk could not ask for, as each of their identifiers was another's, too.
+    fn unasked(_: &mut Conn<'_>, _: At) -> impl Future<Output = sqlx::Result<Vec<Work>>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Of these identifiers, each with the node that has it, those that another live node has too, and one that this walk's lists show still.
     fn shared(_: &mut Conn<'_>, _: At, _: &[(NodeId, Identifier)]) -> impl Future<Output = sqlx::Result<HashSet<Identifier>>> + Send {
         std::future::ready(Ok(HashSet::new()))
     }

@@ -135,7 +135,7 @@ pub async fn open(conn: &mut Conn<'_>, lease: Lease, (walk_id, reads): (i64, Rea
            returning run_id, (
                select count(*) from (
                    select bool_and(r.outcome = 'throttled' and r.throttled > 0 and r.pages = 0) over (order by r.run_id desc) as is_refused
-                   from (select * from hiersync.sync_run where source_id = $1 order by run_id desc limit $7) r
+                   from (select * from hiersync.sync_run where source_id = $1 and requests > 0 order by run_id desc limit $7) r
                ) b where b.is_refused
            ) as "refused!""#,
         lease.source_id,

@@ -19,7 +19,10 @@ use super::{
 const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
 
 /// A migration waits so long for a table that others use, and lets them go on before it tries again: everybody else would wait behind it.
-const LOCKED: &str = "set local lock_timeout = '2s'; set local statement_timeout = 0";
+const LOCKED: &str = "set local lock_timeout = '2s'";
+
+/// Whoever waits for another's migration waits as long as that takes, and then sees what it has made, whatever the role's defaults are.
+const BEGIN: &str = "begin isolation level read committed; set local statement_timeout = 0; set local lock_timeout = 0";
 
 /// A migration that meets the same tables in use so often is given up.
 const MIGRATION_TRIES: u32 = 60;
@@ -40,9 +43,7 @@ pub(super) async fn migrate(pool: &PgPool, options: &PgConnectOptions, place: &s
         return Ok(());
     }
     let of_place = |source: MigrateError| match source {
-        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => {
-            ConnectError::OtherVersion { place: place.to_owned(), source }
-        }
+        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => other_version(place, source),
         _ => ConnectError::Migrate { place: place.to_owned(), source },
     };
     let mut tries = 1;
@@ -81,10 +82,25 @@ async fn check(connection: &mut PgConnection, place: &str) -> Result<(), Connect
     }
 }
 
+/// Whether the schema could be brought up to date, as far as that can be seen without changing anything.
+pub(super) async fn look(mut connection: PgConnection, place: &str) -> Result<(), ConnectError> {
+    check(&mut connection, place).await?;
+    let known: Vec<i64> = sqlx::migrate!().iter().map(|migration| migration.version).collect();
+    let applied = "select version from hiersync._sqlx_migrations order by version";
+    // Where there is none it is made.
+    let applied = sqlx::raw_sql(applied).fetch_all(&mut connection).await.unwrap_or_default();
+    let newer = applied.iter().filter_map(|row| row.try_get(0).ok()).find(|version| !known.contains(version));
+    newer.map_or(Ok(()), |version| Err(other_version(place, MigrateError::VersionMissing(version))))
+}
+
+fn other_version(place: &str, source: MigrateError) -> ConnectError {
+    ConnectError::OtherVersion { place: place.to_owned(), source }
+}
+
 async fn bring_up(mut connection: PgConnection, migrator: &Migrator) -> Result<(), MigrateError> {
     // The migrator gives names to its statements. They must not outlive its transaction, nor meet others there: behind a proxy
     // the server's connection is shared. Ours is not used again; where it ends early, the server's ends with it.
-    let mut transaction = connection.begin().await?;
+    let mut transaction = connection.begin_with(BEGIN).await?;
     sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction, Patience::All)).await?;
     sqlx::raw_sql(FREE_NAMES).execute(&mut *transaction).await?;
     sqlx::raw_sql(LOCKED).execute(&mut *transaction).await?;

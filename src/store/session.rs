@@ -119,7 +119,9 @@ pub enum Step {
 impl Session {
     /// A dry session: writes that nobody else ever sees.
     pub async fn dry(pool: &PgPool) -> sqlx::Result<Self> {
-        let transaction = pool.begin_with(BEGIN).await?;
+        // It is silent while the vendor is waited for.
+        let begin = format!("{BEGIN}; set local idle_in_transaction_session_timeout = 0");
+        let transaction = pool.begin_with(AssertSqlSafe(begin)).await?;
         Ok(Self::Dry(Arc::new(Mutex::new(DryTransaction { transaction, dirty: false }))))
     }
 

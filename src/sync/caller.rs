@@ -144,9 +144,9 @@ impl<V: Vendor> Caller<V> {
         tried: &mut Tried,
         request: &Request<'r, T>,
     ) -> Result<Result<T, VendorError>, CallError> {
-        // The first one has what the config allows; what follows a failure shares the patience.
+        // The first one has what the config allows; what follows a fault shares the patience.
         let left = PATIENCE.saturating_sub(tried.took).max(Duration::from_secs(1));
-        let within = if tried.took.is_zero() { self.timeout } else { self.timeout.min(left) };
+        let within = if tried.attempts == 0 { self.timeout } else { self.timeout.min(left) };
         failpoint::pass(Moment::PermitBought);
         permit.used();
         // Before it is sent: one that is let go of on its way was a call, too.

@@ -96,7 +96,7 @@ struct Guard {
 impl Guard {
     async fn of<V: Synced>(w: &mut Writing<'_, V>) -> sqlx::Result<Self> {
         if w.context.accept_retire {
-            finding::withdraw(&mut w.step.conn(), &w.context.open, "root_changed").await?;
+            finding::withdraw(&mut w.step.conn(), &w.context.open, "root_changed", None).await?;
         }
         let is_root_changed = finding::is_open(&mut w.step.conn(), w.at.source_id, "root_changed").await?;
         // Where no walk was complete yet: all that there are.
@@ -168,7 +168,7 @@ async fn settle<V: Synced>(w: &mut Writing<'_, V>, reach: Reach, as_settled: Opt
 async fn close<V: Synced>(mut w: Writing<'_, V>, outcome: Outcome, counters: Counters, left: Left) -> Result<(), Interrupted> {
     let open = &w.context.open;
     // However many runs it took: the walk is done, and the next one is foreseen anew.
-    finding::withdraw(&mut w.step.conn(), open, quota::KIND).await?;
+    finding::withdraw(&mut w.step.conn(), open, quota::KIND, None).await?;
     if outcome == Outcome::Complete {
         finding::resolve(&mut w.step.conn(), open).await?;
     } else {

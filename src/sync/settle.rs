@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use super::{
     Interrupted,
-    context::{Context, Synced},
-    remark,
+    context::{Context, Synced, Tables},
+    refused, remark,
     writing::Writing,
 };
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
         doubt::{self, Doubtful},
         finding,
         frontier::{self, Shown, Standing, State, Work},
+        mirror::Mirror,
+        queued,
         run::Reads,
     },
     walk::{
@@ -31,7 +33,7 @@ pub async fn lists<V: Synced>(context: &Context<V>) -> Result<bool, Interrupted>
     let mut w = context.write().await?;
     let only_wanted = context.open.reads != Reads::Walk;
     let queued = doubt::queue_tight(&mut w.step.conn(), &context.open, only_wanted).await?;
-    if queued == 0 {
+    if queued == 0 && !unasked(&mut w).await? {
         let doubtful = doubt::all(&mut w.step.conn(), &context.open).await?;
         if doubtful.is_empty() {
             w.step.commit().await?;
@@ -51,6 +53,23 @@ pub async fn lists<V: Synced>(context: &Context<V>) -> Result<bool, Interrupted>
     w.is_frontier_changed = true;
     w.commit(Counters::default()).await?;
     Ok(true)
+}
+
+/// Queues lists of nodes whose identifiers another had, too, and who is gone: by now the lists say so. `false`: there are none.
+async fn unasked<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> {
+    let mut is_any = false;
+    for list in Tables::<V>::unasked(&mut w.step.conn(), w.at).await? {
+        let Some(ask) = refused::next(w, list.parent).await? else { continue };
+        let row = Tables::<V>::load(&mut w.step.conn(), w.at.source_id, &[list.parent]).await?.pop();
+        let expected = row.and_then(|row| w.context.caller.vendor.descend(&row).expected());
+        if list.depth < w.context.max_depth() {
+            let key = list.parent.to_string();
+            queued::queue(&mut w.step.conn(), &w.context.open, &[&Work { ask: Some(ask), expected, ..list }]).await?;
+            finding::withdraw(&mut w.step.conn(), &w.context.open, "cannot_ask", Some(&key)).await?;
+            is_any = true;
+        }
+    }
+    Ok(is_any)
 }
 
 /// Settles one list. Gives what it is to those below it, if it is settled for good.

@@ -8,7 +8,7 @@ use crate::model::limit::Limit;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VendorError {
     /// The vendor refuses for the budget's sake: wait, then again.
-    #[error("the vendor refuses calls for now ({form})")]
+    #[error("the vendor refuses: too many calls ({form})")]
     Throttled {
         /// `Retry-After`, where given.
         retry_after: Option<Duration>,

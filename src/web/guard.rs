@@ -131,14 +131,14 @@ fn admit(guard: &Guard, from: IpAddr, method: &Method, uri: &Uri, headers: &Head
     if !only_looks && !is_from_here(headers, host) {
         return Err(Refused::OtherSite);
     }
+    let is_open = matches!(uri.path(), "/livez" | "/healthz" | "/sign-in" | "/style.css" | "/script.js" | "/icon.svg");
     let is_deaf = guard.is_deaf_to(from);
-    let known = if is_deaf { Known::No } else { guard.knows(headers) };
+    let known = if is_deaf { Known::No } else { guard.knows(headers, is_open) };
     if known == Known::Wrong {
         guard.was_wrong(from);
         return Err(Refused::WrongToken);
     }
     let may = guard.may(known == Known::Yes);
-    let is_open = matches!(uri.path(), "/livez" | "/healthz" | "/sign-in" | "/style.css" | "/script.js" | "/icon.svg");
     if !guard.is_local && known != Known::Yes && !is_open {
         let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
         return Err(match accepts.contains("text/html") {
@@ -261,6 +261,8 @@ mod tests {
             asked(&guard, &Method::GET, "/", &[host, ("cookie", &sent), ("authorization", "Bearer other")]).map(|may| may.act),
             Ok(true)
         );
+        let guessed = [host, ("authorization", "Bearer other")];
+        (0..=TRIES).for_each(|_| assert_eq!(asked(&guard, &Method::POST, "/sign-in", &guessed), Ok(stranger)));
         assert_eq!(asked(&guard, &Method::GET, "/", &[host, ("authorization", "bearer right")]).map(|may| may.act), Ok(true));
     }
 

@@ -65,9 +65,10 @@ impl Guard {
         Self { token, cookie, is_local: is_loopback(listen), tries: Mutex::default() }
     }
 
-    pub(super) fn knows(&self, headers: &HeaderMap) -> Known {
+    /// `is_open`: what is asked for wants no token, and a bearer's is not looked at: it may be a proxy's own.
+    pub(super) fn knows(&self, headers: &HeaderMap, is_open: bool) -> Known {
         let Some(token) = &self.token else { return Known::No };
-        let bearer = bearer(headers);
+        let bearer = bearer(headers).filter(|_| !is_open);
         // A proxy in front may send a token of its own.
         let is_known =
             bearer.is_some_and(|given| self.is_token(given)) || self.given(headers).is_some_and(|given| is_same(given, &worth(token)));

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::harness::{
     case::Case,
-    postgres::url_for,
+    postgres::{fresh_database, url_for},
     program::Program,
     running::Running,
     tables::{assert_customers, count, customers_now},
@@ -450,7 +450,12 @@ async fn a_config_that_could_not_be_served_is_refused_while_the_old_one_is_serve
     let pid = running.pid();
     let nowhere = "url = \"postgres://nobody@127.0.0.1:1/none\" # ";
     let stranger = format!("url = \"{}\" # ", url_for(&case.url, "nobody_at_all"));
+    let newer = fresh_database().await;
+    let later = "insert into hiersync._sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'later', true, '', 0)";
+    sqlx::query(later).execute(&PgPool::connect(&newer).await.unwrap()).await.unwrap();
+    let newer = format!("url = \"{newer}\" # ");
     for (before, after, says) in [
+        ("url = ", newer.as_str(), "is not of this version"),
         ("listen = \"\"", "listen = \"0.0.0.0:7351\"", "needs a token"),
         ("listen = \"\"", taken.as_str(), "in use"),
         ("url = ", nowhere, "127.0.0.1:1, database none"),
@@ -460,7 +465,7 @@ async fn a_config_that_could_not_be_served_is_refused_while_the_old_one_is_serve
         running.signal("-HUP");
         running.says(says, seconds(15)).await;
     }
-    assert_eq!(running.err().matches("the new config is refused, and the old one is kept").count(), 4, "{}", running.err());
+    assert_eq!(running.err().matches("the new config is refused, and the old one is kept").count(), 5, "{}", running.err());
     let complete = "select count(*) from hiersync.sync_run where outcome = 'complete'";
     until("the walk has gone on to its end", seconds(30), async || count(&pool, complete).await > 0).await;
     are(&told(&pool).await, &[("startup", "complete")]);

@@ -242,3 +242,32 @@ async fn an_identifier_too_long_to_ask_by_is_said_to_be_that() {
     case.complete().await;
     assert_eq!(customers(&pool).await.1, customers_now(&vendor).links);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identifier_that_was_given_to_another_is_asked_by_when_its_owner_is_gone() {
+    for page_size in [2, 100] {
+        let mut world = CapillaryWorld::new(72, Flavour::PLAIN);
+        let root = world.plant(&Shape::list(7));
+        let former = *world.children(root).last().unwrap();
+        identify(&mut world, former, "X", "910000000901");
+        let vendor = CapillarySim::start(world, CapillarySettings::default()).await.unwrap();
+        let case = Case::new().await.customers(&vendor, &format!("page_size = {page_size}"));
+        let pool = case.pool().await;
+        case.complete().await;
+        // On the first page stands who has it now, on the last one stood who had it.
+        let heir = {
+            let mut world = vendor.world();
+            world.delete(former);
+            let heir = world.insert(root, Place::First);
+            identify(&mut world, heir, "X", "910000000901");
+            (0..3).for_each(|_| _ = world.insert(heir, Place::Last));
+            heir
+        };
+        case.complete().await;
+        assert_customers(&pool, &customers_now(&vendor)).await;
+        let below = "select count(*) from hiersync.customer_link where parent_id = $1 and retired_at is null";
+        let below: i64 = sqlx::query_scalar(below).bind(heir).fetch_one(&pool).await.unwrap();
+        assert_eq!((below, findings(&pool).await), (3, vec![]), "page_size {page_size}");
+        case.quiet(&pool).await;
+    }
+}

@@ -251,10 +251,10 @@ impl Record {
         self.ever.difference(&self.always).map(|link| &link.1).collect()
     }
 
-    /// Links that stood at every moment and hung on the root by such links all the while: they stayed in their place.
-    fn stayed(&self, root: &str) -> BTreeSet<Link> {
+    /// Links that stood at every moment and hung on the root by such links all the while: they stayed in their place. Only those that count.
+    fn stayed(&self, root: &str, counts: impl Fn(&Link) -> bool) -> BTreeSet<Link> {
         let mut children: BTreeMap<&str, Vec<&Link>> = BTreeMap::new();
-        for link in &self.always {
+        for link in self.always.iter().filter(|link| counts(link)) {
             children.entry(&link.0).or_default().push(link);
         }
         let (mut stayed, mut waiting) = (BTreeSet::new(), vec![root]);
@@ -306,12 +306,14 @@ impl Mirrored {
         (!is_true).then(|| format!("at rest: {outcome}, {more:?}, {lines:?}, {findings:?}"))
     }
 
-    /// What promise 4 forbids, in words; and links that have never been. `before`: what the mirror held when the walk began, where
-    /// managers follow from comparing lists: a line that is known, and any of the first walk, is taken there as the lists suggest
-    /// it, though the user may have moved twice.
-    /// Of answers that were cut short, and nothing tells it (`is_told`), only that is known that nobody is retired by one.
-    fn faults(&self, record: &Record, root: &str, outcome: Outcome, is_told: bool, before: Option<&Self>) -> Vec<String> {
-        let stayed = record.stayed(root);
+    /// What promise 4 forbids, in words; and links that have never been. `before`: what the mirror held when the walk began. Where managers
+    /// follow from comparing lists (`compares`), a line that is known, and any of the first walk, is taken as the lists suggest it, though the
+    /// user may have moved twice.
+    /// Of answers that were cut short, and nothing tells it (`is_told`), only that is known that one of them retires nobody from the place in
+    /// which the mirror knows them: of who has come into a list since, an answer without them is the first witness.
+    fn faults(&self, record: &Record, root: &str, outcome: Outcome, is_told: bool, (before, compares): (&Self, bool)) -> Vec<String> {
+        let stayed = record.stayed(root, |link| is_told || before.live_links.contains(link));
+        let before = Some(before).filter(|_| compares);
         let nodes: BTreeSet<String> = stayed.iter().map(|link| link.1.clone()).collect();
         let mut faults = Vec::new();
         let mut told = |what: &str, which: Vec<String>| {
@@ -531,7 +533,7 @@ where
         // else tells.
         let is_told = !dice.spoilt || (tells && !before.live_links.is_empty());
         let after = mirrored(pool.clone()).await;
-        let faults = after.faults(&record.lock().unwrap(), &root, outcome, is_told, Some(&before).filter(|_| compares));
+        let faults = after.faults(&record.lock().unwrap(), &root, outcome, is_told, (&before, compares));
         let told = |fault| format!("walk {walk}, {shape}: {fault}");
         played.faults.extend(faults.into_iter().map(told));
         if matches!(outcome, Outcome::Complete | Outcome::Partial) {

@@ -135,9 +135,6 @@ fn by_status(answer: &Answer, is_json: bool, place: &str, code: Option<i64>) -> 
         200..=299 => VendorError::Rejected(format!("{place}: an error under a good status")),
         // Cloudflare stands in front and says no by itself, in HTML, for a while.
         403 if !is_json => VendorError::Transient(format!("{place}: refused by the edge, not by the service")),
-        503 if answer.retry_after.is_some() => {
-            VendorError::Throttled { retry_after: answer.retry_after, stated: None, form: "503 with a time" }
-        }
         408 | 461 | 500..=599 => VendorError::Transient(format!("{place}: the vendor has a fault")),
         403 => VendorError::Rejected(format!("{place}: the v2 API is not enabled for the organisation, or a mandatory field is missing")),
         404 => VendorError::Rejected(format!("{place}: nothing is there, check `base_url`")),
@@ -208,7 +205,6 @@ mod tests {
             (500, error("8015"), "rejected 8015"),
             (502, String::new(), "transient"),
             (503, error("4001"), "transient"),
-            (503, PAGE.into(), "throttled: 503 with a time"),
             (504, PAGE.into(), "transient"),
             (520, PAGE.into(), "transient"),
             (521, error("521"), "transient"),

@@ -36,9 +36,6 @@ pub(super) fn of(answer: &Answer, text: Option<&str>, base: &Url) -> Option<Vend
     if answer.status == 429 || exception.kind().contains("ratelimit") || STATED.is_match(&message) || THROTTLE.is_match(&message) {
         return Some(VendorError::Throttled { retry_after: answer.retry_after, stated: stated_limit(&message), form: form(answer.status) });
     }
-    if answer.status == 503 && answer.retry_after.is_some() {
-        return Some(VendorError::Throttled { retry_after: answer.retry_after, stated: None, form: "503 with a time" });
-    }
     let place = format!("{} ({}{})", answer.endpoint, answer.status, exception.name());
     if answer.status == 401 || exception.is_about_keys() {
         return Some(VendorError::Unauthorised(format!("{place}: {}", keys_hint(&message, base))));
@@ -191,14 +188,6 @@ mod tests {
             assert_eq!(kind, expected, "{status} {body}");
             assert!(!found.is_some_and(|error| error.to_string().contains("anna@example.com")), "{status} {body}");
         }
-    }
-
-    #[test]
-    fn a_vendor_that_says_when_it_is_back_is_waited_for() {
-        let answer = Answer { retry_after: Some(Duration::from_secs(9)), ..Answer::of("user hierarchy", 503, "") };
-        let base: Url = "https://api.leadsquared.com/v2".parse().expect("a URL");
-        let found = of(&answer, None, &base);
-        assert!(matches!(found, Some(VendorError::Throttled { retry_after: Some(wait), .. }) if wait.as_secs() == 9), "{found:?}");
     }
 
     #[test]
