@@ -23,7 +23,11 @@ use crate::{
     runner::{Runner, Why},
     schedule,
     text::chain,
-    web::{self, guard::is_loopback, token::Guard},
+    web::{
+        self,
+        guard::{is_loopback, port},
+        token::Guard,
+    },
 };
 
 /// Runs get so long to close when a stop is asked for: with the database's own end it stays within 10 s.
@@ -121,10 +125,6 @@ async fn could_serve(config: &Config, running: &Config) -> Result<(), Failure> {
         Err(failure) if failure.exit == Exit::Unavailable && place(config) == place(running) => Ok(()),
         looked => looked,
     }
-}
-
-fn port(listen: &str) -> Option<&str> {
-    listen.rsplit_once(':').map(|(_, port)| port)
 }
 
 fn place(config: &Config) -> (Option<&Url>, &Path, Option<&Path>) {

@@ -13,6 +13,7 @@ use super::{
     conn::{Conn, Patience},
     connect_error::{ConnectError, OLDEST},
     rights::{self, Found},
+    session::BEGIN,
 };
 
 /// Guards the migrations between processes; transaction-level, so that a pooling proxy in front works.
@@ -21,8 +22,8 @@ const MIGRATION_LOCK: i64 = 0x6869_6572_0001;
 /// A migration waits so long for a table that others use, and lets them go on before it tries again: everybody else would wait behind it.
 const LOCKED: &str = "set local lock_timeout = '2s'";
 
-/// Whoever waits for another's migration waits as long as that takes, and then sees what it has made, whatever the role's defaults are.
-const BEGIN: &str = "begin isolation level read committed; set local statement_timeout = 0; set local lock_timeout = 0";
+/// The migrations that were run.
+const APPLIED: &str = "select version, checksum, success from hiersync._sqlx_migrations order by version";
 
 /// A migration that meets the same tables in use so often is given up.
 const MIGRATION_TRIES: u32 = 60;
@@ -85,11 +86,10 @@ async fn check(connection: &mut PgConnection, place: &str) -> Result<(), Connect
 /// Whether the schema could be brought up to date, as far as that can be seen without changing anything.
 pub(super) async fn look(mut connection: PgConnection, place: &str) -> Result<(), ConnectError> {
     check(&mut connection, place).await?;
-    let known: Vec<i64> = sqlx::migrate!().iter().map(|migration| migration.version).collect();
-    let applied = "select version from hiersync._sqlx_migrations order by version";
+    let ours = sqlx::migrate!();
     // Where there is none it is made.
-    let applied = sqlx::raw_sql(applied).fetch_all(&mut connection).await.unwrap_or_default();
-    let newer = applied.iter().filter_map(|row| row.try_get(0).ok()).find(|version| !known.contains(version));
+    let applied = sqlx::raw_sql(APPLIED).fetch_all(&mut connection).await.unwrap_or_default();
+    let newer = applied.iter().filter_map(|row| row.try_get(0).ok()).find(|version| !ours.version_exists(*version));
     newer.map_or(Ok(()), |version| Err(other_version(place, MigrateError::VersionMissing(version))))
 }
 
@@ -100,6 +100,7 @@ fn other_version(place: &str, source: MigrateError) -> ConnectError {
 async fn bring_up(mut connection: PgConnection, migrator: &Migrator) -> Result<(), MigrateError> {
     // The migrator gives names to its statements. They must not outlive its transaction, nor meet others there: behind a proxy
     // the server's connection is shared. Ours is not used again; where it ends early, the server's ends with it.
+    // Whoever waits for another's migration waits as long as that takes, and then sees what it has made.
     let mut transaction = connection.begin_with(BEGIN).await?;
     sqlx::query!("select pg_advisory_xact_lock($1)", MIGRATION_LOCK).execute(&mut Conn::of(&mut transaction, Patience::All)).await?;
     sqlx::raw_sql(FREE_NAMES).execute(&mut *transaction).await?;
@@ -116,8 +117,7 @@ async fn bring_up(mut connection: PgConnection, migrator: &Migrator) -> Result<(
 
 /// Whether the schema is exactly what this program wants. Where it is not, the migrator says what is the matter.
 pub(super) async fn is_current(pool: &PgPool, migrator: &Migrator) -> bool {
-    let applied = "select version, checksum, success from hiersync._sqlx_migrations order by version";
-    let Ok(rows) = sqlx::raw_sql(applied).fetch_all(pool).await else { return false };
+    let Ok(rows) = sqlx::raw_sql(APPLIED).fetch_all(pool).await else { return false };
     let found = rows.iter().map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?)));
     found.eq(migrator.iter().map(|migration| Some((migration.version, migration.checksum.to_vec(), true))))
 }

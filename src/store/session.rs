@@ -17,7 +17,7 @@ const SILENT_FOR: &str = "set local idle_in_transaction_session_timeout = '8s'";
 /// A role may have defaults that are meant for people. What a snapshot of before the lock shows of the budget is old; a statement that ends
 /// early would end each time, as we have a patience of our own; and to compile a statement takes longer than to run any of ours. Set anew
 /// each time, so that a transaction-pooling proxy works.
-const BEGIN: &str =
+pub(super) const BEGIN: &str =
     "begin isolation level read committed; set local statement_timeout = 0; set local lock_timeout = 0; set local jit = off";
 
 /// A beginning or an end that takes longer has no answer. The pool's own patience for a connection is shorter.

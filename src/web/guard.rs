@@ -46,6 +46,11 @@ pub fn is_loopback(listen: &str) -> bool {
     listen.rsplit_once(':').is_some_and(|(host, _)| is_loopback_host(host))
 }
 
+/// The port of such an address.
+pub fn port(listen: &str) -> Option<&str> {
+    listen.rsplit_once(':').map(|(_, port)| port)
+}
+
 pub(super) fn is_loopback_host(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::guard::{May, is_loopback, is_loopback_host};
+use super::guard::{May, is_loopback, is_loopback_host, port};
 use crate::clock;
 
 /// How the name of the cookie begins that stands for the token. Our port follows: cookies know no ports, and another hiersync of the same host
@@ -61,7 +61,7 @@ pub(super) enum Known {
 impl Guard {
     /// For a page at this address. `token`: the secret `daemon.token`.
     pub fn new(listen: &str, token: Option<SecretString>) -> Self {
-        let cookie = format!("{COOKIE}-{}", listen.rsplit_once(':').map_or("", |(_, port)| port));
+        let cookie = format!("{COOKIE}-{}", port(listen).unwrap_or_default());
         Self { token, cookie, is_local: is_loopback(listen), tries: Mutex::default() }
     }
 

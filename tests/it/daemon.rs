@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::harness::{
     case::Case,
-    postgres::{fresh_database, url_for},
+    postgres::{newer_database, url_for},
     program::Program,
     running::Running,
     tables::{assert_customers, count, customers_now},
@@ -400,9 +400,7 @@ async fn a_port_that_somebody_has_is_told_and_left_to_systemd() {
 async fn a_hangup_has_the_config_read_anew_and_loses_no_walk() {
     let vendor = capillary(120).await;
     vendor.door().set_latency(Latency::Fixed(millis(30)));
-    let case = Case::new().await.customers(&vendor, &format!("{RARELY}\npage_size = 4"));
-    let program = Program::of(&case);
-    let pool = case.pool().await;
+    let (_case, program, pool) = customers(&vendor, &format!("{RARELY}\npage_size = 4")).await;
     let (file, old) = (program.config_file(), fs::read_to_string(program.config_file()).unwrap());
     let systemd = Systemd::listens();
     let program = systemd.of(program);
@@ -439,9 +437,7 @@ async fn a_hangup_has_the_config_read_anew_and_loses_no_walk() {
 async fn a_config_that_could_not_be_served_is_refused_while_the_old_one_is_served() {
     let vendor = capillary(120).await;
     vendor.door().set_latency(Latency::Fixed(millis(30)));
-    let case = Case::new().await.customers(&vendor, &format!("{RARELY}\npage_size = 4"));
-    let program = Program::of(&case);
-    let pool = case.pool().await;
+    let (case, program, pool) = customers(&vendor, &format!("{RARELY}\npage_size = 4")).await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = format!("listen = \"{}\"", taken.local_addr().unwrap());
     let (file, old) = (program.config_file(), fs::read_to_string(program.config_file()).unwrap());
@@ -450,10 +446,7 @@ async fn a_config_that_could_not_be_served_is_refused_while_the_old_one_is_serve
     let pid = running.pid();
     let nowhere = "url = \"postgres://nobody@127.0.0.1:1/none\" # ";
     let stranger = format!("url = \"{}\" # ", url_for(&case.url, "nobody_at_all"));
-    let newer = fresh_database().await;
-    let later = "insert into hiersync._sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'later', true, '', 0)";
-    sqlx::query(later).execute(&PgPool::connect(&newer).await.unwrap()).await.unwrap();
-    let newer = format!("url = \"{newer}\" # ");
+    let newer = format!("url = \"{}\" # ", newer_database().await);
     for (before, after, says) in [
         ("url = ", newer.as_str(), "is not of this version"),
         ("listen = \"\"", "listen = \"0.0.0.0:7351\"", "needs a token"),

@@ -7,7 +7,7 @@ use sqlx::{PgPool, migrate::Migrator};
 
 use crate::harness::{
     case::Case,
-    postgres::fresh_database,
+    postgres::{fresh_database, newer_database},
     program::Program,
     running::Running,
     tables::{assert_customers, count, customers_now},
@@ -110,9 +110,7 @@ async fn later_migrations_apply_to_filled_tables_and_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_of_a_newer_version_is_told_from_a_fault() {
-    let url = fresh_database().await;
-    let newer = "insert into hiersync._sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'later', true, '', 0)";
-    sqlx::query(newer).execute(&PgPool::connect(&url).await.unwrap()).await.unwrap();
+    let url = newer_database().await;
     let vendor = capillary_of(&[Shape::list(3)]).await;
     let ended = Program::of(&Case::at(&url).customers(&vendor, "")).run(&["sync"]).await;
     assert_eq!((ended.code, ended.err.trim().lines().count(), vendor.door().calls()), (78, 1, 0), "{ended:?}");

@@ -1,5 +1,5 @@
--- Lists of this walk that are asked for by an identifier ($4, $5) of another customer ($3), just taken in, and that their own has as well. Looked up one by one, which `offset 0`
--- says: what the planner knows of tables that grow from nothing is that they are small.
+-- Lists of this walk that are asked for by an identifier ($4, $5) of another customer ($3), just taken in; their own still has it, too. Looked
+-- up one by one, which `offset 0` says: what the planner knows of tables that grow from nothing is that they are small.
 select distinct f.parent_key as "parent_key!"
 from unnest($3::bigint[], $4::text[], $5::text[]) as n (id, kind, value)
 cross join lateral (

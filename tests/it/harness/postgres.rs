@@ -42,6 +42,16 @@ pub async fn fresh_database() -> String {
     named(&server.admin, &name).to_string()
 }
 
+/// A database with the schema of a version that comes after this one.
+pub async fn newer_database() -> String {
+    let url = fresh_database().await;
+    let later = "insert into hiersync._sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'later', true, '', 0)";
+    let pool = PgPool::connect(&url).await.unwrap();
+    sqlx::query(later).execute(&pool).await.unwrap();
+    pool.close().await;
+    url
+}
+
 /// The same database for another role.
 pub fn url_for(direct: &str, role: &str) -> String {
     let mut url: Url = direct.parse().unwrap();
