@@ -19,9 +19,20 @@ const TERMINATE: &[u8] = b"X\0\0\0\x04";
 /// `cannot_connect_now`, as a field of an error: starting, recovering, or shutting down.
 const NOT_NOW: &[u8] = b"C57P03\0";
 
-/// Whether the server at `socket` takes connections. One that has none to spare does.
-pub(super) async fn lets_in(socket: &Path) -> bool {
-    timeout(LIMIT, greet(socket)).await.is_ok_and(|answer| answer.is_ok_and(|answer| welcomes(&answer)))
+/// What a server says to who comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It takes connections. One that has none to spare does.
+    Welcome,
+    /// It starts, recovers or stops.
+    NotNow,
+    /// Nothing that could be understood.
+    Silence,
+}
+
+/// What the server at `socket` says.
+pub(super) async fn asked(socket: &Path) -> Answer {
+    timeout(LIMIT, greet(socket)).await.map_or(Answer::Silence, |answer| answer.map_or(Answer::Silence, |answer| understood(&answer)))
 }
 
 /// Hears the answer to its end: hanging up in the middle leaves a complaint in the server's log.
@@ -44,11 +55,12 @@ fn startup() -> Vec<u8> {
     [&length.to_be_bytes(), &PROTOCOL.to_be_bytes(), parameters.as_bytes()].concat()
 }
 
-fn welcomes(answer: &[u8]) -> bool {
+fn understood(answer: &[u8]) -> Answer {
     match answer.first() {
-        Some(b'R') => true,
-        Some(b'E') => !answer.windows(NOT_NOW.len()).any(|part| part == NOT_NOW),
-        _ => false,
+        Some(b'R') => Answer::Welcome,
+        Some(b'E') if answer.windows(NOT_NOW.len()).any(|part| part == NOT_NOW) => Answer::NotNow,
+        Some(b'E') => Answer::Welcome,
+        _ => Answer::Silence,
     }
 }
 
@@ -58,10 +70,10 @@ mod tests {
 
     #[test]
     fn a_server_that_recovers_does_not_welcome_and_a_full_one_does() {
-        assert!(welcomes(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"));
-        assert!(!welcomes(b"E\0\0\0\x51SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"));
-        assert!(welcomes(b"E\0\0\0\x51SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0"));
-        assert!(!welcomes(b""));
+        assert_eq!(understood(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"), Answer::Welcome);
+        assert_eq!(understood(b"E\0\0\0\x51SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"), Answer::NotNow);
+        assert_eq!(understood(b"E\0\0\0\x51SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0"), Answer::Welcome);
+        assert_eq!(understood(b""), Answer::Silence);
     }
 
     #[test]

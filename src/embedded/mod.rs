@@ -27,10 +27,11 @@ use tokio::{
     process::{Child, Command},
     time::sleep,
 };
+use tracing::info;
 
 use crate::clock;
 
-use self::{error::EmbeddedError, home::Home, lock::Lock, postmaster::Postmaster};
+use self::{error::EmbeddedError, greeting::Answer, home::Home, lock::Lock, postmaster::Postmaster};
 
 /// The superuser that everybody connects as.
 pub const USER: &str = "hiersync";
@@ -42,8 +43,11 @@ pub const SUPERVISOR_VERB: &str = "embedded-supervisor";
 const POLL: Duration = Duration::from_millis(15);
 /// How long a server that is stopping may keep a new user waiting.
 const LOCK_LIMIT: Duration = Duration::from_secs(30);
-/// Covers the first `initdb` and a recovery after a crash.
+/// How long a server may say nothing before it is given up: covers the first `initdb`. One that recovers says so, and has the time it takes:
+/// whoever gave it up would stop it, and the next start would begin its recovery anew.
 const READY_LIMIT: Duration = Duration::from_secs(120);
+/// Who waits longer than this wants to know for what.
+const WORTH_A_WORD: Duration = Duration::from_secs(5);
 /// Supervisors that are killed are followed by others, within reason.
 const MOST_LAUNCHES: u32 = 10;
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -81,13 +85,20 @@ impl Embedded {
 
     /// Makes the server ready again if it or its supervisor was killed; does nothing while it is ready.
     pub async fn ensure(&self) -> Result<(), EmbeddedError> {
-        let began = clock::instant();
+        let (began, mut heard, mut is_told) = (clock::instant(), clock::instant(), false);
         let mut launched: Option<Child> = None;
         let mut launches = 0;
         loop {
             let supervised = !lock::is_free(&self.home.server_lock())?;
-            if supervised && self.takes_connections().await {
-                return Ok(());
+            match self.answer(supervised).await {
+                Answer::Welcome => return Ok(()),
+                Answer::NotNow => {
+                    heard = clock::instant();
+                    if began.elapsed() > WORTH_A_WORD && !std::mem::replace(&mut is_told, true) {
+                        info!(log = %self.home.log().display(), "the embedded server is not ready yet, as after a crash: it is waited for");
+                    }
+                }
+                Answer::Silence => {}
             }
             if let Some(child) = &mut launched {
                 if self.ended_in_peace(child)? {
@@ -97,8 +108,8 @@ impl Embedded {
                 launched = Some(self.launch()?);
                 launches += 1;
             }
-            if began.elapsed() > READY_LIMIT || launches > MOST_LAUNCHES {
-                return Err(EmbeddedError::NotReady { seconds: began.elapsed().as_secs(), log: self.home.log() });
+            if heard.elapsed() > READY_LIMIT || launches > MOST_LAUNCHES {
+                return Err(EmbeddedError::NotReady { seconds: heard.elapsed().as_secs(), log: self.home.log() });
             }
             sleep(POLL).await;
         }
@@ -127,9 +138,13 @@ impl Embedded {
     }
 
     /// What the server says of itself is cheap to read, but outlives it, and does not tell of a recovery in mid-life.
-    async fn takes_connections(&self) -> bool {
-        let ready = Postmaster::read(&self.home.pgdata()).is_some_and(|postmaster| postmaster.ready);
-        ready && greeting::lets_in(&socket::path(self.socket_dir())).await
+    async fn answer(&self, is_supervised: bool) -> Answer {
+        let postmaster = if is_supervised { Postmaster::read(&self.home.pgdata()) } else { None };
+        let Some(postmaster) = postmaster else { return Answer::Silence };
+        match greeting::asked(&socket::path(self.socket_dir())).await {
+            Answer::Welcome if !postmaster.ready => Answer::NotNow,
+            answer => answer,
+        }
     }
 
     fn launch(&self) -> Result<Child, EmbeddedError> {

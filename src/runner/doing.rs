@@ -27,8 +27,10 @@ pub enum Doing {
     Standby,
     /// Its schedule is stopped, since then.
     Paused(DateTime<Utc>),
-    /// Waiting for a change, of this.
-    Refused(&'static str),
+    /// Waiting for other credentials; tried again then.
+    Barred(DateTime<Utc>),
+    /// Waiting for a change, of what the log says.
+    Refused,
 }
 
 impl Doing {
@@ -40,7 +42,7 @@ impl Doing {
             Self::Retrying(_) => State::Retrying,
             Self::Standby => State::Standby,
             Self::Paused(_) => State::Paused,
-            Self::Refused(_) => State::Refused,
+            Self::Barred(_) | Self::Refused => State::Refused,
         }
     }
 
@@ -50,7 +52,8 @@ impl Doing {
             Self::Idle => "idle".into(),
             Self::Running(progress) => format!("{} pages, {} rows", Gauges::read(&progress.pages), Gauges::read(&progress.rows)),
             Self::Standby => "another process is syncing it".into(),
-            Self::Refused(what) => (*what).into(),
+            Self::Refused => "it could not be begun: the log says why".into(),
+            Self::Barred(until) => format!("the credentials are refused, tried again at {}", until.format("%H:%M:%S UTC")),
             Self::Paused(since) => format!("paused since {}", since.format("%H:%M:%S UTC")),
             Self::Retrying(at) => format!("not available, tried again at {}", at.format("%H:%M:%S UTC")),
             Self::Resting(until) => format!("budget spent, goes on at {}", until.format("%H:%M:%S UTC")),

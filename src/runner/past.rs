@@ -9,9 +9,18 @@ use super::{
 };
 use crate::clock;
 
-/// Credentials that were refused are tried again after this, though no secret has changed: the vendor may have mended it. Less than a day,
-/// so that a daily schedule tries again at its next firing.
-const BARRED_FOR: TimeDelta = TimeDelta::hours(20);
+/// Credentials that were refused are tried again so much later, though no secret has changed: first soon, as a vendor that is unwell refuses
+/// good ones too; then ever more rarely, as an account can be locked by many bad ones. At last less than a day, so that a daily schedule
+/// tries again at its next firing.
+const BARRED_FOR: [TimeDelta; 4] = [TimeDelta::minutes(15), TimeDelta::hours(1), TimeDelta::hours(4), TimeDelta::hours(20)];
+
+/// Credentials that were refused.
+pub(super) struct Barred {
+    secrets: Option<u64>,
+    until: DateTime<Utc>,
+    /// Times in a row.
+    times: usize,
+}
 
 /// What is known from one run to the next.
 pub(super) struct Past {
@@ -21,8 +30,8 @@ pub(super) struct Past {
     pub(super) failures: u32,
     /// When to go on without being asked.
     pub(super) again: Option<(DateTime<Utc>, Option<Missing>)>,
-    /// Credentials that were refused, and when.
-    pub(super) barred: Option<(Option<u64>, DateTime<Utc>)>,
+    /// Credentials that were refused.
+    pub(super) barred: Option<Barred>,
     /// When what a person has asked for is tried again.
     pub(super) wish: Option<DateTime<Utc>>,
     /// A pause has stopped a run, or kept one from being begun.
@@ -38,7 +47,7 @@ impl Default for Past {
 impl Past {
     /// Its credentials were refused, and have not changed since.
     pub(super) fn is_barred(&self, secrets: Option<u64>) -> bool {
-        self.barred.is_some_and(|(refused, since)| refused == secrets && clock::now() - since < BARRED_FOR)
+        self.barred.as_ref().is_some_and(|refused| refused.secrets == secrets && clock::now() < refused.until)
     }
 
     /// After one more run of the source, with these secrets.
@@ -47,13 +56,13 @@ impl Past {
             After::Nothing => Self::default(),
             After::Held => Self { is_held: true, ..Self::default() },
             After::Barred => {
-                let todo =
-                    "the credentials are refused: it is not tried again until a secret changes, the daemon is restarted, or a day is over";
-                error!(source, "{todo}");
-                let barred = Some((secrets, clock::now()));
-                Self { doing: Doing::Refused("the credentials are refused"), barred, ..Self::default() }
+                let times = self.barred.filter(|barred| barred.secrets == secrets).map_or(0, |barred| barred.times);
+                let until = (clock::now() + BARRED_FOR[times.min(BARRED_FOR.len() - 1)]).trunc_subsecs(0);
+                error!(source, at = %until, "the credentials are refused: renew the secret, and reload or restart; else it is tried again then");
+                let barred = Some(Barred { secrets, until, times: times + 1 });
+                Self { doing: Doing::Barred(until), barred, again: Some((until, None)), ..Self::default() }
             }
-            After::Refused => Self { doing: Doing::Refused("it could not be begun: the log says why"), ..Self::default() },
+            After::Refused => Self { doing: Doing::Refused, ..Self::default() },
             After::Resume(at) => Self { doing: Doing::Resting(at), again: Some((at, None)), ..Self::default() },
             After::Retry(missing) => {
                 let failures = self.failures + 1;
@@ -62,5 +71,32 @@ impl Past {
                 Self { doing: Doing::Retrying(at), failures, again: Some((at, Some(missing))), ..Self::default() }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(past: Past, secrets: u64) -> (Past, i64) {
+        let past = past.then(After::Barred, "customers", Some(secrets));
+        let again = past.again.expect("a time").0;
+        (past, (again - clock::now()).num_minutes() + 1)
+    }
+
+    #[test]
+    fn refused_credentials_are_tried_again_ever_more_rarely_until_they_change() {
+        let mut past = Past::default();
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let minutes;
+            (past, minutes) = refused(past, 1);
+            waits.push(minutes);
+        }
+        assert_eq!(waits, [15, 60, 240, 1200, 1200]);
+        assert!(past.is_barred(Some(1)) && !past.is_barred(Some(2)));
+        let (past, first) = refused(past, 2);
+        assert_eq!(first, 15, "with another secret");
+        assert!(past.then(After::Nothing, "customers", Some(2)).barred.is_none());
     }
 }

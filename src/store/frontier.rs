@@ -174,6 +174,20 @@ pub async fn give_up(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx
     Ok(())
 }
 
+/// Writes that a list says nothing in this walk, though it may in the next.
+pub async fn leave_unproven(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.frontier set state = 'unproven', seen = seen + seen_earlier
+         where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        parent.to_string()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Writes that the vendor refuses a list, and why, in our words.
 pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, why: &str) -> sqlx::Result<()> {
     sqlx::query!(

@@ -91,14 +91,22 @@ fn columns_refused<V: Synced>(context: &Context<V>, left_out: &[String]) -> Find
     Finding::new("columns_refused", context.source.name.clone(), say)
 }
 
-/// Where lists are read beside it, they tell what the directory does not.
+/// The key may not search: an answer of its own kind, or that of keys which another call shows to be good.
+fn is_forbidden(error: &VendorError) -> bool {
+    matches!(error, VendorError::Rejected(_) | VendorError::Unauthorised(_))
+}
+
+/// Where lists are read beside it, and the key may not search, they tell what the directory does not. What may pass is waited for until the next
+/// walk: to ask for everybody's list would cost a call for each.
 async fn give_up<V: Synced>(context: &Context<V>, work: &Work, error: &VendorError) -> Result<(), Interrupted> {
     if context.walk().reach == Some(Reach::Directory) {
         return refused::give_up(context, work, refused::refusal(work, error)).await;
     }
     let mut w = context.write().await?;
-    frontier::give_up(&mut w.step.conn(), &context.open, work.parent).await?;
-    if !may_be_columns(error) {
+    if is_forbidden(error) {
+        frontier::give_up(&mut w.step.conn(), &context.open, work.parent).await?;
+    } else {
+        frontier::leave_unproven(&mut w.step.conn(), &context.open, work.parent).await?;
         finding::open(&mut w.step.conn(), w.at, &[refused::refusal(work, error)]).await?;
     }
     w.commit(Counters::default()).await

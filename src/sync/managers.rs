@@ -47,6 +47,11 @@ async fn search<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> 
         directory::queue(w).await?;
         return Ok(true);
     };
+    if state == "unproven" {
+        // Managers are kept as they are known.
+        w.set_reach(Reach::Subtree).await?;
+        return Ok(false);
+    }
     if state == "given_up" || told.named == 0 {
         // The key may not search, or the search names nobody's manager.
         w.set_reach(Reach::Compared).await?;

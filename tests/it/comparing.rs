@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use hiersync::{
     model::run::Outcome,
     simulator::{
+        answer::Answer,
         change::Stamp,
         forest::Place,
         leadsquared::{
@@ -29,6 +30,7 @@ use crate::harness::{
 };
 
 const UNSTAMPED: &[&str] = &["auto_update_time"];
+const FOREVER: usize = 1_000_000;
 const SUBTREE: &str = "reach = \"subtree\"\nretire_guard = 1.0\nconcurrency = 1\n";
 const FOUND_OUT: &str = "retire_guard = 1.0\nconcurrency = 1\n";
 /// More requests than any walk here makes before its lists are all read once.
@@ -158,6 +160,37 @@ async fn two_roots_cost_twice_the_calls_of_one() {
     }
     // The search is tried once, with all columns and with the needed ones.
     assert_eq!(requests[1], 2 * requests[0] - 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_may_not_search_is_told_so_in_several_words() {
+    let of_rights = "MXUnAuthorizedAccessException";
+    for answer in [refusals::exception(200, of_rights, "No access."), refusals::exception(401, of_rights, "No access."), refusals::unauthorised()] {
+        let account = Account::open(&Shape::chain(3), SUBTREE).await;
+        account.vendor.settings().may_search = true;
+        account.vendor.faults().on_kind("search", FOREVER, answer);
+        account.comes_to_rest().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_is_unwell_costs_no_call_for_each_user_and_no_line() {
+    for answer in [Mishap::from(refusals::backend_fault()), Mishap::from(Answer::json(200, &serde_json::json!({"message": "soon"}))), Mishap::Cut] {
+        let account = Account::open(&Shape::even(6, 2), FOUND_OUT).await;
+        account.vendor.settings().may_search = true;
+        account.comes_to_rest().await;
+        let root = account.root;
+        account.vendor.world().insert(root, Place::Last);
+        account.vendor.faults().on_kind("search", FOREVER, answer.clone());
+        let report = account.case.sync_with(WANTED).await;
+        let run = report.row.unwrap();
+        assert_eq!((report.outcome, run.inserted, run.retired), (Outcome::Partial, 1, 0), "{answer:?}");
+        assert!(run.requests < 15, "{answer:?}: {} requests", run.requests);
+        assert_eq!(account.made_up().await, [], "{answer:?}");
+        assert!(findings(&account.pool).await.iter().any(|finding| finding.1 == "*"), "{answer:?}");
+        account.vendor.faults().clear();
+        account.comes_to_rest().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -397,6 +397,28 @@ async fn the_queried_user_in_its_own_list_is_no_report_of_its_own() {
     }
 }
 
+/// Ten reports of the root, of whom one has three and another is a root, too, with thirty.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_in_a_list_says_nothing_of_what_lists_hold() {
+    for (reach, includes_queried, found) in [(Reach::Direct, true, "direct"), (Reach::Direct, false, "direct"), (Reach::Subtree, true, "subtree")] {
+        let mut world = LeadSquaredWorld::new(31, Flavour { no_email: 0.0, ..Flavour::default() });
+        world.plant(&Shape::list(10));
+        let root = world.roots()[0];
+        let [first, second] = [0, 1].map(|place| world.reports(root)[place]);
+        for manager in [[first; 3].as_slice(), &[second; 30]].concat() {
+            world.insert(manager, Place::Last);
+        }
+        let settings = LeadSquaredSettings { includes_queried, ..reaching(reach) };
+        let mut account = Account::of(world, settings, "").await;
+        account.case = account.case.with_key(&format!("roots = [\"{root}\"]"), &format!("roots = [\"{root}\", \"{second}\"]"));
+        account.case.complete().await;
+        let (nodes, lines) = users(&account.pool).await;
+        assert_eq!(lines, account.below_the_root().links, "{reach:?} {includes_queried}");
+        assert_eq!(nodes.len(), 43 + usize::from(includes_queried), "with the root's row: {reach:?}");
+        assert_eq!(reading_of(&account.pool).await, json!([found]));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_go_in_the_query_where_the_vendor_wants_them_there() {
     let settings = LeadSquaredSettings { keys_in: KeysIn::Query, ..reaching(Reach::Subtree) };

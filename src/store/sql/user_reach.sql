@@ -1,4 +1,5 @@
--- What the search tells of the roots' lists: how many users report to somebody in them, and how many of those are in them too.
+-- What the search tells of the roots' lists: how many users report to somebody in them, and how many of those are in them too. Who reports to
+-- a root stands in its list, whatever lists hold.
 with top as materialized (
     select coalesce(range_agg(r.numbers), '{}') as numbers
     from hiersync_internal.frontier f cross join lateral unnest(f.seen) as r (numbers)
@@ -13,11 +14,12 @@ with top as materialized (
     where l.source_id = $1 and l.retired_at is null
 )
 select
-    count(*) filter (where top.numbers @> m.node_no) as "below!",
-    count(*) filter (where top.numbers @> m.node_no and top.numbers @> u.node_no) as "below_shown!",
+    count(*) filter (where top.numbers @> m.node_no and r.node_key is null) as "below!",
+    count(*) filter (where top.numbers @> m.node_no and r.node_key is null and top.numbers @> u.node_no) as "below_shown!",
     count(*) filter (where top.numbers @> u.node_no) as "named!",
     (select coalesce(sum(upper(r.numbers) - lower(r.numbers)), 0) from top cross join lateral unnest(top.numbers) as r (numbers)) as "shown!"
 from named n
 cross join top
 left join hiersync.reporting_user m on m.source_id = $1 and m.user_id = n.manager_id
 left join hiersync.reporting_user u on u.source_id = $1 and u.user_id = n.user_id
+left join hiersync_internal.root r on r.source_id = $1 and r.walk_id = $2 and r.node_key = n.manager_id::text
