@@ -141,6 +141,8 @@ pub struct DirectoryExisting {
     pub forgotten: bool,
     /// It is a root of this walk.
     pub is_root: bool,
+    /// It is a root, and the parent that its row states is live in the mirror.
+    pub is_below_another: bool,
     /// The directory has shown it in this walk already.
     pub shown: bool,
     /// It waits beside the mirror, as the directory has shown it.

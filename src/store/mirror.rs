@@ -102,7 +102,7 @@ pub trait Mirror: Nodes + Links + Places + Retire + Want + Forget {
     }
 
     /// What is known of rows of the directory, in their order.
-    fn directory_existing(_: &mut Conn<'_>, _: At, _: &[NodeId]) -> impl Future<Output = sqlx::Result<Vec<DirectoryExisting>>> + Send {
+    fn directory_existing(_: &mut Conn<'_>, _: At, _: &[&Self::Row]) -> impl Future<Output = sqlx::Result<Vec<DirectoryExisting>>> + Send {
         std::future::ready(Ok(Vec::new()))
     }
 

@@ -17,8 +17,11 @@ use crate::model::{
 };
 
 /// What is known of these rows, in their order.
-pub(super) async fn existing(conn: &mut Conn<'_>, at: At, ids: &[Uuid]) -> sqlx::Result<Vec<DirectoryExisting>> {
-    let found = sqlx::query_file!("src/store/sql/directory_existing.sql", at.source_id, at.walk_id, ids).fetch_all(conn).await?;
+pub(super) async fn existing(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<Vec<DirectoryExisting>> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let managers: Vec<Option<Uuid>> = rows.iter().map(|row| manager(row)).collect();
+    let known = sqlx::query_file!("src/store/sql/directory_existing.sql", at.source_id, at.walk_id, &ids, &managers as _);
+    let found = known.fetch_all(conn).await?;
     let existing = found.into_iter().map(|row| DirectoryExisting {
         node_no: row.node_no,
         digest: row.digest.map(Digest),
@@ -26,6 +29,7 @@ pub(super) async fn existing(conn: &mut Conn<'_>, at: At, ids: &[Uuid]) -> sqlx:
         live: row.live,
         forgotten: row.forgotten,
         is_root: row.is_root,
+        is_below_another: row.is_below_another,
         shown: row.shown,
         is_staged: row.staged,
         outside: row.outside_no.map(|node_no| Outside {

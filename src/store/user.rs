@@ -103,8 +103,8 @@ impl Mirror for Users {
         Ok(())
     }
 
-    async fn directory_existing(conn: &mut Conn<'_>, at: At, nodes: &[NodeId]) -> sqlx::Result<Vec<DirectoryExisting>> {
-        staged::existing(conn, at, &ids::<Uuid>(nodes)).await
+    async fn directory_existing(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<Vec<DirectoryExisting>> {
+        staged::existing(conn, at, rows).await
     }
 
     async fn stage(conn: &mut Conn<'_>, at: At, rows: &[&User], whole: bool) -> sqlx::Result<()> {

@@ -126,7 +126,7 @@ async fn write<V: Synced>(
     let is_all = context.walk().reach == Some(Reach::Directory);
     let mut met = HashSet::new();
     let distinct: Vec<V::Row> = page.rows.into_iter().filter(|row| met.insert(row.key())).collect();
-    let existing = Tables::<V>::directory_existing(&mut w.step.conn(), w.at, &ids(&distinct)).await?;
+    let existing = Tables::<V>::directory_existing(&mut w.step.conn(), w.at, &distinct.iter().collect::<Vec<_>>()).await?;
     let distinct: Vec<V::Row> =
         distinct.into_iter().zip(&existing).map(|(row, known)| if known.forgotten { row.nameless() } else { row }).collect();
     let (same, differing): (Vec<_>, Vec<_>) = distinct.iter().zip(&existing).partition(|(row, known)| stands(*row, known, is_all));
@@ -188,7 +188,8 @@ fn stands<R: Node>(row: &R, known: &DirectoryExisting, is_all: bool) -> bool {
         let is_same = !is_all || outside.digest == Some(row.digest());
         return is_same && outside.parent.as_slice() == stated;
     }
-    let hangs = known.parents == stated || (known.is_root && known.parents.is_empty());
+    // A root's parent lies outside, unless another root reaches it.
+    let hangs = known.parents == stated || (known.is_root && known.parents.is_empty() && !known.is_below_another);
     let says = is_all || known.is_root || !stated.is_empty();
     is_same && says && known.live && hangs
 }

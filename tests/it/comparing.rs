@@ -165,7 +165,9 @@ async fn two_roots_cost_twice_the_calls_of_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_not_search_is_told_so_in_several_words() {
     let of_rights = "MXUnAuthorizedAccessException";
-    for answer in [refusals::exception(200, of_rights, "No access."), refusals::exception(401, of_rights, "No access."), refusals::unauthorised()] {
+    for answer in
+        [refusals::exception(200, of_rights, "No access."), refusals::exception(401, of_rights, "No access."), refusals::unauthorised()]
+    {
         let account = Account::open(&Shape::chain(3), SUBTREE).await;
         account.vendor.settings().may_search = true;
         account.vendor.faults().on_kind("search", FOREVER, answer);
@@ -175,7 +177,9 @@ async fn a_key_that_may_not_search_is_told_so_in_several_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_that_is_unwell_costs_no_call_for_each_user_and_no_line() {
-    for answer in [Mishap::from(refusals::backend_fault()), Mishap::from(Answer::json(200, &serde_json::json!({"message": "soon"}))), Mishap::Cut] {
+    for answer in
+        [Mishap::from(refusals::backend_fault()), Mishap::from(Answer::json(200, &serde_json::json!({"message": "soon"}))), Mishap::Cut]
+    {
         let account = Account::open(&Shape::even(6, 2), FOUND_OUT).await;
         account.vendor.settings().may_search = true;
         account.comes_to_rest().await;

@@ -400,7 +400,12 @@ async fn the_queried_user_in_its_own_list_is_no_report_of_its_own() {
 /// Ten reports of the root, of whom one has three and another is a root, too, with thirty.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_in_a_list_says_nothing_of_what_lists_hold() {
-    for (reach, includes_queried, found) in [(Reach::Direct, true, "direct"), (Reach::Direct, false, "direct"), (Reach::Subtree, true, "subtree")] {
+    for (reach, includes_queried, found) in [
+        (Reach::Direct, true, "direct"),
+        (Reach::Direct, false, "direct"),
+        (Reach::Subtree, false, "subtree"),
+        (Reach::Subtree, true, "subtree"),
+    ] {
         let mut world = LeadSquaredWorld::new(31, Flavour { no_email: 0.0, ..Flavour::default() });
         world.plant(&Shape::list(10));
         let root = world.roots()[0];

@@ -5,7 +5,11 @@ select
     u.auto_update_time as "auto_update_time?",
     coalesce(u.user_id is not null and u.retired_at is null, false) as "live!",
     coalesce(u.forgotten_at is not null, false) as "forgotten!",
-    exists (select 1 from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text) as "is_root!",
+    root.is_it as "is_root!",
+    -- Whether its manager ($4) is somebody of the tree.
+    root.is_it and exists (
+        select from hiersync.reporting_user k where k.source_id = $1 and k.user_id = i.manager_id and k.retired_at is null
+    ) as "is_below_another!",
     exists (
         select 1 from hiersync_internal.frontier f
         where f.source_id = $1 and f.walk_id = $2 and f.parent_key = '*'
@@ -22,7 +26,10 @@ select
         select l.manager_id from hiersync.reporting_line l
         where l.source_id = $1 and l.user_id = i.id and l.retired_at is null
     ) as "managers!"
-from unnest($3::uuid[]) with ordinality as i (id, ord)
+from unnest($3::uuid[], $4::uuid[]) with ordinality as i (id, manager_id, ord)
+cross join lateral (
+    select exists (select from hiersync_internal.root r where r.source_id = $1 and r.walk_id = $2 and r.node_key = i.id::text) as is_it
+) root
 left join lateral (
     select k.user_id, k.node_no, k.digest, k.auto_update_time, k.retired_at, k.forgotten_at from hiersync.reporting_user k
     where k.source_id = $1 and k.user_id = i.id
