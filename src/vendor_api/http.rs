@@ -11,14 +11,16 @@ use reqwest::{
 use secrecy::ExposeSecret;
 use url::{Host, Url};
 
-use super::{answer::Answer, error::VendorError, request::Request, times};
+use super::{answer::Answer, error::VendorError, gunzip::gunzip, request::Request, times};
 use crate::clock;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Shorter than the idle time of common load balancers: a connection that they closed costs a failed call.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// A longer `Retry-After` is taken for this: nobody means it, and it must not overflow a clock.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(7 * 86_400);
+/// A longer `Retry-After` is taken for this: who means it says it again then, and a mistaken one closes a budget for no longer.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
+/// From here on a number of seconds is a time of the epoch, as some gateways send it.
+const EPOCH: u64 = 1_000_000_000;
 
 /// Connections to one vendor.
 pub struct Client(reqwest::Client);
@@ -59,17 +61,21 @@ impl Client {
         if response.status().is_redirection() {
             // Following it would hand our keys to whoever it names.
             let hint = "`base_url` must be the address that answers itself";
-            return Err(VendorError::Rejected(format!("{endpoint}: answered with a redirect ({status}): {hint}")));
+            let say = format!("{endpoint}: answered with a redirect ({status}): {hint}");
+            // One for the time being is how a page of maintenance is shown.
+            return Err(if matches!(status, 302 | 303 | 307) { VendorError::Transient(say) } else { VendorError::Rejected(say) });
         }
         let (retry_after, is_html, charset) = (retry_after(response.headers()), is_html(response.headers()), charset(response.headers()));
-        // What the library unpacks, it also takes from the headers.
-        let is_packed = response.headers().contains_key(header::CONTENT_ENCODING);
+        let packing = packing(response.headers());
         let is_ended = matches!(status, 204 | 205)
             || response.content_length().is_some()
             || response.headers().contains_key(header::TRANSFER_ENCODING);
-        let body = read_body(&mut response, endpoint, max_response).await?;
+        let mut body = read_body(&mut response, endpoint, max_response).await?;
+        if packing == Packing::Gzip {
+            body = gunzip(endpoint, &body, max_response)?;
+        }
         tracing::debug!(endpoint, status, bytes = body.len(), request_id = request_id(response.headers()), "the vendor answered");
-        Ok(Answer { endpoint, status, retry_after, body, is_html, is_ended, charset, is_packed })
+        Ok(Answer { endpoint, status, retry_after, body, is_html, is_ended, charset, is_packed: packing == Packing::Foreign })
     }
 
     fn build(&self, request: Request) -> Result<reqwest::RequestBuilder, VendorError> {
@@ -79,6 +85,7 @@ impl Client {
             None => self.0.get(request.url),
         };
         builder = builder.header(header::ACCEPT, "application/json").header(header::CONTENT_TYPE, "application/json");
+        builder = builder.header(header::ACCEPT_ENCODING, "gzip");
         for (name, value) in request.headers {
             let value = HeaderValue::from_str(value.expose_secret());
             let mut value = value.map_err(|_| VendorError::Unauthorised(format!("a secret cannot stand in the header {name}")))?;
@@ -106,6 +113,22 @@ async fn read_body(response: &mut Response, endpoint: &str, max_response: u64) -
     Ok(body)
 }
 
+#[derive(Debug, PartialEq, Eq)]
+enum Packing {
+    None,
+    Gzip,
+    Foreign,
+}
+
+fn packing(headers: &HeaderMap) -> Packing {
+    let named = headers.get(header::CONTENT_ENCODING).map_or(Ok(""), HeaderValue::to_str).unwrap_or("?").trim();
+    match named.to_ascii_lowercase().as_str() {
+        "" | "identity" => Packing::None,
+        "gzip" | "x-gzip" => Packing::Gzip,
+        _ => Packing::Foreign,
+    }
+}
+
 fn is_html(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.contains("html"))
 }
@@ -127,13 +150,12 @@ fn request_id(headers: &HeaderMap) -> Option<&str> {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::trim);
     let wanted = text(header::RETRY_AFTER)?;
-    let wait = match wanted.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            // By the vendor's own clock where it tells it: ours may differ.
-            let now = text(header::DATE).and_then(times::http_date).unwrap_or_else(clock::now);
-            (times::http_date(wanted)? - now).to_std().unwrap_or_default()
-        }
+    // By the vendor's own clock where it tells it: ours may differ.
+    let now = || text(header::DATE).and_then(times::http_date).unwrap_or_else(clock::now);
+    let wait = match wanted.split_once('.').map_or(wanted, |(whole, _)| whole).parse::<u64>() {
+        Ok(time @ EPOCH..) => Duration::from_secs(time.saturating_sub(now().timestamp().unsigned_abs())),
+        Ok(seconds) => Duration::from_secs(seconds.saturating_add(u64::from(wanted.contains('.')))),
+        Err(_) => (times::http_date(wanted)? - now()).to_std().unwrap_or_default(),
     };
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
@@ -177,6 +199,8 @@ fn is_loopback(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
     use crate::vendor_api::test_door::{Door, gzip_bomb, ok};
 
@@ -279,7 +303,9 @@ mod tests {
             let head = format!("HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:9/?key=secret\r\nContent-Length: 0\r\n\r\n");
             let error = call(&Door::open(head.into_bytes())).await.err().expect("an error");
             let told = format!("things: answered with a redirect ({status})");
-            assert!(matches!(&error, VendorError::Rejected(text) if text.starts_with(&told)), "{error}");
+            let (VendorError::Rejected(text) | VendorError::Transient(text)) = &error else { panic!("{error}") };
+            assert!(text.starts_with(&told), "{error}");
+            assert_eq!(matches!(error, VendorError::Transient(_)), matches!(status, 302 | 303 | 307), "{status}");
             assert!(!error.to_string().contains("127.0.0.1"));
         }
     }
@@ -349,6 +375,9 @@ mod tests {
         assert_eq!(read(earlier, Some(later)), Some(0));
         assert_eq!(read(later, None), Some(0));
         assert_eq!(read("99999999999999", None), Some(LONGEST_RETRY_AFTER.as_secs()));
+        assert_eq!(read("1.5", None), Some(2));
+        let epoch = DateTime::parse_from_rfc2822(earlier).expect("a date").timestamp() + 40;
+        assert_eq!((read(&epoch.to_string(), Some(earlier)), read(&epoch.to_string(), Some(later))), (Some(40), Some(10)));
         assert_eq!(read("soon", None), None);
     }
 }

@@ -713,7 +713,8 @@ fn odd_answers(elsewhere: &str) -> Vec<Odd<'_>> {
     ];
     for status in [301, 302, 303, 307, 308] {
         let answer = Answer::redirect(elsewhere);
-        odd.push((Box::new(move |_| Answer { status, ..answer.clone() }.into()), Refused("list_refused", "answered with a redirect")));
+        let kind = if matches!(status, 302 | 303 | 307) { "list_unavailable" } else { "list_refused" };
+        odd.push((Box::new(move |_| Answer { status, ..answer.clone() }.into()), Refused(kind, "answered with a redirect")));
     }
     odd
 }
@@ -739,9 +740,9 @@ async fn each_answer_meets_its_verdict(stage: &Stage, odd: &[Odd<'_>]) {
         }
     }
     // What took many tries is now refused at once: it is kept as it was either way.
-    let refused = Answer::redirect("/").into();
+    let refused = Answer { status: 308, ..Answer::redirect("/") }.into();
     let again = answers().zip(odd).map(|(answer, (_, verdict))| match verdict {
-        Verdict::Refused("bad_answer", _) => Mishap::clone(&refused),
+        Verdict::Refused("bad_answer" | "list_unavailable", _) => Mishap::clone(&refused),
         _ => answer,
     });
     stage.answer(again.chain([whole_text(body(odd.len()))]));

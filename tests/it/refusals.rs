@@ -479,10 +479,24 @@ async fn an_answer_that_unpacks_to_too_much_is_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_not_followed() {
     let elsewhere = CapillarySim::start(CapillaryWorld::new(1, Flavour::PLAIN), CapillarySettings::default()).await.unwrap();
-    let (spoilt, outcome, run) = Spoilt::by(Answer::redirect(&elsewhere.base_url()), "").await;
-    assert_eq!((outcome, elsewhere.door().calls()), (Outcome::Partial, 0));
-    spoilt.keeps_all(&run, "list_refused").await;
-    spoilt.recovers().await;
+    for (status, kind) in [(301, "list_refused"), (302, "list_unavailable")] {
+        let answer = Answer { status, ..Answer::redirect(&elsewhere.base_url()) };
+        let (spoilt, outcome, run) = Spoilt::by(answer, "").await;
+        assert_eq!((outcome, elsewhere.door().calls()), (Outcome::Partial, 0));
+        spoilt.keeps_all(&run, kind).await;
+        spoilt.recovers().await;
+    }
+}
+
+/// As pages of maintenance are shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_sends_everybody_elsewhere_for_the_time_being_is_not_available() {
+    let (vendor, case, pool) = customers(&Shape::list(3), "").await;
+    case.complete().await;
+    vendor.faults().next(FOREVER, Answer::redirect("/maintenance"));
+    let report = case.sync_with(WANTED).await;
+    assert_eq!((report.outcome, report.cause), (Outcome::Failed, Some(Cause::Unavailable)));
+    assert_eq!(findings(&pool).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,10 @@
 //! Which of Capillary's answers are refusals, and of what kind. Told by the body as much as by the status:
 //! "200: success, or one or more requests failed due to errors" (vendor documentation, "API status codes").
 
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
 use super::wire::{EntityFaults, Envelope, Fault};
 use crate::vendor_api::{
     answer::Answer,
@@ -19,7 +23,7 @@ enum Meaning {
 /// The refusal in an answer, if it is one. `text` is its body where that is JSON.
 pub(super) fn of(answer: &Answer, text: Option<&str>) -> Option<VendorError> {
     let faults = text.map(|text| faults(text, answer.is_success())).unwrap_or_default();
-    if answer.status == 429 || faults.iter().any(is_throttle) {
+    if answer.status == 429 || faults.iter().any(|fault| is_throttle(fault, answer.status)) {
         return Some(VendorError::Throttled { retry_after: answer.retry_after, stated: None, form: form(answer.status) });
     }
     let place = format!("{} ({})", answer.endpoint, answer.status);
@@ -71,8 +75,20 @@ fn code_of(fault: &Fault) -> Option<i64> {
     }
 }
 
+/// Words that speak of too many calls, and of nothing else: "maximum limit of children exceeded" would be waited out for ever.
+static OF_CALLS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\bthrottl|\btoo many (requests|(api )?calls)\b|\brate[ -]?limit|\b(api|calls?|requests?|rate)\b( \w+)? limit( is| was| has been)? exceeded\b")
+        .expect("a constant pattern")
+});
+/// Words that do so where nothing else is said, under a status by which no request is found wrong.
+static PERHAPS_OF_CALLS: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern =
+        r"^limit exceeded\W*$|\b(api|calls?|requests?|rate)\b.*\blimit\b.*\bexceed|\bexceed.*\blimit\b.*\b(api|calls?|requests?|rate)\b";
+    Regex::new(pattern).expect("a constant pattern")
+});
+
 /// How Capillary throttles is not documented: by status, by code and by words. A code that is documented means what it means.
-fn is_throttle(fault: &Fault) -> bool {
+fn is_throttle(fault: &Fault, status: u16) -> bool {
     match code_of(fault).and_then(meaning) {
         Some(Meaning::TooManyCalls) => return true,
         Some(Meaning::Final(_) | Meaning::Unauthorised(_)) => return false,
@@ -82,12 +98,8 @@ fn is_throttle(fault: &Fault) -> bool {
         return false;
     };
     let message = message.to_ascii_lowercase();
-    let says = |word| message.contains(word);
-    // Only what speaks of calls: "maximum limit of children exceeded" would otherwise be waited out for ever.
-    let speaks_of_calls = says("call") || says("request") || says("api") || says("rate");
-    says("limit exceeded")
-        || says("throttl")
-        || (speaks_of_calls && (says("too many") || says("rate limit") || (says("limit") && says("exceed"))))
+    let is_found_wrong = matches!(status, 400 | 404 | 405 | 413..=415 | 422);
+    OF_CALLS.is_match(&message) || (!is_found_wrong && PERHAPS_OF_CALLS.is_match(&message))
 }
 
 fn form(status: u16) -> &'static str {
@@ -188,7 +200,11 @@ mod tests {
             (200, error("429"), "throttled: an error under a good status"),
             (403, says("Rate limit reached"), "throttled: 403 with a message"),
             (503, says("API call limit exceeded"), "throttled: an error with a message"),
-            (400, says("Limit Exceeded"), "throttled: an error with a message"),
+            (403, says("Limit Exceeded"), "throttled: 403 with a message"),
+            (400, says("Limit exceeded for children"), "rejected 1"),
+            (400, says("limit in request exceeds the maximum of 50"), "rejected 1"),
+            (403, says("Children limit exceeded, contact Capillary support of your corporate account"), "rejected 1"),
+            (400, says("API call limit exceeded"), "throttled: an error with a message"),
             (400, says("Maximum limit of children was exceeded"), "rejected 1"),
             (503, r#"{"message": "Too Many Requests"}"#.into(), "throttled: an error with a message"),
             (400, r#"{"errors": [{"code": 1618, "message": "limit exceeded"}]}"#.into(), "rejected 1618"),
