@@ -99,3 +99,18 @@ pub async fn queue_tight(conn: &mut Conn<'_>, run: &OpenRun, only_wanted: bool) 
     .await?;
     Ok(queued.rows_affected())
 }
+
+/// Writes that the vendor refuses a list, and why, in our words.
+pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, why: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.frontier set state = 'doubtful', refusal = $4, is_recounted = false
+         where source_id = $1 and walk_id = $2 and parent_key = $3 and state = 'queued'",
+        run.lease.source_id,
+        run.walk_id,
+        parent.to_string(),
+        why
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -185,21 +185,6 @@ async fn set_aside(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, state: &s
     Ok(())
 }
 
-/// Writes that the vendor refuses a list, and why, in our words.
-pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, why: &str) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update hiersync_internal.frontier set state = 'doubtful', refusal = $4, is_recounted = false
-         where source_id = $1 and walk_id = $2 and parent_key = $3 and state = 'queued'",
-        run.lease.source_id,
-        run.walk_id,
-        parent.to_string(),
-        why
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Asks for a list in another way from now on. What it has shown so far may be another node's.
 pub async fn ask_by(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, ask: &Identifier) -> sqlx::Result<()> {
     sqlx::query!(

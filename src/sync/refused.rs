@@ -12,6 +12,7 @@ use crate::{
     config::Identifier,
     model::{finding::Finding, node::NodeId, reach::Reach, run::Counters},
     store::{
+        doubt,
         facts::Linked,
         finding,
         frontier::{self, Work},
@@ -33,7 +34,7 @@ pub(super) async fn refused<V: Synced>(context: &Context<V>, work: &Work, error:
     }
     match next(&mut w, work.parent).await? {
         Some(ask) => frontier::ask_by(&mut w.step.conn(), &context.open, work.parent, &ask).await?,
-        None => frontier::refuse(&mut w.step.conn(), &context.open, work.parent, &refusal(work, &error).say).await?,
+        None => doubt::refuse(&mut w.step.conn(), &context.open, work.parent, &refusal(work, &error).say).await?,
     }
     w.is_frontier_changed = true;
     w.remember(true, false, 0).await?;
