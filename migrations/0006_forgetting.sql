@@ -70,8 +70,9 @@ end
 $$;
 comment on function hiersync_internal.forget_{node}s(int, {id}[], uuid) is 'Erases what is known of these nodes, now and before, and keeps it so.';
 
--- Beside their rows: by what their lists were asked for, once the walk that needs it has ended, and their names in the rows of those who
--- report to them. The end of each walk calls this, and goes on with whoever was marked and not erased.
+-- Beside their rows: by what their lists were asked for, once no walk needs it, and their names in the rows of those who report to them. Where
+-- the config names the source no more, no walk goes on: what is still to be read of one is given up. The end of each walk calls this, and goes
+-- on with whoever was marked and not erased.
 create function hiersync_internal.keep_{node}s_forgotten(the_source int, blank uuid) returns void language plpgsql as $$
 declare
     marked {id}[] := array(select f.node_key::{id} from hiersync_internal.forgetting f where f.source_id = the_source);
@@ -88,10 +89,17 @@ begin
         return;
     end if;
     keys := ids::text[];
-    update hiersync_internal.frontier f set ask_kind = null, ask_value = null
-    where f.source_id = the_source and f.parent_key = any (keys) and f.ask_value is not null and not exists (
-        select from hiersync_internal.walk w where w.source_id = the_source and w.walk_id = f.walk_id and w.finished_at is null
+    update hiersync_internal.frontier f
+    set ask_kind = null, ask_value = null, state = case when f.state in ('queued', 'doubtful') then 'given_up' else f.state end
+    where f.source_id = the_source and f.parent_key = any (keys) and f.ask_value is not null and not (
+        f.state in ('queued', 'doubtful')
+        and exists (select from hiersync.source s where s.source_id = the_source and s.is_configured)
+        and exists (
+            select from hiersync_internal.walk w where w.source_id = the_source and w.walk_id = f.walk_id and w.finished_at is null
+        )
     );
+    update hiersync_internal.staged_user s set content = s.content #- '{extra,ManagerName}'
+    where s.source_id = the_source and s.manager_id::text = any (keys) and s.content #> '{extra,ManagerName}' is not null;
     update hiersync.reporting_user u set extra = u.extra - 'ManagerName'
     where u.source_id = the_source and u.extra ? 'ManagerName' and (lower(u.extra ->> 'ManagerUserId') = any (keys) or exists (
         select from hiersync.reporting_line l where l.source_id = the_source and l.user_id = u.user_id and l.manager_id::text = any (keys)

@@ -66,6 +66,10 @@ async fn forget(args: &Args, app: &App) -> Result<Exit, Failure> {
         }
         tokio::time::sleep(LOOKED_EVERY).await;
     }
+    if app.source(source).is_none() {
+        // No walk of it goes on, and none needs what the person's list was asked for by.
+        app.tell_configured().await?;
+    }
     let mut step = app.begin().await?;
     step.is_about_all();
     forget::erase(&mut step.conn(), person).await?;

@@ -14,7 +14,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::harness::{
-    case::{Case, with_calls},
+    case::{Case, WANTED, with_calls},
     program::Program,
     running::Running,
     settled,
@@ -235,6 +235,54 @@ async fn a_former_root_of_two_identifiers_in_a_source_that_is_configured_no_more
     forgets(&other, "customers", root).await;
     let needles: Vec<String> = ids.iter().map(|(_, value)| value.clone()).collect();
     assert_eq!(found(&pool, &needles).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_forgotten_in_a_walk_that_nobody_ends_is_nowhere() {
+    let (vendor, case, pool, head) = mirrored_and_renamed(3, "concurrency = 1").await;
+    case.complete().await;
+    let needles = needles(&vendor, &pool, head).await;
+    // The lists of the root's children are queued, and that of the first is read.
+    let stopped = case.sync_with(with_calls(3)).await;
+    assert_eq!(stopped.outcome, Outcome::Stopped);
+    let waits = "select count(*) from hiersync_internal.frontier f join hiersync_internal.walk w using (source_id, walk_id)
+                 where w.finished_at is null and f.ask_value is not null and f.state = 'queued'";
+    assert!(count(&pool, waits).await > 0);
+    let other = Case::at(&case.url).customers_of_root("others", &vendor, 0, "");
+    forgets(&other, "customers", head).await;
+    assert_eq!(found(&pool, &needles).await, Vec::<String>::new());
+    // Named again, its walk goes on.
+    let run = case.sync_with(WANTED).await;
+    assert!(matches!(run.outcome, Outcome::Partial | Outcome::Complete), "{}", run.outcome);
+    case.complete().await;
+    assert_eq!(found(&pool, &needles).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_managers_name_does_not_wait_beside_the_mirror() {
+    let mut world = LeadSquaredWorld::new(91, Flavour::PLAIN);
+    world.plant(&Shape::even(3, 2));
+    let settings = LeadSquaredSettings { search_cap: 5, ..LeadSquaredSettings::default() };
+    let vendor: LeadSquaredSim = LeadSquaredSim::start(world, settings).await.unwrap();
+    let case = Case::new().await.users(&vendor, "edges = \"advanced_search\"\nconcurrency = 1");
+    let pool = case.pool().await;
+    case.complete().await;
+    let head = {
+        let mut world = vendor.world();
+        let head = world.reports(world.roots()[0])[0];
+        world.rename(head, "Zebulon Quartz", Stamp::Bump);
+        for report in world.reports(head).to_vec() {
+            world.rename(report, "Other", Stamp::Bump);
+        }
+        head
+    };
+    assert_eq!(case.sync_with(with_calls(2)).await.outcome, Outcome::Stopped);
+    // As accounts send it whose search shows names.
+    let named = "update hiersync_internal.staged_user set content = jsonb_set(content, '{extra,ManagerName}', '\"Zebulon Quartz\"')
+                 where manager_id = $1";
+    assert!(sqlx::query(named).bind(head).execute(&pool).await.unwrap().rows_affected() > 0);
+    forgets(&case, "sales", head).await;
+    assert_eq!(found(&pool, &["Quartz".to_owned()]).await, Vec::<String>::new());
 }
 
 async fn users(way: &str, settings: LeadSquaredSettings) {
