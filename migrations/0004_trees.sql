@@ -352,7 +352,8 @@ begin
     order by m.path;
     insert into hiersync_internal.{node}_moved (source_id, walk_id, id, from_id, to_id, moved_at)
     select the_source, the_walk, m.id, m.old_parent_id, m.parent_id, clock_timestamp()
-    from settling_moved m where m.old_parent_id <> m.parent_id
+    -- Below a root whose id is learned at last nobody has moved.
+    from settling_moved m where m.old_parent_id <> m.parent_id and m.old_parent_id::text not like '-%'
     on conflict (source_id, walk_id, id) do update set to_id = excluded.to_id, moved_at = excluded.moved_at;
     -- Moved there and back by a refresh.
     delete from hiersync_internal.{node}_moved m

@@ -46,6 +46,15 @@ impl NodeId {
         matches!(self, Self::Unreadable(_))
     }
 
+    /// Stands for a customer whose id was not asked for yet.
+    pub const UNASKED: Self = Self::Customer(-1);
+
+    /// A new id for a root whose own cannot be learned: negative, and by chance. From one that followed from the identifier anybody could guess
+    /// a mobile number back.
+    pub fn unknown() -> Self {
+        Self::Customer(-fastrand::i64(1 << 32..1 << 62))
+    }
+
     /// Whether it stands for a root whose id could not be learned.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Self::Customer(id) if *id < 0)

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::Source,
-    model::{node::NodeId, reach::Reach},
+    model::reach::Reach,
     store::{
         finding,
         mirror::Mirrored,
@@ -99,12 +99,6 @@ impl<V: Synced> Context<V> {
     /// What the walk has shown of itself so far.
     pub fn walk(&self) -> WalkSeen {
         *self.walk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A node as logs call it: one that stands for a root whose id is not known by its place in `roots`.
-    pub fn name_of(&self, node: NodeId) -> String {
-        let place = self.caller.vendor.roots().iter().position(|root| node.is_unknown() && root.key == node);
-        place.map_or_else(|| node.to_string(), |place| format!("roots[{}]", place + 1))
     }
 
     /// It has shown more.

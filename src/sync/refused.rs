@@ -43,7 +43,7 @@ pub(super) async fn refused<V: Synced>(context: &Context<V>, work: &Work, error:
 
 /// The list cannot be read in this walk: a finding says why, and the walk will be partial.
 pub(super) async fn give_up<V: Synced>(context: &Context<V>, work: &Work, finding: Finding) -> Result<(), Interrupted> {
-    warn!(kind = finding.kind, list = context.name_of(work.parent), "a list cannot be read: {}", finding.say);
+    warn!(kind = finding.kind, list = %work.parent, "a list cannot be read: {}", finding.say);
     let mut w = context.write().await?;
     frontier::give_up(&mut w.step.conn(), &context.open, work.parent).await?;
     finding::open(&mut w.step.conn(), w.at, &[finding]).await?;

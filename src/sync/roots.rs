@@ -67,15 +67,15 @@ async fn look_up<V: Synced>(context: &Context<V>, root: &Root) -> Result<(NodeId
     };
     // Whom an earlier walk has found is not lost by one answer.
     let mut step = context.session.begin().await?;
-    let learned = root::learned(&mut step.conn(), &context.open, &root.asked_by).await?.filter(|key| *key != root.key);
+    let learned = root::learned(&mut step.conn(), &context.open, &root.asked_by).await?;
     step.commit().await?;
-    let key = learned.unwrap_or(root.key);
-    let instead = match learned {
+    let key = learned.unwrap_or_else(NodeId::unknown);
+    let instead = match learned.filter(|key| !key.is_unknown()) {
         Some(_) => "the one that was learned before is kept; check that the identifier in `roots` is still the root's",
         None => "it is mirrored under a negative id until it can be; check the identifier in `roots`",
     };
     let finding = Finding::new("root_unknown", key, format!("the id of this root could not be learned ({why}); {instead}"));
-    warn!(kind = finding.kind, root = context.name_of(key), "{}", finding.say);
+    warn!(kind = finding.kind, root = %key, "{}", finding.say);
     Ok((key, Some(finding)))
 }
 

@@ -409,6 +409,7 @@ async fn a_root_that_cannot_be_looked_up_is_a_placeholder_until_it_can() {
     }
     let live = "select count(*) from hiersync.customer where retired_at is null and customer_id < 0";
     assert_eq!(count(&org.pool, live).await, 0, "the placeholder has become the customer");
+    assert_eq!(count(&org.pool, "select count(*) from hiersync_bi.customer_move").await, 0, "nobody has moved");
     assert_customers(&org.pool, &customers_now(&org.vendor)).await;
     org.case.quiet(&org.pool).await;
 }

@@ -46,7 +46,8 @@ impl Hierarchy for Capillary {
     fn roots(&self) -> Vec<Root> {
         let root = |identifier: &Identifier| Root {
             asked_by: format!("{}:{}", identifier.kind, identifier.value),
-            key: placeholder(identifier),
+            // Not known before it is looked up, and not needed to ask for its list.
+            key: NodeId::UNASKED,
             identifier: Some(identifier.clone()),
         };
         self.tree.roots.iter().map(root).collect()
@@ -113,14 +114,6 @@ fn can_be_asked_by(value: &str) -> bool {
     value.len() <= LONGEST_IDENTIFIER && !value.contains(char::REPLACEMENT_CHARACTER) && !is_nothing
 }
 
-/// A negative id, the same for the same identifier, whatever stands beside it in the config.
-fn placeholder(identifier: &Identifier) -> NodeId {
-    let hash = xxh3_64(format!("{}:{}", identifier.kind, identifier.value).as_bytes());
-    // 62 bits: never zero, and its negative is one.
-    let id = i64::try_from(hash >> 2).unwrap_or(0).max(1);
-    NodeId::Customer(-id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,14 +129,5 @@ mod tests {
         for something in ["1", "0049", "NA-7", "nullified@example.com", "A0"] {
             assert!(can_be_asked_by(something), "{something}");
         }
-    }
-
-    #[test]
-    fn a_placeholder_is_negative_and_stable() {
-        let identifier = |value: &str| Identifier { kind: "mobile".into(), value: value.into() };
-        let id = |value: &str| i64::from(placeholder(&identifier(value)));
-        assert!(id("910000000010") < 0);
-        assert_eq!(id("910000000010"), id("910000000010"));
-        assert_ne!(id("910000000010"), id("910000000011"));
     }
 }
