@@ -82,7 +82,7 @@ declare
     vendor record;
 begin
     for vendor in select * from (values
-        ('customer', 'bigint', 'customer', 'customer_link', 'concat_ws('' '', n.first_name, n.last_name)', 'customer'),
+        ('customer', 'bigint', 'customer', 'customer_link', 'nullif(concat_ws('' '', nullif(n.first_name, ''''), nullif(n.last_name, '''')), '''')', 'customer'),
         ('user', 'uuid', 'reporting', 'reporting_line', 'n.name', 'reporting_user')
     ) v (node, id, entity, link, name, nodes) loop
         execute replace(replace(replace(replace(replace(replace($sql$

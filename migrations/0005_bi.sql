@@ -24,7 +24,7 @@ select s.name as source, c.source_id, s.name || ':' || c.customer_id as customer
     c.retired_at is null as is_live, c.is_placeholder, c.forgotten_at is not null as is_forgotten,
     coalesce(p.customer_id is not null and p.parent_id is null, false) as is_root,
     c.profile_source, c.account_id, c.role_code, c.no_of_children, c.default_child,
-    c.email is not null as has_email, c.mobile is not null as has_mobile,
+    nullif(c.email, '') is not null as has_email, nullif(c.mobile, '') is not null as has_mobile,
     exists (
         select from hiersync.customer_identifier i where i.source_id = c.source_id and i.customer_id = c.customer_id and i.value <> ''
     ) as has_identifier,
@@ -32,10 +32,11 @@ select s.name as source, c.source_id, s.name || ':' || c.customer_id as customer
         -- Of the few who have no place, which it names so that it is asked of no others; as a join it would read all changes.
         select true from hiersync.change g
         where g.source_id = c.source_id and g.entity = 'customer' and g.key = c.customer_id::text and p.customer_id is null and g.op in ('insert', 'restore')
-          and g.walk_id > coalesce((select w.walk_id from hiersync_internal.settled w where w.source_id = c.source_id), 0)
+          -- A refresh tells of newcomers in the walk that was closed last.
+          and ((g.walk_id, g.seen_at) > (select w.walk_id, w.as_of from hiersync_internal.settled w where w.source_id = c.source_id)) is not false
         limit 1
     ) is null as is_orphan,
-    c.created_at, c.auto_update_time, c.first_seen_at, c.changed_at, c.retired_at
+    c.created_at, c.auto_update_time, c.first_seen_at, c.changed_at, c.retired_at, s.is_configured
 from hiersync.customer c
 join hiersync.source s on s.source_id = c.source_id
 left join hiersync.customer_place p on p.source_id = c.source_id and p.customer_id = c.customer_id;
@@ -43,7 +44,7 @@ comment on view hiersync_bi.customer is 'Customers, gone ones too: what is not p
 
 create view hiersync_bi.customer_person as
 select s.name as source, c.source_id, s.name || ':' || c.customer_id as customer_key, c.customer_id, c.retired_at is null as is_live,
-    nullif(concat_ws(' ', c.first_name, c.last_name), '') as display_name, c.first_name, c.last_name, c.email, c.mobile, c.external_id,
+    nullif(concat_ws(' ', nullif(c.first_name, ''), nullif(c.last_name, '')), '') as display_name, c.first_name, c.last_name, c.email, c.mobile, c.external_id,
     (
         select string_agg(distinct i.type || ' ' || i.value, '; ' order by i.type || ' ' || i.value)
         from hiersync.customer_identifier i where i.source_id = c.source_id and i.customer_id = c.customer_id
@@ -63,14 +64,14 @@ select s.name as source, u.source_id, s.name || ':' || u.user_id as user_key, u.
     u.retired_at is null as is_live, u.is_placeholder, u.forgotten_at is not null as is_forgotten,
     coalesce(p.user_id is not null and p.parent_id is null, false) as is_root,
     u.is_active, u.checked_in, u.extra ->> 'Role' as role, u.extra ->> 'TeamId' as team_id, u.extra ->> 'Groups' as groups,
-    u.email is not null as has_email, u.mobile is not null as has_mobile,
+    nullif(u.email, '') is not null as has_email, nullif(u.mobile, '') is not null as has_mobile,
     u.retired_at is null and p.user_id is null and (
         select true from hiersync.change g
         where g.source_id = u.source_id and g.entity = 'reporting_user' and g.key = u.user_id::text and p.user_id is null and g.op in ('insert', 'restore')
-          and g.walk_id > coalesce((select w.walk_id from hiersync_internal.settled w where w.source_id = u.source_id), 0)
+          and ((g.walk_id, g.seen_at) > (select w.walk_id, w.as_of from hiersync_internal.settled w where w.source_id = u.source_id)) is not false
         limit 1
     ) is null as is_orphan,
-    u.auto_update_time, u.first_seen_at, u.changed_at, u.retired_at
+    u.auto_update_time, u.first_seen_at, u.changed_at, u.retired_at, s.is_configured
 from hiersync.reporting_user u
 join hiersync.source s on s.source_id = u.source_id
 left join hiersync.reporting_place p on p.source_id = u.source_id and p.user_id = u.user_id;
@@ -78,7 +79,7 @@ comment on view hiersync_bi.reporting_user is 'Users, gone ones too: what is not
 
 create view hiersync_bi.reporting_person as
 select s.name as source, u.source_id, s.name || ':' || u.user_id as user_key, u.user_id, u.retired_at is null as is_live,
-    u.name as display_name, u.email, u.mobile
+    nullif(u.name, '') as display_name, u.email, u.mobile
 from hiersync.reporting_user u
 join hiersync.source s on s.source_id = u.source_id;
 comment on view hiersync_bi.reporting_person is 'Users, gone ones too: what is personal of them.';
@@ -134,7 +135,7 @@ select s.name as source, p.source_id, p.{node}_key, p.{node}_id,
     s.name || ':' || p.path[1] as level_1_key, s.name || ':' || p.path[2] as level_2_key, s.name || ':' || p.path[3] as level_3_key,
     s.name || ':' || p.path[4] as level_4_key, s.name || ':' || p.path[5] as level_5_key, s.name || ':' || p.path[6] as level_6_key,
     s.name || ':' || p.path[7] as level_7_key, s.name || ':' || p.path[8] as level_8_key,
-    p.children, p.descendants, p.parent_id is null as is_root, p.children = 0 as is_leaf, p.walk_id, w.as_of
+    p.children, p.descendants, p.parent_id is null as is_root, p.children = 0 as is_leaf, p.walk_id, w.as_of, s.is_configured
 from hiersync.{entity}_place p
 join hiersync.source s on s.source_id = p.source_id
 left join hiersync_internal.settled w on w.source_id = p.source_id;
@@ -156,7 +157,7 @@ from (
 ) v
 join hiersync.source s on s.source_id = v.source_id
 where (v.valid_from < v.valid_to) is not false;
-comment on view hiersync_bi.{link}_period is 'The time in which somebody hung on somebody, all links that were shown.';
+comment on view hiersync_bi.{link}_period is 'The time in which somebody hung on somebody, all links that were shown. Who moves hangs on both from when one list showed them to the end of the walk.';
 
 create view hiersync_bi.{entity}_move as
 select s.name as source, m.source_id, s.name || ':' || m.{node}_id as {node}_key, m.{node}_id, s.name || ':' || m.from_id as from_key, m.from_id,
@@ -179,7 +180,7 @@ join hiersync_internal.source_state t on t.source_id = f.source_id
 left join hiersync_internal.walk w on w.source_id = f.source_id and w.walk_id = t.first_complete_walk_id
 where f.walk_id > t.first_complete_walk_id or f.at > w.finished_at
 group by s.name, f.source_id, day;
-comment on view hiersync_bi.{entity}_flow is 'Who came, came back, went and moved, by day; without the first complete walk, to which everybody was new.';
+comment on view hiersync_bi.{entity}_flow is 'Who came, came back, went and moved, by day in UTC; from the first complete walk on, to which everybody was new.';
 
         $sql$, '{node}', vendor.node), '{entity}', vendor.entity), '{above}', vendor.above), '{nodes}', vendor.nodes), '{link}', vendor.link),
             '{parent}', vendor.parent), '{child}', vendor.child);
@@ -215,7 +216,7 @@ comment on view hiersync_bi.change_field_value is 'Which fields changed, from wh
 
 create view hiersync_bi.finding as
 select s.name as source, f.source_id, f.finding_id, f.kind, f.severity, f.entity, f.key,
-    case when f.entity in ('customer', 'reporting_user') then s.name || ':' || split_part(f.key, ' ', 1) end as node_key,
+    case when f.entity in ('customer', 'reporting_user') and f.key not like '*%' then s.name || ':' || split_part(f.key, ' ', 1) end as node_key,
     f.detail ->> 'say' as say, f.resolved_at is null as is_open, f.run_id, f.walk_id, f.seen_at, f.resolved_at
 from hiersync.finding f
 join hiersync.source s on s.source_id = f.source_id;
@@ -241,7 +242,8 @@ select s.name as source, s.source_id, s.vendor, complete.finished_at as last_com
     (
         select count(*) from hiersync.finding f where f.source_id = s.source_id and f.resolved_at is null and f.severity = 'act'
     ) as findings_to_act_on,
-    coalesce(closed.live_nodes, 0) as live_nodes
+    coalesce(closed.live_nodes, 0) as live_nodes,
+    (select t.history_since from hiersync_internal.source_state t where t.source_id = s.source_id) as history_since
 from hiersync.source s
 left join lateral (
     select w.finished_at from hiersync_internal.walk w where w.source_id = s.source_id and w.verdict = 'complete'
@@ -301,6 +303,7 @@ begin
             ('has_email', 'It has an e-mail address.'),
             ('has_identifier', 'It has an identifier of whatever type.'),
             ('has_mobile', 'It has a mobile number.'),
+            ('history_since', 'What stood before is told from this time on only: earlier versions and changes were removed; null: none was.'),
             ('identifiers', 'All identifiers, with their types. Personal data.'),
             ('inserted', 'Nodes seen for the first time.'),
             ('is_active', 'IsActive.'),
@@ -408,6 +411,7 @@ create function hiersync_internal.reader_statements() returns table (statement t
         ('grant select on all tables in schema hiersync to hiersync_pii_reader'),
         ('revoke select on hiersync_bi.customer_person, hiersync_bi.customer_identifier, hiersync_bi.reporting_person, '
             || 'hiersync_bi.change_field_value from hiersync_reader'),
+        ('grant execute on all functions in schema hiersync to hiersync_pii_reader'),
         (format('alter default privileges for role %I in schema hiersync_bi grant select on tables to hiersync_reader, hiersync_pii_reader', owner.name)),
         (format('alter default privileges for role %I in schema hiersync grant select on tables to hiersync_pii_reader', owner.name))
     ) s (statement)

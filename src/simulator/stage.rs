@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
     use crate::simulator::{
-        ask::{ask, try_ask},
+        ask::{ask, try_ask, unpacked},
         door::Latency,
         mishap::Mishap,
     };
@@ -283,12 +283,9 @@ mod tests {
         let bomb = Answer::gzip_bomb(10 << 20);
         assert!(bomb.body.len() < 100_000);
         sim.faults().next(1, bomb);
-        let mut response = reqwest::get(sim.base_url()).await.unwrap();
-        let mut unpacked = 0;
-        while let Ok(Some(chunk)) = response.chunk().await {
-            unpacked += chunk.len();
-        }
-        assert!(unpacked > 10_000_000, "{unpacked}");
+        let body = reqwest::get(sim.base_url()).await.unwrap().bytes().await.unwrap();
+        let bytes = unpacked(&body).len();
+        assert!(bytes > 10_000_000, "{bytes}");
     }
 
     #[tokio::test]

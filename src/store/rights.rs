@@ -48,7 +48,17 @@ pub async fn readers_lack(conn: &mut Conn<'_>) -> sqlx::Result<Vec<String>> {
                and has_table_privilege(to_regrole('hiersync_reader'), 'hiersync_bi.customer', 'select')
                and has_table_privilege(to_regrole('hiersync_pii_reader'), 'hiersync_bi.customer_person', 'select')
                and has_table_privilege(to_regrole('hiersync_pii_reader'), 'hiersync.customer', 'select')
-               and not has_table_privilege(to_regrole('hiersync_reader'), 'hiersync_bi.customer_person', 'select'), false
+               and has_function_privilege(to_regrole('hiersync_pii_reader'), 'hiersync.customer_at(timestamptz)', 'execute')
+               and not exists (
+                   select from unnest(array['customer_person', 'customer_identifier', 'reporting_person', 'change_field_value']) personal
+                   where has_table_privilege(to_regrole('hiersync_reader'), 'hiersync_bi.' || personal, 'select')
+               )
+               -- A dump that is loaded for another owner has them not.
+               and 2 = (
+                   select count(*) from pg_default_acl d
+                   where d.defaclrole = (select relowner from pg_class where oid = 'hiersync.source'::regclass) and d.defaclobjtype = 'r'
+                     and d.defaclnamespace in ('hiersync'::regnamespace, 'hiersync_bi'::regnamespace)
+               ), false
            )
              and not (r.statement = 'create role hiersync_reader nologin' and to_regrole('hiersync_reader') is not null)
              and not (r.statement = 'create role hiersync_pii_reader nologin' and to_regrole('hiersync_pii_reader') is not null)"#

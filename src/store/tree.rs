@@ -26,7 +26,7 @@ macro_rules! of_both {
                 "customer_link",
                 "parent_id",
                 "child_id",
-                "concat_ws(' ', k.first_name, k.last_name)",
+                "nullif(concat_ws(' ', nullif(k.first_name, ''), nullif(k.last_name, '')), '')",
                 "null::bool",
                 "customer_place"
             )

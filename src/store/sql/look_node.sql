@@ -3,7 +3,7 @@ select
     s.name as "source!",
     case when c.customer_id is not null then 'customer' else 'reporting_user' end as "entity!",
     coalesce(c.customer_id::text, u.user_id::text) as "key!",
-    coalesce(nullif(concat_ws(' ', c.first_name, c.last_name), ''), u.name) as name,
+    coalesce(nullif(concat_ws(' ', nullif(c.first_name, ''), nullif(c.last_name, '')), ''), nullif(u.name, '')) as name,
     coalesce(c.email, u.email) as email,
     coalesce(c.mobile, u.mobile) as mobile,
     c.external_id as "external_id?",

@@ -80,10 +80,10 @@ fn drop_unasked(extra: &mut Map<String, Value>, asked: &[String]) {
     }
 }
 
-/// The first value, else the others joined. Where the first is there, or the others cannot be told from what they make together,
+/// The first value, else the others joined; an empty one says nothing where another says something. Where the first is there, or the others cannot be told from what they make together,
 /// they are kept.
 fn either<const N: usize>(first: Option<String>, others: [(&str, Option<String>); N], extra: &mut Map<String, Value>) -> Option<String> {
-    if first.is_some() {
+    if first.as_ref().is_some_and(|first| !first.is_empty()) {
         extra.extend(others.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into()))));
         return first;
     }
@@ -93,7 +93,7 @@ fn either<const N: usize>(first: Option<String>, others: [(&str, Option<String>)
         extra.extend(sent.iter().map(|(key, word)| ((*key).to_owned(), word.clone().into())));
     }
     let words: Vec<String> = sent.into_iter().map(|(_, word)| word).filter(|word| !word.is_empty()).collect();
-    (!words.is_empty()).then(|| words.join(" "))
+    if words.is_empty() { first } else { Some(words.join(" ")) }
 }
 
 /// `IsActive`, else `StatusCode`: 0 is active and 1 inactive; a code that has no column's meaning is kept.
