@@ -114,7 +114,7 @@ impl From<OpenError> for Failure {
                 | ConnectError::TooOld { .. }
                 | ConnectError::OtherVersion { .. },
             )
-            | OpenError::Embedded(EmbeddedError::NotBinaries { .. }) => Exit::Config,
+            | OpenError::Embedded(EmbeddedError::NotBinaries { .. } | EmbeddedError::ForeignHome(_)) => Exit::Config,
             OpenError::Connect(refused) if refused.is_refused() => Exit::Credentials,
             OpenError::Embedded(_) | OpenError::Connect(_) | OpenError::Database(_) => Exit::Unavailable,
         };

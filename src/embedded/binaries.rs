@@ -4,10 +4,10 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
-use super::error::EmbeddedError;
+use super::{account::Account, error::EmbeddedError};
 
 /// The oldest version that new data may be of: what the schema needs.
 const OLDEST: u32 = 14;
@@ -29,9 +29,11 @@ struct Installed {
 /// The folder with `postgres` and `initdb` that fits the data: `configured`, else the newest installed.
 pub fn find(configured: Option<&Path>, pgdata: &Path) -> Result<PathBuf, EmbeddedError> {
     let wanted = fs::read_to_string(pgdata.join("PG_VERSION")).ok().and_then(|text| major(&text));
+    // As root we would else run with all rights what somebody else has named.
+    let account = Account::of(pgdata.parent().unwrap_or(pgdata))?;
     let installed = match configured {
-        Some(folder) => vec![check(folder)?],
-        None => folders().iter().filter_map(|folder| check(folder).ok()).collect(),
+        Some(folder) => vec![check(folder, &account)?],
+        None => folders().iter().filter_map(|folder| check(folder, &account).ok()).collect(),
     };
     match (choose(&installed, wanted), wanted) {
         (Some(installed), _) => Ok(installed.bin.clone()),
@@ -63,13 +65,17 @@ fn family(parent: &Path, prefix: &str, rest: &str) -> Vec<PathBuf> {
 }
 
 /// A folder's version, as its server tells it.
-fn check(folder: &Path) -> Result<Installed, EmbeddedError> {
+fn check(folder: &Path, account: &Account) -> Result<Installed, EmbeddedError> {
     for program in PROGRAMS {
         if !folder.join(program).is_file() {
             return Err(EmbeddedError::NotBinaries { folder: folder.to_owned(), program });
         }
     }
-    let version = answer(Command::new(folder.join("postgres")).arg("--version"));
+    let mut command = Command::new(folder.join("postgres"));
+    // Our environment may hold secrets.
+    command.arg("--version").env_clear().current_dir("/").stdin(Stdio::null());
+    account.run(&mut command);
+    let version = answer(&mut command);
     let major = version.as_deref().and_then(|version| version.split(' ').find_map(major));
     let major = major.ok_or_else(|| EmbeddedError::NotBinaries { folder: folder.to_owned(), program: "postgres" })?;
     Ok(Installed { bin: folder.to_owned(), major })

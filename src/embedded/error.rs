@@ -55,6 +55,9 @@ pub enum EmbeddedError {
         /// The first folder on the way that refuses.
         blocked_by: PathBuf,
     },
+    /// `[database].dir` holds other things.
+    #[error("[database].dir {} holds other things, and no database of hiersync's: name an empty folder, or one that is not there yet", .0.display())]
+    ForeignHome(PathBuf),
     /// Somebody else's folder stands where the socket must go.
     #[error("the socket folder {} belongs to somebody else: remove it, or choose a shorter [database].dir", .0.display())]
     ForeignSocketDir(PathBuf),

@@ -1,13 +1,18 @@
 //! The folder of the embedded cluster: what lies where, and whose it is.
 
 use std::{
+    ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use nix::{fcntl::OFlag, unistd::geteuid};
+use nix::{
+    errno::Errno,
+    fcntl::OFlag,
+    unistd::{AccessFlags, access, geteuid},
+};
 use tracing::warn;
 
 use super::{account::Account, error::EmbeddedError, socket};
@@ -24,8 +29,17 @@ pub struct Home {
 }
 
 impl Home {
+    /// Whether the folder could be opened, as far as that can be seen without changing anything.
+    pub(super) fn look(dir: &Path) -> Result<(), EmbeddedError> {
+        is_ours(dir)?;
+        let there = dir.ancestors().find(|folder| folder.exists()).unwrap_or(dir);
+        let found = if there.is_dir() { access(there, AccessFlags::W_OK | AccessFlags::X_OK) } else { Err(Errno::ENOTDIR) };
+        found.map_err(|errno| EmbeddedError::io("write into", there)(errno.into()))
+    }
+
     /// Makes the folder if it is missing.
     pub(super) fn open(dir: &Path) -> Result<Self, EmbeddedError> {
+        is_ours(dir)?;
         DirBuilder::new().recursive(true).mode(mode_of_home()).create(dir).map_err(EmbeddedError::io("create", dir))?;
         // Two ways to the same folder must lead to the same socket.
         let dir = dir.canonicalize().map_err(EmbeddedError::io("find", dir))?;
@@ -128,6 +142,18 @@ impl Home {
     }
 }
 
+/// A folder that holds other things and none of ours is somebody else's: in it we would change modes and owners.
+fn is_ours(dir: &Path) -> Result<(), EmbeddedError> {
+    let names: Vec<OsString> = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    // A file system of its own has a folder of its own.
+    let is_empty = names.iter().all(|name| name == "lost+found");
+    if is_empty || names.iter().any(|name| name == "users.lock" || name == "pgdata") {
+        Ok(())
+    } else {
+        Err(EmbeddedError::ForeignHome(dir.to_owned()))
+    }
+}
+
 /// As root, the server's user must be able to pass; as anybody else, nobody needs to.
 fn mode_of_home() -> u32 {
     if geteuid().is_root() { 0o711 } else { 0o700 }
@@ -141,4 +167,29 @@ fn open_for(account: &Account, path: &Path) -> Result<File, EmbeddedError> {
     let file = options.open(path).map_err(EmbeddedError::io("open", path))?;
     account.own_file(&file).map_err(EmbeddedError::io("give away", path))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_folder_and_one_of_ours_can_be_the_home() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["empty", "ours", "theirs"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        for file in ["ours/users.lock", "ours/notes", "theirs/notes", "file"] {
+            fs::write(at(file), "").unwrap();
+        }
+        for fits in ["empty", "ours", "not/there/yet"] {
+            assert!(Home::look(&at(fits)).is_ok(), "{fits}");
+        }
+        assert!(matches!(Home::look(&at("theirs")), Err(EmbeddedError::ForeignHome(_))));
+        assert!(matches!(Home::open(&at("theirs")), Err(EmbeddedError::ForeignHome(_))));
+        for fault in ["file", "file/below"] {
+            assert!(matches!(Home::look(&at(fault)), Err(EmbeddedError::Io { .. })), "{fault}");
+        }
+    }
 }

@@ -182,11 +182,12 @@ pub fn url(dir: &Path) -> String {
     socket::url(&socket::dir_for(&dir))
 }
 
-/// Whether programs are installed that can serve the data of `dir`.
+/// Whether `dir` can hold a cluster, and programs are installed that can serve its data.
 ///
 /// # Errors
 /// What is missing.
 pub fn look(dir: &Path, pg_bin: Option<&Path>) -> Result<(), EmbeddedError> {
+    Home::look(dir)?;
     binaries::find(pg_bin, &Home::pgdata_of(dir)).map(|_| ())
 }
 

@@ -233,3 +233,41 @@ async fn folders_that_somebody_has_opened_are_closed_again_and_that_is_said() {
     assert_eq!(fs::metadata(&home.0).unwrap().mode() & 0o7066, 0);
     home.is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_somebody_elses_is_left_as_it_is() {
+    let (home, vendor) = (Home::new(), capillary(5).await);
+    let of_theirs = home.0.join("run");
+    fs::create_dir_all(&of_theirs).unwrap();
+    for folder in [&home.0, &of_theirs] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o775)).unwrap();
+    }
+    let look = || [&home.0, &of_theirs].map(|folder| fs::metadata(folder).map(|meta| (meta.mode(), meta.uid(), meta.gid())).unwrap());
+    let before = look();
+    let program = Program::of(&Case::own(&home.0).customers(&vendor, ""));
+    for args in [&["sync"][..], &["check", "--offline"], &["daemon"]] {
+        let ended = program.run(args).await;
+        assert_eq!(ended.code, 78, "{ended:?}");
+        assert!(format!("{}{}", ended.out, ended.err).contains("holds other things"), "{ended:?}");
+    }
+    assert_eq!((look(), fs::read_dir(&home.0).unwrap().count()), (before, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_servers_program_is_asked_for_its_version_without_our_secrets_and_not_as_root() {
+    let (home, programs, vendor) = (Home::new(), Home::new(), capillary(5).await);
+    fs::create_dir(&programs.0).unwrap();
+    fs::set_permissions(&programs.0, fs::Permissions::from_mode(0o777)).unwrap();
+    let script = "#!/bin/sh\n(id -u; env) > \"$(dirname \"$0\")/seen\"\necho 'postgres (PostgreSQL) 17.1'\n";
+    for name in ["postgres", "initdb"] {
+        fs::write(programs.0.join(name), script).unwrap();
+        fs::set_permissions(programs.0.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let bin = format!("[database]\npg_bin = \"{}\"", programs.0.display());
+    let program = Program::edited(&Case::own(&home.0).customers(&vendor, ""), |config| config.replace("[database]", &bin));
+    let ended = program.run(&["check", "--offline"]).await;
+    assert_ne!(ended.code, 0, "{ended:?}");
+    let seen = fs::read_to_string(programs.0.join("seen")).unwrap();
+    assert!(!seen.contains("HIERSYNC_") && !seen.starts_with("0\n"), "{seen}");
+    home.is_left().await;
+}
