@@ -3,9 +3,11 @@
 use std::{
     future::Future,
     io::{self, Write},
+    panic::AssertUnwindSafe,
     time::Duration,
 };
 
+use futures::FutureExt;
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use sd_notify::NotifyState;
 use tokio::{
@@ -13,7 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// DECTCEM (ECMA-48 private mode 25), as every terminal knows it.
 const SHOW_CURSOR: &[u8] = b"\x1b[?25h\n";
@@ -25,9 +27,14 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// Spawns a task. It must end soon after the stop is asked for.
+    /// Spawns a task. It must end soon after the stop is asked for. A process that has lost a part of itself through a fault of ours ends, so
+    /// that whoever watches over it begins it anew.
     pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
+        self.tasks.spawn(async {
+            if unless_faulty(task).await.is_none() {
+                std::process::exit(FAULT);
+            }
+        });
     }
 
     /// Waits for the last one, so long at most; then ends the others. Gives how many had to be ended.
@@ -40,6 +47,23 @@ impl Crew {
         self.tasks.shutdown().await;
         left
     }
+}
+
+/// `EX_SOFTWARE`.
+const FAULT: i32 = 70;
+
+/// What has come of this work; `None`: it has met a fault of ours, which is told.
+pub async fn unless_faulty<T>(work: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(work).catch_unwind().await.ok()
+}
+
+/// From now on a fault of ours is told in one line: where it is, and nothing of what it was met with, which may be personal.
+pub fn tell_faults() {
+    std::panic::set_hook(Box::new(|fault| {
+        let at = fault.location().map(ToString::to_string).unwrap_or_default();
+        let what = fault.payload().downcast_ref::<&'static str>().copied().unwrap_or("no more is told, as it may be personal");
+        error!(at, what, "a fault of ours: please report it");
+    }));
 }
 
 /// A token that SIGTERM and SIGINT cancel.

@@ -33,7 +33,7 @@ use crate::{
     app::App,
     config::{Config, locate, read, secrets::Secrets},
     embedded::supervisor::{self, SuperviseArgs},
-    failpoint, telemetry,
+    failpoint, lifecycle, telemetry,
 };
 
 /// Keeps a company's hierarchies from Capillary and LeadSquared in Postgres.
@@ -117,6 +117,7 @@ pub fn main() -> std::process::ExitCode {
         Verb::Tree(_) => "error",
         _ => "warn",
     });
+    lifecycle::tell_faults();
     let _armed = failpoint::arm();
     let libpq = libpq_variables();
     if is_about_private_server(&args) {
@@ -127,7 +128,8 @@ pub fn main() -> std::process::ExitCode {
         Err(error) => return exit::tell(&Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot start the runtime"))),
     };
     let is_about_output = !matches!(args.verb, Verb::Sync(_) | Verb::Refresh(_) | Verb::Daemon);
-    match out::end(runtime.block_on(run(args, libpq)), is_about_output) {
+    let Some(ended) = runtime.block_on(lifecycle::unless_faulty(run(args, libpq))) else { return Exit::Fault.into() };
+    match out::end(ended, is_about_output) {
         Ok(exit) => exit.into(),
         Err(failure) => exit::tell(&failure),
     }

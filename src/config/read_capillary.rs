@@ -30,8 +30,8 @@ const SORT_ORDER: &str = "ASC";
 /// The identifiers that the vendor documents for this call, the steadiest first.
 const DESCEND_BY: [&str; 4] = ["externalId", "mobile", "email", "cardnumber"];
 
-/// Largest number that a row of the walk can hold.
-const LARGEST: u32 = i32::MAX as u32;
+/// More rows than any answer within `max_response` can hold.
+const LARGEST: u32 = 100_000;
 
 /// How to write the roots.
 const ROOTS: &str = "write such as `roots = [{ type = \"mobile\", value = \"910000000010\" }]`";

@@ -23,6 +23,7 @@ use crate::{
     app::{App, error::SourceError},
     clock,
     config::Source,
+    lifecycle,
     model::run::{Outcome, Trigger},
     store::refresh,
     sync::{
@@ -178,7 +179,12 @@ impl One {
                 Why::Again | Why::Person | Why::Refresh => None,
             };
             let wanted = Wanted { unless, ..Wanted::by(asked.trigger) };
-            match self.app.run(&self.source, wanted, &self.stop, progress).await {
+            let run = lifecycle::unless_faulty(self.app.run(&self.source, wanted, &self.stop, progress));
+            let Some(ended) = run.await else {
+                error!(source = self.source.name, "the run was ended by a fault of ours: the next one takes its walk over");
+                return After::Retry(Missing::Vendor);
+            };
+            match ended {
                 Ok(report) if report.outcome == Outcome::Stopped && !self.stop.is_cancelled() => return After::Held,
                 Ok(report) => return after(&report),
                 Err(SourceError::NoRun(NoRun::Begun { .. })) => return After::Nothing,

@@ -229,7 +229,7 @@ impl Pass {
 
     /// Its places are far beyond the rows that it has shown: the vendor ignores the offset.
     fn is_runaway(&self, page: &PageSeen) -> bool {
-        self.offset > 2 * self.shown + 8 * page.limit
+        self.offset > self.shown.saturating_mul(2).saturating_add(page.limit.saturating_mul(8))
     }
 
     /// `limit`: rows of one page; `None` for a list in one piece.

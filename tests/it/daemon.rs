@@ -307,6 +307,26 @@ async fn a_run_that_stands_still_is_not_told_as_alive() {
     daemon.kill().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_ours_costs_one_run_and_is_told_without_what_it_was_met_with() {
+    let vendor = capillary(60).await;
+    let (case, _, pool) = customers(&vendor, "schedule = \"* * * * * *\"\npage_size = 4\nconcurrency = 1").await;
+    let ended = Program::of(&case).with("FAILPOINTS", "rows_written=1*panic(private)").run(&["sync"]).await;
+    assert_eq!((ended.code, ended.out.as_str()), (70, ""), "{ended:?}");
+    assert!(ended.err.contains("a fault of ours") && ended.err.contains(".rs:") && !ended.err.contains("private"), "{ended:?}");
+    let program = Program::of(&case).with("FAILPOINTS", "rows_written=3*off->1*panic(private)->off");
+    let daemon = Running::start(&program, &["daemon"]);
+    until("a whole walk", seconds(60), async || {
+        count(&pool, "select count(*) from hiersync.sync_run where outcome = 'complete'").await > 0
+    })
+    .await;
+    assert!(daemon.err().contains("the run was ended by a fault of ours"), "{}", daemon.err());
+    assert!(!daemon.err().contains("private"));
+    assert_eq!(count(&pool, "select count(*) from hiersync.sync_run where outcome = 'abandoned'").await, 2);
+    assert_customers(&pool, &customers_now(&vendor)).await;
+    daemon.stop("-TERM", seconds(15)).await;
+}
+
 // The status page.
 
 fn with_page(case: &Case, port: u16) -> Program {
