@@ -1,11 +1,14 @@
 //! `hiersync plan`: before any call is spent, what walks will take and how long each budget lasts.
 
-use chrono::TimeDelta;
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{
     exit::{Exit, Failure},
     out::{self, say},
+    show::next_due,
     sync::chosen,
     table::table,
 };
@@ -15,6 +18,7 @@ use crate::{
     config::{Config, Source},
     plan::{self, BudgetPlan, Planned, SourcePlan, WindowPlan},
     schedule, store,
+    text::time,
 };
 
 /// What people type.
@@ -31,15 +35,21 @@ pub struct Args {
 /// Tells what the next walk of each source takes, and how long each of their budgets lasts.
 pub async fn run(args: &Args, app: App) -> Result<Exit, Failure> {
     let told = told(args, &app).await;
+    let due: HashMap<String, DateTime<Utc>> =
+        app.config.sources.iter().filter_map(|source| Some((source.name.clone(), next_due(source)?))).collect();
     app.close().await;
     let (sources, budgets) = told?;
     if args.json {
-        sources.iter().for_each(|source| out::json(&of_kind("source", json!(source))));
+        for source in &sources {
+            let mut told = of_kind("source", json!(source));
+            told["next_due"] = json!(due.get(&source.source));
+            out::json(&told);
+        }
         budgets.iter().for_each(|budget| out::json(&of_kind("budget", json!(budget))));
     } else if sources.is_empty() {
         say!("no source is enabled: there is nothing to plan");
     } else {
-        tell_sources(&sources);
+        tell_sources(&sources, &due);
         tell_windows(&budgets);
         tell_days(&budgets);
     }
@@ -62,7 +72,7 @@ pub fn planned<'c>(config: &'c Config, chosen: &[&str]) -> Vec<Planned<'c>> {
 }
 
 /// When the daemon walks a source in the next day.
-fn firings(source: &Source) -> Option<Vec<chrono::DateTime<chrono::Utc>>> {
+fn firings(source: &Source) -> Option<Vec<DateTime<Utc>>> {
     let schedule = source.schedule.as_ref().filter(|_| source.enabled)?;
     let now = clock::now();
     Some(schedule::firings(schedule, now, now + TimeDelta::days(1)))
@@ -73,11 +83,12 @@ fn of_kind(kind: &str, mut plan: Value) -> Value {
     plan
 }
 
-fn tell_sources(sources: &[SourcePlan]) {
+fn tell_sources(sources: &[SourcePlan], due: &HashMap<String, DateTime<Utc>>) {
     let now = clock::now();
-    let mut table = table(&["source", "calls", "time", "known from"]);
+    let mut table = table(&["source", "calls", "time", "next due", "known from"]);
     for plan in sources {
-        table.add_row(vec![plan.source.clone(), plan.calls_told(), plan.time_told(), plan.known_from(now)]);
+        let due = time(due.get(&plan.source).copied());
+        table.add_row(vec![plan.source.clone(), plan.calls_told(), plan.time_told(), due, plan.known_from(now)]);
     }
     say!("{table}");
     for plan in sources {
