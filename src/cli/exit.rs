@@ -111,6 +111,7 @@ impl From<OpenError> for Failure {
                 ConnectError::Url(_)
                 | ConnectError::Encoding { .. }
                 | ConnectError::Rights { .. }
+                | ConnectError::ForeignSchema { .. }
                 | ConnectError::TooOld { .. }
                 | ConnectError::OtherVersion { .. },
             )

@@ -132,12 +132,11 @@ fn tell(args: &Args, source: &Source, ended: Result<Report, SourceError>) -> Exi
             }
             say!("{}", run_line(row, args.dry_run));
         }
-        None => note!("{}: {}, and the database no longer answers", source.name, report.outcome),
+        None => note!("{}: {}, and its row cannot be read", source.name, report.outcome),
     }
     // A job's mail has stderr alone, as often as not.
-    if report.outcome == Outcome::Failed
-        && let Some(why) = report.row.as_ref().and_then(|row| row.error.as_ref())
-    {
+    let why = report.row.as_ref().and_then(|row| row.error.as_ref()).or(report.why.as_ref());
+    if let (Outcome::Failed, Some(why)) = (report.outcome, why) {
         fail!("{}: failed: {why}", source.name);
     }
     Exit::of_report(&report)

@@ -115,7 +115,7 @@ mod tests {
             error: None,
             resume_at,
         };
-        Report { outcome, cause: None, row: Some(row), changes: Vec::new(), findings: Vec::new() }
+        Report { outcome, cause: None, why: None, row: Some(row), changes: Vec::new(), findings: Vec::new() }
     }
 
     #[test]

@@ -145,7 +145,22 @@ fn without_unknown(url: &str) -> String {
 /// Connects once, and says whether it can only be read. A pool tries again until its time is up, and then does not say why: one
 /// connection by itself does.
 async fn reach(options: &PgConnectOptions, place: &str) -> Result<bool, ConnectError> {
-    reached(options).await.map_err(|source| ConnectError::Unreachable { place: place.to_owned(), source })
+    let place = place.to_owned();
+    reached(options).await.map_err(|source| {
+        let user = options.get_username().to_owned();
+        match connect_right(&source, options) {
+            Some(missing) => ConnectError::Rights { place, user, missing },
+            None => ConnectError::Unreachable { place, source },
+        }
+    })
+}
+
+/// What grants the right to connect, if that is what is missing. SQLSTATE `42501`: nothing else is asked for there.
+fn connect_right(error: &sqlx::Error, options: &PgConnectOptions) -> Option<String> {
+    let is_missing = error.as_database_error().is_some_and(|told| told.code().as_deref() == Some("42501"));
+    let (user, database) = (options.get_username(), options.get_database().unwrap_or_else(|| options.get_username()));
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    is_missing.then(|| format!("grant connect on database {} to {}", quoted(database), quoted(user)))
 }
 
 async fn reached(options: &PgConnectOptions) -> sqlx::Result<bool> {

@@ -45,6 +45,14 @@ pub enum ConnectError {
         /// What to run.
         missing: String,
     },
+    /// Somebody else's schema has the name of ours.
+    #[error(
+        "the database at {place} has a schema of somebody else's by the name of hiersync, hiersync_bi or hiersync_internal: name another database in [database].url"
+    )]
+    ForeignSchema {
+        /// Host and database, without credentials.
+        place: String,
+    },
     /// It cannot hold what vendors send.
     #[error(
         "the database at {place} has the encoding {encoding}, and cannot hold what the vendors send: run `create database hiersync \

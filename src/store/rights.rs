@@ -13,6 +13,8 @@ pub(super) struct Found {
     pub(super) version: String,
     /// Its encoding, as Postgres names it.
     pub(super) encoding: String,
+    /// A schema of one of our names holds tables, and no account of our migrations.
+    pub(super) is_foreign: bool,
     /// What an administrator must run first, as one line of SQL; `None`: nothing.
     pub(super) missing: Option<String>,
 }

@@ -78,6 +78,7 @@ async fn check(connection: &mut PgConnection, place: &str) -> Result<(), Connect
         Err(source) => Err(ConnectError::Unreachable { place, source }),
         Ok(Found { version_no, version, .. }) if version_no < OLDEST => Err(ConnectError::TooOld { place, version }),
         Ok(Found { encoding, .. }) if encoding != "UTF8" => Err(ConnectError::Encoding { place, encoding }),
+        Ok(Found { is_foreign: true, .. }) => Err(ConnectError::ForeignSchema { place }),
         Ok(Found { user, missing: Some(missing), .. }) => Err(ConnectError::Rights { place, user, missing }),
         Ok(_) => Ok(()),
     }

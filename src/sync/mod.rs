@@ -35,6 +35,7 @@ pub mod rows;
 pub mod run;
 mod settle;
 pub mod terms;
+mod told;
 mod trees;
 mod turns;
 pub mod wanted;

@@ -18,7 +18,9 @@ pub struct Report {
     pub outcome: Outcome,
     /// Why it failed, for the exit code.
     pub cause: Option<Cause>,
-    /// Its closed row; `None` when the database was lost.
+    /// Why it ended before its walk, in words.
+    pub why: Option<String>,
+    /// Its closed row; `None` when it cannot be read, as where the database was lost.
     pub row: Option<RunRow>,
     /// For a dry run: what would change, newest first.
     pub changes: Vec<ChangeRow>,

@@ -22,6 +22,7 @@ use super::{
     report::{NoRun, Report, verdict, worst},
     roots, settle,
     terms::Terms,
+    told::{Told, told},
     wanted::Wanted,
 };
 use crate::{
@@ -32,19 +33,14 @@ use crate::{
         run::{Counters, Outcome},
     },
     store::{
-        finding::{self, FindingRow},
         lease,
         ledger::PgLedger,
         refresh::{Levers, levers},
-        report::{self, ChangeRow, RunRow},
         run::{Reads, Unclosed},
         session::Session,
     },
     text::chain,
 };
-
-/// Changes that a dry run tells of at most.
-const TOLD: i64 = 1000;
 
 /// Runs a source once.
 ///
@@ -204,7 +200,7 @@ impl<V: Synced> Context<V> {
         if let Err(error) = self.caller.settle().await {
             warn!(error = %error, "the budget's ledger could not be told that the calls have ended");
         }
-        let Told { row, changes, findings } = self.told(outcome, wanted).await.unwrap_or_default();
+        let Told { row, changes, findings } = told(&self, outcome, wanted).await;
         if let Some(row) = &row {
             info!(
                 outcome = %outcome, why = row.error.as_deref().unwrap_or_default(), requests = row.requests, rows = row.rows_seen,
@@ -214,7 +210,8 @@ impl<V: Synced> Context<V> {
         if let Err(error) = self.session.end().await {
             warn!(error = %error, "the dry run's transaction could not be ended");
         }
-        Report { outcome, cause, row, changes, findings }
+        let why = ended.err().map(|interrupted| chain(&interrupted));
+        Report { outcome, cause, why, row, changes, findings }
     }
 
     async fn close_interrupted(&self, interrupted: &Interrupted, outcome: Outcome) -> Result<(), Interrupted> {
@@ -231,27 +228,6 @@ impl<V: Synced> Context<V> {
             closed => closed,
         }
     }
-
-    async fn told(&self, outcome: Outcome, wanted: Wanted) -> sqlx::Result<Told> {
-        let mut step = self.session.begin().await?;
-        let row = report::runs(&mut step.conn(), Some(&self.source.name), Some(self.open.run_id), 1).await?.pop();
-        let changes =
-            if wanted.dry_run { report::changes(&mut step.conn(), None, Some(self.open.run_id), None, TOLD).await? } else { Vec::new() };
-        let findings = match outcome {
-            Outcome::Partial | Outcome::Failed => finding::explaining(&mut step.conn(), &self.open, TOLD).await?,
-            _ => Vec::new(),
-        };
-        step.commit().await?;
-        Ok(Told { row, changes, findings })
-    }
-}
-
-/// What is told of a run beside its outcome.
-#[derive(Default)]
-struct Told {
-    row: Option<RunRow>,
-    changes: Vec<ChangeRow>,
-    findings: Vec<FindingRow>,
 }
 
 /// What a person must see of it.

@@ -83,3 +83,25 @@ async fn a_database_that_is_not_utf8_is_told_before_anything_is_made() {
     let there = PgPool::connect(&url).await.unwrap();
     assert_eq!(count(&there, "select count(*) from pg_namespace where nspname like 'hiersync%'").await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_of_somebody_elses_is_left_alone() {
+    let vendor = capillary(5).await;
+    let (url, pool, name) = empty().await;
+    let case = Case::at(&url).customers(&vendor, "");
+    administer(&pool, &name, "create schema hiersync; create table hiersync.customer (one int)").await;
+    says(&Program::of(&case).run(&["sync"]).await, 78, "name another database");
+    assert_eq!(count(&pool, "select count(*) from pg_tables where schemaname like 'hiersync%'").await, 1, "nothing was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_connect_is_told_by_which_statement_it_may() {
+    let vendor = capillary(5).await;
+    let (url, pool, name) = empty().await;
+    administer(&pool, &name, "create role out_NAME login; revoke connect on database NAME from public").await;
+    let case = Case::at(&url_for(&url, &format!("out_{name}"))).customers(&vendor, "");
+    let missing = format!("`grant connect on database \"{name}\" to \"out_{name}\"`");
+    for verb in ["sync", "status"] {
+        says(&Program::of(&case).run(&[verb]).await, 78, &missing);
+    }
+}

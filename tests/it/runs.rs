@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::{
     case::{self, Case, WANTED, with_calls},
+    postgres::fresh_database,
+    program::Program,
     tables::{assert_customers, count, customers_now, everything},
 };
 
@@ -277,4 +279,18 @@ async fn every_kind_of_end_closes_its_run() {
     let outcomes: Vec<String> = sqlx::query_scalar("select outcome from hiersync.sync_run order by run_id").fetch_all(&pool).await.unwrap();
     assert_eq!(outcomes, ["stopped", "complete", "partial", "failed"]);
     assert_eq!(open_runs(&pool).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_cannot_be_read_is_why_a_run_fails_and_not_the_end_of_the_database() {
+    let vendor = capillary(CapillaryWorld::grow(TREE)).await;
+    let case = Case::at(&fresh_database().await).customers(&vendor, "");
+    case.complete().await;
+    let pool = case.pool().await;
+    sqlx::raw_sql("alter table hiersync.finding rename to found").execute(&pool).await.unwrap();
+    let ended = Program::of(&case).run(&["sync", "--json"]).await;
+    assert_eq!(ended.code, 69, "{ended:?}");
+    let row: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(row["outcome"], "failed", "{ended:?}");
+    assert!(ended.err.lines().any(|line| line.contains("customers: failed: ") && line.contains("hiersync.finding")), "{ended:?}");
 }

@@ -1,5 +1,11 @@
 -- The role, the server's version, the encoding, and what must be granted before the tables can be made or used.
 select current_user::text as "user!", current_setting('server_encoding') as "encoding!",
+    exists (
+        select from pg_class t join pg_namespace n on n.oid = t.relnamespace
+        where n.nspname in ('hiersync', 'hiersync_internal', 'hiersync_bi') and t.relkind in ('r', 'p', 'v', 'm')
+    ) and not exists (
+        select from pg_class t join pg_namespace n on n.oid = t.relnamespace where n.nspname = 'hiersync' and t.relname = '_sqlx_migrations'
+    ) as "is_foreign!",
     current_setting('server_version_num')::int as "version_no!", current_setting('server_version') as "version!", nullif(concat_ws('; ', (
     select string_agg(distinct
         case
