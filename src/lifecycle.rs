@@ -68,18 +68,35 @@ pub fn tell_faults() {
 
 /// A token that SIGTERM and SIGINT cancel.
 pub fn stop_on_signals(crew: &mut Crew) -> io::Result<CancellationToken> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    stop_on(crew, &[(SignalKind::terminate(), "SIGTERM"), (SignalKind::interrupt(), "SIGINT")])
+}
+
+/// The same, and SIGHUP, as when the terminal is closed; not where somebody has said that it is ignored, as `nohup` does.
+pub fn stop_on_signals_and_hangup(crew: &mut Crew) -> io::Result<CancellationToken> {
+    let all = [(SignalKind::terminate(), "SIGTERM"), (SignalKind::interrupt(), "SIGINT"), (SignalKind::hangup(), "SIGHUP")];
+    stop_on(crew, if is_ignored(SignalKind::hangup()) { &all[..2] } else { &all })
+}
+
+fn stop_on(crew: &mut Crew, signals: &[(SignalKind, &'static str)]) -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let asked = stop.clone();
-    crew.spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => info!("SIGINT: stopping"),
-            () = asked.cancelled() => {}
-        }
-        asked.cancel();
-    });
+    for (kind, name) in signals {
+        let (mut received, name, asked) = (signal(*kind)?, *name, stop.clone());
+        crew.spawn(async move {
+            tokio::select! {
+                _ = received.recv() => info!("{name}: stopping"),
+                () = asked.cancelled() => {}
+            }
+            asked.cancel();
+        });
+    }
     Ok(stop)
+}
+
+/// By what the kernel tells (`proc(5)`); elsewhere none is.
+fn is_ignored(signal: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.is_some_and(|ignored| ignored >> (signal.as_raw_value() - 1) & 1 == 1)
 }
 
 /// What a shell says of a program that was ended by SIGINT.

@@ -34,11 +34,11 @@ use crate::{
 const CLOSE_WITHIN: Duration = Duration::from_secs(6);
 
 /// Serves until SIGTERM or SIGINT. SIGHUP has config and secrets read anew.
-pub async fn run(file: Option<&Path>) -> Result<Exit, Failure> {
+pub async fn run(config: Config, file: Option<&Path>) -> Result<Exit, Failure> {
     let mut listeners = Crew::default();
     let stop = lifecycle::stop_on_signals(&mut listeners).map_err(|error| Failure::new(Exit::Fault, error))?;
     let mut hangups = Hangups::listen().map_err(|error| Failure::new(Exit::Fault, error))?;
-    let mut next = open_unless_stopped(file, &stop).await?;
+    let mut next = open_unless_stopped(config, &stop).await?;
     while let Some(app) = next {
         // Ends with the daemon, or alone when another config takes its place.
         let life = stop.child_token();
@@ -64,7 +64,11 @@ pub async fn run(file: Option<&Path>) -> Result<Exit, Failure> {
 /// Opens with the new config. A database that is away is waited for: with the old config the daemon would have waited, too.
 async fn reopened(file: Option<&Path>, stop: &CancellationToken) -> Result<Option<App>, Failure> {
     loop {
-        match open_unless_stopped(file, stop).await {
+        let opened = match load(file) {
+            Ok(config) => open_unless_stopped(config, stop).await,
+            Err(failure) => Err(failure),
+        };
+        match opened {
             Err(failure) if failure.exit == Exit::Unavailable => {
                 error!("the new config cannot be gone on with yet: {}", chain(failure.error.as_ref()));
                 tokio::select! {

@@ -120,7 +120,9 @@ pub fn main() -> std::process::ExitCode {
     lifecycle::tell_faults();
     let _armed = failpoint::arm();
     let libpq = libpq_variables();
-    if is_about_private_server(&args) {
+    let config = read_config(&args);
+    if matches!(args.verb, Verb::Demo(_)) || matches!(&config, Some(Ok(config)) if config.database.url.is_none()) {
+        // They are about other servers than the private one, which is reached whatever they say.
         forget(&libpq);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -128,7 +130,7 @@ pub fn main() -> std::process::ExitCode {
         Err(error) => return exit::tell(&Failure::new(Exit::Fault, anyhow::Error::new(error).context("cannot start the runtime"))),
     };
     let is_about_output = !matches!(args.verb, Verb::Sync(_) | Verb::Refresh(_) | Verb::Daemon);
-    let Some(ended) = runtime.block_on(lifecycle::unless_faulty(run(args, libpq))) else { return Exit::Fault.into() };
+    let Some(ended) = runtime.block_on(lifecycle::unless_faulty(run(args, libpq, config))) else { return Exit::Fault.into() };
     match out::end(ended, is_about_output) {
         Ok(exit) => exit.into(),
         Err(failure) => exit::tell(&failure),
@@ -140,13 +142,12 @@ fn libpq_variables() -> Vec<String> {
     std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| name.starts_with("PG")).collect()
 }
 
-fn is_about_private_server(args: &Args) -> bool {
-    // What `init` will be answered is in no file yet.
-    let has_config = !matches!(args.verb, Verb::Init(_));
-    matches!(args.verb, Verb::Demo(_)) || has_config && load(args.config.as_deref()).is_ok_and(|config| config.database.url.is_none())
+/// The config, for verbs that have one: read once, as it may come through a pipe.
+fn read_config(args: &Args) -> Option<Result<Config, Failure>> {
+    let needs_none = matches!(args.verb, Verb::Demo(_) | Verb::Init(_) | Verb::Completions { .. });
+    (!needs_none).then(|| load(args.config.as_deref()))
 }
 
-/// They are about other servers than the private one, which is reached whatever they say.
 fn forget(variables: &[String]) {
     for name in variables {
         #[expect(unsafe_code, reason = "no other thread has been started yet that could read the environment")]
@@ -156,27 +157,33 @@ fn forget(variables: &[String]) {
     }
 }
 
-async fn run(args: Args, libpq: Vec<String>) -> Result<Exit, Failure> {
+async fn run(args: Args, libpq: Vec<String>, config: Option<Result<Config, Failure>>) -> Result<Exit, Failure> {
     let file = args.config.as_deref();
+    let Some(config) = config else {
+        return match args.verb {
+            Verb::Demo(args) => demo::run(args).await,
+            Verb::Init(args) => init::run(&args, file).await,
+            Verb::Completions { shell } => Ok(completions(shell)),
+            _ => Ok(Exit::Usage),
+        };
+    };
+    let config = config?;
     match args.verb {
-        Verb::Demo(args) => demo::run(args).await,
-        Verb::Init(args) => init::run(&args).await,
-        Verb::Check(args) => check::run(&args, load(file)?).await,
-        Verb::Plan(args) => plan::run(&args, open_to_read(file).await?).await,
-        Verb::Sync(args) => sync::run(&args, file).await,
-        Verb::Daemon => daemon::run(file).await,
-        Verb::Status(args) => show::status(&args, open_to_read(file).await?).await,
-        Verb::Runs(args) => show::runs(&args, open_to_read(file).await?).await,
-        Verb::Changes(args) => show::changes(&args, open_to_read(file).await?).await,
-        Verb::Refresh(args) => refresh::run(&args, file).await,
-        Verb::Pause(args) => pause::pause(&args, open(file).await?).await,
-        Verb::Resume(args) => pause::resume(&args, open(file).await?).await,
-        Verb::Forget(args) => forget::run(&args, open(file).await?).await,
-        Verb::Findings(args) => findings::run(&args, open_to_read(file).await?).await,
-        Verb::Tree(args) => tree::run(&args, open_to_read(file).await?).await,
-        Verb::Url => url::run(&load(file)?, &libpq),
-        Verb::Completions { shell } => Ok(completions(shell)),
-        Verb::EmbeddedSupervisor { .. } => Ok(Exit::Usage),
+        Verb::Check(args) => check::run(&args, config).await,
+        Verb::Plan(args) => plan::run(&args, open_to_read(config).await?).await,
+        Verb::Sync(args) => sync::run(&args, config).await,
+        Verb::Daemon => daemon::run(config, file).await,
+        Verb::Status(args) => show::status(&args, open_to_read(config).await?).await,
+        Verb::Runs(args) => show::runs(&args, open_to_read(config).await?).await,
+        Verb::Changes(args) => show::changes(&args, open_to_read(config).await?).await,
+        Verb::Refresh(args) => refresh::run(&args, config).await,
+        Verb::Pause(args) => pause::pause(&args, open(config).await?).await,
+        Verb::Resume(args) => pause::resume(&args, open(config).await?).await,
+        Verb::Forget(args) => forget::run(&args, open(config).await?).await,
+        Verb::Findings(args) => findings::run(&args, open_to_read(config).await?).await,
+        Verb::Tree(args) => tree::run(&args, open_to_read(config).await?).await,
+        Verb::Url => url::run(&config, &libpq),
+        Verb::Demo(_) | Verb::Init(_) | Verb::Completions { .. } | Verb::EmbeddedSupervisor { .. } => Ok(Exit::Usage),
     }
 }
 
@@ -186,19 +193,18 @@ fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
 }
 
 /// For verbs that only read.
-async fn open_to_read(file: Option<&std::path::Path>) -> Result<App, Failure> {
-    App::open_to_read(load(file)?, Secrets::from_env(), own_program()?).await.map_err(Failure::from)
+async fn open_to_read(config: Config) -> Result<App, Failure> {
+    App::open_to_read(config, Secrets::from_env(), own_program()?).await.map_err(Failure::from)
 }
 
-async fn open(file: Option<&std::path::Path>) -> Result<App, Failure> {
-    let config = load(file)?;
+async fn open(config: Config) -> Result<App, Failure> {
     App::open(config, Secrets::from_env(), own_program()?).await.map_err(Failure::from)
 }
 
 /// The same, or nothing when a stop is asked for meanwhile: a first start or a migration may take a while.
-async fn open_unless_stopped(file: Option<&std::path::Path>, stop: &CancellationToken) -> Result<Option<App>, Failure> {
+async fn open_unless_stopped(config: Config, stop: &CancellationToken) -> Result<Option<App>, Failure> {
     tokio::select! {
-        app = open(file) => app.map(Some),
+        app = open(config) => app.map(Some),
         () = stop.cancelled() => Ok(None),
     }
 }

@@ -1,6 +1,6 @@
 //! `hiersync refresh`: reads some nodes and their lists now.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::{App, error::SourceError},
-    config::Source,
+    config::{Config, Source},
     lifecycle::{self, Crew},
     model::{
         node::NodeId,
@@ -61,10 +61,10 @@ struct Told {
 }
 
 /// Refreshes, and tells what has changed.
-pub async fn run(args: &Args, file: Option<&Path>) -> Result<Exit, Failure> {
+pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
-    let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
-    let Some(app) = open_unless_stopped(file, &stop).await? else { return Ok(Exit::Later) };
+    let stop = lifecycle::stop_on_signals_and_hangup(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
+    let Some(app) = open_unless_stopped(config, &stop).await? else { return Ok(Exit::Later) };
     let ended = refresh(args, &app, &stop).await;
     app.close().await;
     stop.cancel();

@@ -1,6 +1,6 @@
 //! `hiersync sync`: brings sources forward once.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::{App, error::SourceError},
-    config::Source,
+    config::{Config, Source},
     lifecycle::{self, Crew},
     model::run::{Outcome, Trigger},
     store::{
@@ -55,10 +55,10 @@ const FINDINGS: usize = 10;
 const LEFT_AFTER: Duration = Duration::from_secs(2);
 
 /// Syncs, and tells how it went.
-pub async fn run(args: &Args, file: Option<&Path>) -> Result<Exit, Failure> {
+pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
-    let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
-    let Some(app) = open_unless_stopped(file, &stop).await? else { return Ok(Exit::Later) };
+    let stop = lifecycle::stop_on_signals_and_hangup(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
+    let Some(app) = open_unless_stopped(config, &stop).await? else { return Ok(Exit::Later) };
     let ended = sync(args, &app, &stop).await;
     let patience = if matches!(ended, Ok(None)) { LEFT_AFTER } else { Duration::MAX };
     let _ = tokio::time::timeout(patience, app.close()).await;

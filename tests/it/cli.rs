@@ -420,6 +420,9 @@ async fn a_signal_in_mid_walk_ends_a_sync_in_time_with_its_run_closed() {
     tokio::join!(async { stopped_by("-TERM", Case::new().await.customers(&polite, "page_size = 5"), polite.door()).await }, async {
         stopped_by("-INT", Case::new().await.users(&keyboard, ""), keyboard.door()).await
     },);
+    // As when the terminal is closed.
+    let closed = capillary(60).await;
+    stopped_by("-HUP", Case::new().await.customers(&closed, "page_size = 5"), closed.door()).await;
 }
 
 /// The vendor has got very slow when the signal comes.
@@ -648,6 +651,40 @@ async fn init_writes_a_file_that_can_be_read_and_overwrites_none() {
     let ended = program.run(&["check", "--offline"]).await;
     has(&ended.out, &["config: 2 sources"]);
     has(&ended.err, &["HIERSYNC_CUSTOMERS_PASSWORD", "HIERSYNC_SALES_ACCESS_KEY", "HIERSYNC_SALES_SECRET_KEY"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn init_writes_where_the_config_is_said_to_be() {
+    let program = Program::with_config("mine", Vec::new());
+    let folder = program.config_file().parent().unwrap().to_owned();
+    let told = |args: &'static [&'static str]| {
+        let mut command = program.bare_command();
+        command.args(args);
+        run(command)
+    };
+    ends(&told(&["init", "--config", "other.toml"]).await, 0);
+    assert!(std::fs::read_to_string(folder.join("other.toml")).unwrap().contains("[[source]]"));
+    ends(&told(&["--config", "this.toml", "init", "that.toml"]).await, 64);
+    assert!(!folder.join("this.toml").exists() && !folder.join("that.toml").exists());
+    assert_eq!(std::fs::read_to_string(program.config_file()).unwrap(), "mine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_may_come_through_a_pipe() {
+    let case = Case::at("postgres://bi@db.example.com/warehouse").customers(&capillary(5).await, "");
+    let program = Program::of(&case);
+    let pipe = program.config_file().with_file_name("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let text = std::fs::read_to_string(program.config_file()).unwrap();
+    let writes = tokio::task::spawn_blocking({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, text).unwrap()
+    });
+    let mut command = program.bare_command();
+    command.arg("--config").arg(&pipe).arg("url");
+    let ended = run(command).await;
+    assert_eq!((ended.code, ended.out.as_str()), (0, "postgres://bi@db.example.com/warehouse\n"), "{ended:?}");
+    writes.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

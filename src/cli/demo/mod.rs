@@ -37,7 +37,7 @@ pub struct Args {
 /// Shows everything: simulated vendors, embedded Postgres, two syncs with changes in between, and the tables.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     let mut crew = Crew::default();
-    let stop = lifecycle::stop_on_signals(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
+    let stop = lifecycle::stop_on_signals_and_hangup(&mut crew).map_err(|error| Failure::new(Exit::Fault, error))?;
     let folder = Folder::new()?;
     let shown = show(&args, &folder, &stop).await;
     stop.cancel();

@@ -1,6 +1,6 @@
 //! The demo's vendors: two small companies whose data changes.
 
-use std::{collections::HashMap, io, path::Path};
+use std::{collections::HashMap, io, net::TcpListener, path::Path};
 
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ impl Stage {
 dir = "{dir}"
 
 [daemon]
-listen = "127.0.0.1:9187"
+listen = "{listen}"
 
 [[source]]
 name = "customers"
@@ -91,6 +91,7 @@ limits = ["{LEADSQUARED_LIMIT}"]
 schedule = "*/30 * * * * *"
 "#,
             dir = folder.join("postgres").display(),
+            listen = free_address(),
             customers_at = self.customers.base_url(),
             users_at = self.users.base_url(),
         )
@@ -155,4 +156,10 @@ schedule = "*/30 * * * * *"
         self.customers.world().mutate(0.01, seed);
         self.users.world().mutate(0.02, seed);
     }
+}
+
+/// The page's usual address, or another where a daemon has it.
+fn free_address() -> String {
+    let bound = TcpListener::bind("127.0.0.1:9187").or_else(|_| TcpListener::bind("127.0.0.1:0"));
+    bound.and_then(|listener| listener.local_addr()).map_or_else(|_| String::new(), |address| address.to_string())
 }

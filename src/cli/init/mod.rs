@@ -41,24 +41,30 @@ const FOLDER: &str = "/etc/hiersync/credentials";
 /// What people type.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to write it
-    #[arg(default_value = "hiersync.toml")]
-    file: PathBuf,
+    /// Where to write it [default: what --config names, else hiersync.toml]
+    file: Option<PathBuf>,
 }
 
 /// Writes the file, which must not be there.
-pub async fn run(args: &Args) -> Result<Exit, Failure> {
+pub async fn run(args: &Args, config: Option<&Path>) -> Result<Exit, Failure> {
+    let named = match (&args.file, config) {
+        (Some(file), Some(config)) if file != config => {
+            return Err(Failure::new(Exit::Usage, anyhow::anyhow!("init writes one file: name it by --config or by FILE, not both")));
+        }
+        (file, config) => file.as_deref().or(config),
+    };
+    let file = named.unwrap_or(Path::new("hiersync.toml"));
     if !stdin().is_terminal() || !stderr().is_terminal() {
-        write_new(&args.file, EXAMPLE)?;
-        let shown = args.file.display();
+        write_new(file, EXAMPLE)?;
+        let shown = file.display();
         say!("wrote {shown}: fill in your accounts, then run `hiersync --config {shown} check`");
         return Ok(Exit::Complete);
     }
     // Before anybody has answered anything. A link that leads nowhere is there, too.
-    if args.file.symlink_metadata().is_ok() {
-        return Err(is_there(&args.file));
+    if file.symlink_metadata().is_ok() {
+        return Err(is_there(file));
     }
-    can_be_made(&args.file).map_err(|error| cannot_write(&args.file, error))?;
+    can_be_made(file).map_err(|error| cannot_write(file, error))?;
     let mut crew = Crew::default();
     lifecycle::give_the_terminal_back(&mut crew);
     let asked = match ask().await {
@@ -70,10 +76,10 @@ pub async fn run(args: &Args) -> Result<Exit, Failure> {
         }
     };
     // The answers first: a secret is typed again sooner than all of them.
-    write_new(&args.file, &asked.text)?;
-    say!("wrote {}", args.file.display());
+    write_new(file, &asked.text)?;
+    say!("wrote {}", file.display());
     asked.keep()?;
-    asked.tell(&args.file);
+    asked.tell(file);
     Ok(Exit::Complete)
 }
 
@@ -219,7 +225,11 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(is_there(path)),
         opened => opened.map_err(|error| cannot_write(path, error))?,
     };
-    file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, error))
+    file.write_all(text.as_bytes()).map_err(|error| {
+        // Half of it would be in the way of the whole.
+        let _ = fs::remove_file(path);
+        cannot_write(path, error)
+    })
 }
 
 fn is_there(path: &Path) -> Failure {
