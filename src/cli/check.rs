@@ -1,6 +1,6 @@
 //! `hiersync check`: config, secrets, database, and one light call per source within its budget.
 
-use std::sync::Arc;
+use std::{io::ErrorKind, sync::Arc};
 
 use futures::{FutureExt, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -76,14 +76,17 @@ fn of_config(config: &Config) -> Fact {
 
 fn of_secrets(config: &Config, secrets: &Secrets) -> Vec<Fact> {
     let lacks = needed(config).into_iter().filter_map(|name| secrets.get(&name).err());
-    let lacks: Vec<Fact> = lacks.map(|error| Fact::act(Exit::Config, "secrets", error.to_string(), remedy_of(&error))).collect();
+    let lacks: Vec<Fact> = lacks.map(|error| Fact::act(Exit::Config, "secrets", chain(&error), remedy_of(&error))).collect();
     if lacks.is_empty() { vec![Fact::well("secrets", "all there")] } else { lacks }
 }
 
 fn remedy_of(error: &SecretError) -> &'static str {
     match error {
         SecretError::Missing { .. } => "write it into that file, or set that variable",
-        SecretError::Unreadable { .. } => "let the user that hiersync runs as read it",
+        SecretError::Unreadable { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            "let the user that hiersync runs as read it"
+        }
+        SecretError::Unreadable { .. } => "write a file there that holds the secret as UTF-8 text and nothing else",
         SecretError::Empty { .. } | SecretError::Unfit { .. } | SecretError::NotText { .. } => "",
     }
 }

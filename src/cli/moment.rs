@@ -1,29 +1,33 @@
 //! A time as people type it. Knows no clock.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 /// Reads RFC 3339, what psql prints, or a date with or without a time of day in `zone`; a date alone is its first moment. The
 /// error says what is expected.
 pub fn parse(text: &str, zone: Tz) -> Result<DateTime<Utc>, String> {
     let text = text.trim();
+    read(text, zone).filter(|time| (1..=9999).contains(&time.year())).ok_or_else(|| {
+        format!(
+            "{text:?} is not a time of the years 1 to 9999: expected YYYY-MM-DD, YYYY-MM-DD HH:MM or YYYY-MM-DD HH:MM:SS in {zone} \
+             (daemon.timezone), or RFC 3339 such as 2026-03-01T08:00:00+01:00"
+        )
+    })
+}
+
+fn read(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.to_utc());
+        return Some(time.to_utc());
     }
     // As psql prints it.
     if let Ok(time) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%#z") {
-        return Ok(time.to_utc());
+        return Some(time.to_utc());
     }
     let local = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
         .iter()
         .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
     let local = local.or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0));
-    local.and_then(|local| in_zone(local, zone)).ok_or_else(|| {
-        format!(
-            "{text:?} is not a time: expected YYYY-MM-DD, YYYY-MM-DD HH:MM or YYYY-MM-DD HH:MM:SS in {zone} (daemon.timezone), \
-             or RFC 3339 such as 2026-03-01T08:00:00+01:00"
-        )
-    })
+    in_zone(local?, zone)
 }
 
 /// The first of two where the clock is put back; where it is put forward, what it then shows.

@@ -78,10 +78,12 @@ async fn refresh(args: &Args, app: &App, stop: &CancellationToken) -> Result<Exi
     let mut step = app.begin().await?;
     let unknown = refresh::unknown(&mut step.conn(), &source.name, &nodes).await?;
     if !unknown.is_empty() {
+        let typed: Vec<&str> =
+            args.nodes.iter().zip(&nodes).filter(|(_, node)| unknown.contains(node)).map(|(typed, _)| typed.as_str()).collect();
         let say = format!(
             "{} has no live node {}; NODE is the id of a customer or user that an earlier sync has read: `hiersync sync {0}` finds new ones",
             source.name,
-            unknown.join(", ")
+            typed.join(", ")
         );
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(say)));
     }

@@ -37,7 +37,7 @@ pub struct RunsArgs {
     /// Of this source only
     source: Option<String>,
     /// So many at most
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(0..))]
     limit: i64,
     /// As JSON, one a line
     #[arg(long)]
@@ -56,7 +56,7 @@ pub struct ChangesArgs {
     #[arg(long)]
     key: Option<String>,
     /// So many at most
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(0..))]
     limit: i64,
     /// As JSON, one a line
     #[arg(long)]

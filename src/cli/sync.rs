@@ -73,6 +73,9 @@ pub async fn run(args: &Args, config: Config) -> Result<Exit, Failure> {
 /// `None`: a stop was asked for, and something does not end.
 async fn sync(args: &Args, app: &App, stop: &CancellationToken) -> Result<Option<Exit>, Failure> {
     let sources = chosen(&args.sources, app)?;
+    if sources.is_empty() {
+        note!("hiersync: no source is enabled: there is nothing to sync");
+    }
     let wanted =
         Wanted { max_calls: args.max_calls, dry_run: args.dry_run, accept_retire: args.accept_retire, ..Wanted::by(Trigger::Manual) };
     let mut bars = Bars::default();

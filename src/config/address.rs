@@ -44,7 +44,7 @@ pub(super) fn database_url(value: &DeValue<'_>) -> Result<Url, Wrong> {
         return Err(Wrong::new("is not a Postgres URL", right));
     }
     // The driver takes one from the query too.
-    if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
+    if url.password().is_some() || url.query_pairs().any(|(key, _)| key.to_ascii_lowercase().contains("password")) {
         return Err(Wrong::new("contains a password", "take it out and put it in the secret database.password"));
     }
     Ok(url)

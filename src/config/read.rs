@@ -44,6 +44,14 @@ pub enum ConfigError {
         /// What the system says.
         source: io::Error,
     },
+    /// The file holds what is no UTF-8.
+    #[error("config {} is not text in UTF-8, from line {line} on: save it as UTF-8", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The first such line.
+        line: usize,
+    },
     /// The file can be read, but not used.
     #[error("config {} has {}:\n{faults}", path.display(), count(faults))]
     Faulty {
@@ -63,7 +71,11 @@ fn count(faults: &Faults) -> String {
 
 /// Reads and checks a file.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
+    let bytes = fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
+    let text = String::from_utf8(bytes).map_err(|fault| {
+        let before = &fault.as_bytes()[..fault.utf8_error().valid_up_to()];
+        ConfigError::NotText { path: path.to_path_buf(), line: before.split(|byte| *byte == b'\n').count() }
+    })?;
     read(&text).map_err(|faults| ConfigError::Faulty { path: path.to_path_buf(), faults })
 }
 

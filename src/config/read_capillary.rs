@@ -71,6 +71,9 @@ fn askable(value: &DeValue<'_>) -> Result<String, Wrong> {
         let what = format!("is too long to ask by: {} bytes", value.len());
         return Err(Wrong::new(what, format!("write an identifier of {LONGEST_IDENTIFIER} bytes at most")));
     }
+    if value.chars().any(char::is_control) {
+        return Err(Wrong::new("has a control character", "write the identifier as the vendor shows it"));
+    }
     Ok(value)
 }
 
@@ -198,7 +201,7 @@ mod tests {
     #[test]
     fn every_other_key_is_checked() {
         for (line, fault) in [
-            ("page_size = 1", "page_size: 1 is out of bounds; write a whole number from 2 to 2147483647"),
+            ("page_size = 1", "page_size: 1 is out of bounds; write a whole number from 2 to 100000"),
             ("sort_order = \"asc\"", "sort_order: `asc` is not known; write `ASC` or `DESC`"),
             ("sort_by = \"\"", "sort_by: is empty; fill it in, or remove the key"),
             ("association = 1", "association: is a whole number; write a text in quotes"),

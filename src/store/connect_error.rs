@@ -30,7 +30,10 @@ pub enum ConnectError {
         place: String,
     },
     /// A standby holds another schema.
-    #[error("the standby at {place} does not hold the schema of this version: let this version reach the primary first")]
+    #[error(
+        "the database at {place} can only be read, as a hot standby or by this role, and does not hold the schema of this version: let this \
+         version write to it, or to its primary, first"
+    )]
     OtherSchema {
         /// Host and database, without credentials.
         place: String,

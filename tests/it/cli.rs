@@ -688,6 +688,51 @@ async fn a_config_may_come_through_a_pipe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_no_table_could_answer_is_usage_and_names_what_was_typed() {
+    let vendor = capillary(5).await;
+    let case = Case::new().await.customers(&vendor, "");
+    case.complete().await;
+    let program = Program::of(&case);
+    for args in [
+        &["runs", "--limit=-1"][..],
+        &["changes", "--limit=-1"],
+        &["tree", "customers", "--at=-4714-01-01"],
+        &["tree", "customers", "--at=+20000-01-01T00:00:00Z"],
+    ] {
+        ends(&program.run(args).await, 64);
+    }
+    let ended = program.run(&["refresh", "customers", "abc"]).await;
+    ends(&ended, 64);
+    has(&ended.err, &["no live node abc"]);
+    let idle = Program::edited(&case, |config| config.replace("[[source]]", "[[source]]\nenabled = false"));
+    let ended = idle.run(&["sync"]).await;
+    ends(&ended, 0);
+    has(&ended.err, &["no source is enabled"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_file_is_told_with_its_own_remedy() {
+    let vendor = capillary(5).await;
+    let program = Program::of(&Case::new().await.customers(&vendor, ""));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("customers.password")).unwrap();
+    let ended = program.with("CREDENTIALS_DIRECTORY", folder.path().to_str().unwrap()).run(&["check", "--offline"]).await;
+    ends(&ended, 78);
+    has(&ended.err, &["customers.password", "directory", "write a file there"]);
+
+    let program = Program::with_config("x", Vec::new());
+    std::fs::write(program.config_file(), b"[database]\nurl = \"J\xFCrgen\"\n").unwrap();
+    let ended = program.run(&["plan"]).await;
+    ends(&ended, 78);
+    has(&ended.err, &["hiersync.toml", "line 2", "save it as UTF-8"]);
+
+    let program = Program::with_config("[database]\nurl = \"postgres://u@h/d?sslPassword=x\"\n[[source]]\nname = \"a\"\n", Vec::new());
+    let ended = program.run(&["url"]).await;
+    ends(&ended, 78);
+    has(&ended.err, &["database.url: contains a password"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_url_is_for_other_tools() {
     let vendor = capillary(5).await;
     let ended = Program::of(&Case::at("postgres://bi@db.example.com/warehouse").customers(&vendor, ""))
