@@ -180,7 +180,7 @@ join hiersync_internal.source_state t on t.source_id = f.source_id
 left join hiersync_internal.walk w on w.source_id = f.source_id and w.walk_id = t.first_complete_walk_id
 where f.walk_id > t.first_complete_walk_id or f.at > w.finished_at
 group by s.name, f.source_id, day;
-comment on view hiersync_bi.{entity}_flow is 'Who came, came back, went and moved, by day in UTC; from the first complete walk on, to which everybody was new.';
+comment on view hiersync_bi.{entity}_flow is 'Who came, came back, went and moved, by day in UTC; after the first complete walk, to which everybody was new.';
 
         $sql$, '{node}', vendor.node), '{entity}', vendor.entity), '{above}', vendor.above), '{nodes}', vendor.nodes), '{link}', vendor.link),
             '{parent}', vendor.parent), '{child}', vendor.child);

@@ -92,8 +92,7 @@ begin
     update hiersync_internal.frontier f
     set ask_kind = null, ask_value = null, state = case when f.state in ('queued', 'doubtful') then 'given_up' else f.state end
     where f.source_id = the_source and f.parent_key = any (keys) and f.ask_value is not null and not (
-        f.state in ('queued', 'doubtful')
-        and exists (select from hiersync.source s where s.source_id = the_source and s.is_configured)
+        exists (select from hiersync.source s where s.source_id = the_source and s.is_configured)
         and exists (
             select from hiersync_internal.walk w where w.source_id = the_source and w.walk_id = f.walk_id and w.finished_at is null
         )

@@ -64,7 +64,7 @@ pub async fn run(config: Config, file: Option<&Path>) -> Result<Exit, Failure> {
 /// Opens with the new config. A database that is away is waited for: with the old config the daemon would have waited, too.
 async fn reopened(file: Option<&Path>, stop: &CancellationToken) -> Result<Option<App>, Failure> {
     loop {
-        let opened = match load(file) {
+        let opened = match load_again(file) {
             Ok(config) => open_unless_stopped(config, stop).await,
             Err(failure) => Err(failure),
         };
@@ -79,6 +79,15 @@ async fn reopened(file: Option<&Path>, stop: &CancellationToken) -> Result<Optio
             opened => return opened,
         }
     }
+}
+
+/// What came through a pipe came once.
+fn load_again(file: Option<&Path>) -> Result<Config, Failure> {
+    if file.is_some_and(|file| file.exists() && !file.is_file()) {
+        let say = "the config came through a pipe, and cannot be read anew: restart the daemon instead";
+        return Err(Failure::new(Exit::Config, anyhow::anyhow!(say)));
+    }
+    load(file)
 }
 
 /// Tells systemd that we live while something is done.
@@ -97,7 +106,7 @@ async fn alive_while<T>(done: impl Future<Output = T>) -> T {
 async fn hangup(file: Option<&Path>, running: &Config, hangups: &mut Hangups) {
     loop {
         hangups.next().await;
-        let looked = match load(file) {
+        let looked = match load_again(file) {
             Ok(config) => alive_while(could_serve(&config, running)).await,
             Err(failure) => Err(failure),
         };

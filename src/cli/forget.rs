@@ -72,12 +72,16 @@ async fn forget(args: &Args, app: &App) -> Result<Exit, Failure> {
     }
     let mut step = app.begin().await?;
     step.is_about_all();
-    forget::erase(&mut step.conn(), person).await?;
+    forget::erase(&mut step.conn(), &person).await?;
+    let is_asked_by = forget::is_asked_by(&mut step.conn(), &person).await?;
     step.commit().await?;
     say!(
         "{source}: {node} is forgotten: in the tables its node stands without a name, and will; backups and the server's log files hold what \
          they held, and the vendor what it has"
     );
+    if is_asked_by {
+        say!("{source}: the identifier by which a walk under way asks for its children goes when that walk is closed");
+    }
     Ok(Exit::Complete)
 }
 

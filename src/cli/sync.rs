@@ -80,7 +80,7 @@ async fn sync(args: &Args, app: &App, stop: &CancellationToken) -> Result<Option
         Wanted { max_calls: args.max_calls, dry_run: args.dry_run, accept_retire: args.accept_retire, ..Wanted::by(Trigger::Manual) };
     let mut bars = Bars::default();
     let runs: Vec<_> = sources.iter().map(|source| (*source, bars.add(&source.name))).collect();
-    let runs = runs.into_iter().map(|(source, progress)| app.run(source, wanted, stop, progress));
+    let runs = runs.into_iter().map(|(source, progress)| lifecycle::unless_faulty(app.run(source, wanted, stop, progress)));
     let ended = tokio::select! {
         ended = futures::future::join_all(runs) => Some(ended),
         () = too_late(stop) => None,
@@ -110,10 +110,14 @@ pub fn chosen<'a>(names: &[String], app: &'a App) -> Result<Vec<&'a Source>, Fai
     named.into_iter().map(find).collect()
 }
 
-fn tell(args: &Args, source: &Source, ended: Result<Report, SourceError>) -> Exit {
+fn tell(args: &Args, source: &Source, ended: Option<Result<Report, SourceError>>) -> Exit {
     let report = match ended {
-        Ok(report) => report,
-        Err(error) => {
+        None => {
+            fail!("{}: a fault of ours has ended its run: the next one goes on with its walk", source.name);
+            return Exit::Fault;
+        }
+        Some(Ok(report)) => report,
+        Some(Err(error)) => {
             let exit = Exit::of_source(&error);
             fail!("{}: {}", source.name, chain(&error));
             return exit;

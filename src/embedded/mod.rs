@@ -27,7 +27,7 @@ use tokio::{
     process::{Child, Command},
     time::sleep,
 };
-use tracing::info;
+use tracing::warn;
 
 use crate::clock;
 
@@ -95,7 +95,7 @@ impl Embedded {
                 Answer::NotNow => {
                     heard = clock::instant();
                     if began.elapsed() > WORTH_A_WORD && !std::mem::replace(&mut is_told, true) {
-                        info!(log = %self.home.log().display(), "the embedded server is not ready yet, as after a crash: it is waited for");
+                        warn!(log = %self.home.log().display(), "the embedded server is not ready yet, as after a crash: it is waited for");
                     }
                 }
                 Answer::Silence => {}

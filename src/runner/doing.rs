@@ -53,7 +53,7 @@ impl Doing {
             Self::Running(progress) => format!("{} pages, {} rows", Gauges::read(&progress.pages), Gauges::read(&progress.rows)),
             Self::Standby => "another process is syncing it".into(),
             Self::Refused => "it could not be begun: the log says why".into(),
-            Self::Barred(until) => format!("the credentials are refused, tried again at {}", until.format("%H:%M:%S UTC")),
+            Self::Barred(until) => format!("the credentials are refused, tried again at {}", until.format("%Y-%m-%d %H:%M:%S UTC")),
             Self::Paused(since) => format!("paused since {}", since.format("%H:%M:%S UTC")),
             Self::Retrying(at) => format!("not available, tried again at {}", at.format("%H:%M:%S UTC")),
             Self::Resting(until) => format!("budget spent, goes on at {}", until.format("%H:%M:%S UTC")),

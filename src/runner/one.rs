@@ -107,7 +107,8 @@ impl One {
         if past.is_barred(secrets) && !asked.why.is_personal() {
             return past;
         }
-        let is_again = past.again.is_some();
+        // Whose credentials are refused waits for a firing, or for its time.
+        let is_again = past.again.is_some() && past.barred.is_none();
         let waits = is_again || asked.why.is_personal();
         let after = if self.waits_its_turn(waits).await { self.run(asked, is_again, past.failures > 0).await } else { After::Nothing };
         past.then(after, &self.source.name, secrets)
@@ -122,7 +123,10 @@ impl One {
         let progress = Arc::new(Gauges::default());
         self.tell(Doing::Running(Arc::clone(&progress)));
         let wanted = Wanted { is_refresh: true, ..Wanted::by(asked.trigger) };
-        let ended = self.app.run(&self.source, wanted, &self.stop, progress).await;
+        let Some(ended) = lifecycle::unless_faulty(self.app.run(&self.source, wanted, &self.stop, progress)).await else {
+            error!(source = self.source.name, "the refresh was ended by a fault of ours");
+            return past;
+        };
         if let Ok(report) = &ended
             && report.row.as_ref().is_some_and(|row| !row.is_refresh)
         {

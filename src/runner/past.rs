@@ -15,6 +15,7 @@ use crate::clock;
 const BARRED_FOR: [TimeDelta; 4] = [TimeDelta::minutes(15), TimeDelta::hours(1), TimeDelta::hours(4), TimeDelta::hours(20)];
 
 /// Credentials that were refused.
+#[derive(Clone, Copy)]
 pub(super) struct Barred {
     secrets: Option<u64>,
     until: DateTime<Utc>,
@@ -56,7 +57,13 @@ impl Past {
             After::Nothing => Self::default(),
             After::Held => Self { is_held: true, ..Self::default() },
             After::Barred => {
-                let times = self.barred.filter(|barred| barred.secrets == secrets).map_or(0, |barred| barred.times);
+                let before = self.barred.filter(|barred| barred.secrets == secrets);
+                if let Some(before) = before.as_ref().filter(|before| clock::now() < before.until) {
+                    // A person has tried in between.
+                    let again = Some((before.until, None));
+                    return Self { doing: Doing::Barred(before.until), barred: Some(*before), again, ..Self::default() };
+                }
+                let times = before.map_or(0, |before| before.times);
                 let until = (clock::now() + BARRED_FOR[times.min(BARRED_FOR.len() - 1)]).trunc_subsecs(0);
                 error!(source, at = %until, "the credentials are refused: renew the secret, and reload or restart; else it is tried again then");
                 let barred = Some(Barred { secrets, until, times: times + 1 });
@@ -84,13 +91,23 @@ mod tests {
         (past, (again - clock::now()).num_minutes() + 1)
     }
 
+    fn later(mut past: Past) -> Past {
+        if let Some(barred) = &mut past.barred {
+            barred.until = clock::now();
+        }
+        past
+    }
+
     #[test]
     fn refused_credentials_are_tried_again_ever_more_rarely_until_they_change() {
         let mut past = Past::default();
         let mut waits = Vec::new();
         for _ in 0..5 {
-            let minutes;
-            (past, minutes) = refused(past, 1);
+            let (before, minutes) = refused(later(past), 1);
+            let again;
+            // A person who tries in between brings the next time neither nearer nor farther.
+            (past, again) = refused(before, 1);
+            assert_eq!(again, minutes);
             waits.push(minutes);
         }
         assert_eq!(waits, [15, 60, 240, 1200, 1200]);

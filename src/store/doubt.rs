@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{conn::Conn, run::OpenRun};
+use super::{conn::Conn, frontier::DIRECTORY, run::OpenRun};
 use crate::{config::Identifier, model::node::NodeId};
 
 /// A list in doubt, with the list that showed its parent.
@@ -113,4 +113,34 @@ pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, why: &st
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Writes that the directory says nothing in this walk, as the vendor was unwell, and why, in our words.
+pub async fn leave_directory(conn: &mut Conn<'_>, run: &OpenRun, why: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update hiersync_internal.frontier set state = 'unproven', refusal = $4, seen = seen + seen_earlier
+         where source_id = $1 and walk_id = $2 and parent_key = $3",
+        run.lease.source_id,
+        run.walk_id,
+        DIRECTORY,
+        why
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether that was written.
+pub async fn is_directory_left(conn: &mut Conn<'_>, run: &OpenRun) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select from hiersync_internal.frontier
+               where source_id = $1 and walk_id = $2 and parent_key = $3 and state = 'unproven' and refusal is not null
+           ) as "is!""#,
+        run.lease.source_id,
+        run.walk_id,
+        DIRECTORY
+    )
+    .fetch_one(conn)
+    .await
 }

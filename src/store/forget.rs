@@ -69,7 +69,8 @@ pub async fn is_over(conn: &mut Conn<'_>, now: &str) -> sqlx::Result<bool> {
 }
 
 /// Erases the person.
-pub async fn erase(conn: &mut Conn<'_>, Person { source_id, id }: Person) -> sqlx::Result<()> {
+pub async fn erase(conn: &mut Conn<'_>, person: &Person) -> sqlx::Result<()> {
+    let Person { source_id, id } = *person;
     match id {
         NodeId::Customer(id) => {
             let forget = sqlx::query!("select hiersync_internal.forget_customers($1, $2, $3)", source_id, &[id], blank::<Customer>());
@@ -81,6 +82,19 @@ pub async fn erase(conn: &mut Conn<'_>, Person { source_id, id }: Person) -> sql
             forget.fetch_one(conn).await.map(drop)
         }
     }
+}
+
+/// Whether a walk under way still needs what the person's list is asked for by: it goes when that is closed.
+pub async fn is_asked_by(conn: &mut Conn<'_>, person: &Person) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+               select from hiersync_internal.frontier where source_id = $1 and parent_key = $2 and ask_value is not null
+           ) as "is!""#,
+        person.source_id,
+        person.id.to_string()
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// The digest of a node of which nothing is known.

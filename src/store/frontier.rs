@@ -160,25 +160,14 @@ pub async fn shown_together(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) 
     .await
 }
 
-/// Writes that a list cannot be read.
+/// Writes that a list cannot be read. Whom an earlier pass has shown still counts.
 pub async fn give_up(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<()> {
-    set_aside(conn, run, parent, "given_up").await
-}
-
-/// Writes that a list says nothing in this walk, though it may in the next.
-pub async fn leave_unproven(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<()> {
-    set_aside(conn, run, parent, "unproven").await
-}
-
-/// Whom an earlier pass has shown still counts.
-async fn set_aside(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, state: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "update hiersync_internal.frontier set state = $4, seen = seen + seen_earlier
+        "update hiersync_internal.frontier set state = 'given_up', seen = seen + seen_earlier
          where source_id = $1 and walk_id = $2 and parent_key = $3",
         run.lease.source_id,
         run.walk_id,
-        parent.to_string(),
-        state
+        parent.to_string()
     )
     .execute(conn)
     .await?;

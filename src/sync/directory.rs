@@ -18,6 +18,7 @@ use crate::{
         run::Counters,
     },
     store::{
+        doubt,
         facts::{DirectoryExisting, Edge},
         finding,
         frontier::{self, Shown, Standing, State, Work},
@@ -91,23 +92,22 @@ fn columns_refused<V: Synced>(context: &Context<V>, left_out: &[String]) -> Find
     Finding::new("columns_refused", context.source.name.clone(), say)
 }
 
-/// The key may not search: an answer of its own kind, or that of keys which another call shows to be good.
-fn is_forbidden(error: &VendorError) -> bool {
-    matches!(error, VendorError::Rejected(_) | VendorError::Unauthorised(_))
-}
-
-/// Where lists are read beside it, and the key may not search, they tell what the directory does not. What may pass is waited for until the next
-/// walk: to ask for everybody's list would cost a call for each.
+/// Where lists are read beside it, and the search is of no use, they tell what the directory does not. What may pass is waited for until the
+/// next walk: to ask for everybody's list would cost a call for each.
 async fn give_up<V: Synced>(context: &Context<V>, work: &Work, error: &VendorError) -> Result<(), Interrupted> {
     if context.walk().reach == Some(Reach::Directory) {
         return refused::give_up(context, work, refused::refusal(work, error)).await;
     }
     let mut w = context.write().await?;
-    if is_forbidden(error) {
-        frontier::give_up(&mut w.step.conn(), &context.open, work.parent).await?;
+    let refusal = refused::refusal(work, error);
+    if matches!(error, VendorError::Transient(_) | VendorError::Unreadable(_)) {
+        doubt::leave_directory(&mut w.step.conn(), &context.open, &refusal.say).await?;
     } else {
-        frontier::leave_unproven(&mut w.step.conn(), &context.open, work.parent).await?;
-        finding::open(&mut w.step.conn(), w.at, &[refused::refusal(work, error)]).await?;
+        frontier::give_up(&mut w.step.conn(), &context.open, work.parent).await?;
+    }
+    // The key may not search: an answer of its own kind, or that of keys which another call has shown to be good.
+    if !matches!(error, VendorError::Rejected(_) | VendorError::Unauthorised(_)) {
+        finding::open(&mut w.step.conn(), w.at, &[refusal]).await?;
     }
     w.commit(Counters::default()).await
 }

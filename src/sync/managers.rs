@@ -10,6 +10,7 @@ use super::{
 use crate::{
     model::{finding::Finding, node::NodeId, reach::Reach, run::Counters},
     store::{
+        doubt,
         facts::{Edge, Naming},
         frontier,
         links::Links,
@@ -47,7 +48,7 @@ async fn search<V: Synced>(w: &mut Writing<'_, V>) -> Result<bool, Interrupted> 
         directory::queue(w).await?;
         return Ok(true);
     };
-    if state == "unproven" {
+    if doubt::is_directory_left(&mut w.step.conn(), &w.context.open).await? {
         // Managers are kept as they are known.
         w.set_reach(Reach::Subtree).await?;
         return Ok(false);

@@ -37,7 +37,9 @@ pub fn of(health: &Health, live: Option<&Live>, now: DateTime<Utc>) -> Verdict {
     match (state, health.last_outcome.as_deref()) {
         _ if !health.is_configured => verdict("left", "wait", "the config names it no more; its tables are kept"),
         _ if health.paused_at.is_some() => verdict("paused", "wait", format!("since {}, until it is resumed", time(health.paused_at))),
-        (State::Refused, _) => verdict("failed", "bad", format!("{}: it waits for a change of the config or a secret", error())),
+        (State::Refused, _) => {
+            verdict("failed", "bad", format!("{}: change the config or the secret; else it is tried again ever later", error()))
+        }
         (State::Running | State::Standby, _) | (_, None) if is_running => verdict("running", "running", ""),
         (State::Retrying, _) => verdict("failed", "bad", format!("{}: it is tried again soon", error())),
         (_, Some("failed")) => verdict("failed", "bad", error()),

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::harness::{
     case::Case,
-    postgres::{newer_database, url_for},
+    postgres::{fresh_database, newer_database, url_for},
     program::Program,
     running::Running,
     tables::{assert_customers, count, customers_now},
@@ -314,6 +314,12 @@ async fn a_fault_of_ours_costs_one_run_and_is_told_without_what_it_was_met_with(
     let ended = Program::of(&case).with("FAILPOINTS", "rows_written=1*panic(private)").run(&["sync"]).await;
     assert_eq!((ended.code, ended.out.as_str()), (70, ""), "{ended:?}");
     assert!(ended.err.contains("a fault of ours") && ended.err.contains(".rs:") && !ended.err.contains("private"), "{ended:?}");
+    // Of several sources the others go on.
+    let both =
+        Case::at(&fresh_database().await).customers(&vendor, "page_size = 4").customers_of_root("others", &vendor, 0, "page_size = 4");
+    let ended = Program::of(&both).with("FAILPOINTS", "rows_written=1*panic(private)->off").run(&["sync"]).await;
+    assert_eq!(ended.code, 70, "{ended:?}");
+    assert!(ended.out.contains(": complete") && ended.err.contains("a fault of ours has ended its run"), "{ended:?}");
     let program = Program::of(&case).with("FAILPOINTS", "rows_written=3*off->1*panic(private)->off");
     let daemon = Running::start(&program, &["daemon"]);
     until("a whole walk", seconds(60), async || {

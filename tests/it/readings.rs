@@ -424,6 +424,24 @@ async fn a_root_in_a_list_says_nothing_of_what_lists_hold() {
     }
 }
 
+/// What it says is read all the same, and tells what lists hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_the_search_that_cannot_be_read_hides_no_team() {
+    let account = Account::open(&Account::tree(), reaching(Reach::Direct), "").await;
+    let rows: Vec<Value> = {
+        let world = account.vendor.world();
+        let all = [vec![account.root], world.below(account.root)].concat();
+        let managed =
+            |manager: &Uuid| world.reports(*manager).iter().map(|user| json!({"UserId": user, "ManagerUserId": manager})).collect();
+        all.iter().flat_map::<Vec<Value>, _>(managed).chain([json!({"UserId": 7})]).collect()
+    };
+    account.vendor.faults().on_kind("search", 1_000_000, Answer::json(200, &json!({"Users": rows})));
+    account.case.sync_with(WANTED).await;
+    let (nodes, lines) = users(&account.pool).await;
+    assert_eq!((nodes.len(), lines), (20, account.below_the_root().links));
+    assert_eq!(reading_of(&account.pool).await, json!(["direct"]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_go_in_the_query_where_the_vendor_wants_them_there() {
     let settings = LeadSquaredSettings { keys_in: KeysIn::Query, ..reaching(Reach::Subtree) };

@@ -77,7 +77,7 @@ fn code_of(fault: &Fault) -> Option<i64> {
 
 /// Words that speak of too many calls, and of nothing else: "maximum limit of children exceeded" would be waited out for ever.
 static OF_CALLS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\bthrottl|\btoo many (requests|(api )?calls)\b|\brate[ -]?limit|\b(api|calls?|requests?|rate)\b( \w+)? limit( is| was| has been)? exceeded\b")
+    Regex::new(r"\bthrottl|\btoo many( \w+)? (requests|calls)\b|\brate[ -]?limit|\b(api|calls?|requests?|rate)\b( \w+)? limit( is| was| has been)? exceeded\b")
         .expect("a constant pattern")
 });
 /// Words that do so where nothing else is said, under a status by which no request is found wrong.
@@ -204,6 +204,7 @@ mod tests {
             (400, says("Limit exceeded for children"), "rejected 1"),
             (400, says("limit in request exceeds the maximum of 50"), "rejected 1"),
             (403, says("Children limit exceeded, contact Capillary support of your corporate account"), "rejected 1"),
+            (403, says("Too many concurrent requests"), "throttled: 403 with a message"),
             (400, says("API call limit exceeded"), "throttled: an error with a message"),
             (400, says("Maximum limit of children was exceeded"), "rejected 1"),
             (503, r#"{"message": "Too Many Requests"}"#.into(), "throttled: an error with a message"),

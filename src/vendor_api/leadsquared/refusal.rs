@@ -19,9 +19,9 @@ use crate::{
 /// "API calls exceeded the limit of 25 in 5 second(s)".
 static STATED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)limit of (\d{1,9}) in (\d{1,9}) second").expect("a constant pattern"));
 /// The same without its numbers, and what a gateway would say.
-static THROTTLE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)\bcalls exceeded the limit\b|\btoo many (requests|calls)\b|\brate limit").expect("a constant pattern")
-});
+static THROTTLE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?i)\bcalls exceeded the limit\b|\btoo many( \w+)? (requests|calls)\b").expect("a constant pattern"));
+static RATE_LIMIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)\brate limit").expect("a constant pattern"));
 /// A host of the vendor's own, and nothing that only begins or ends like one.
 static HOST: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)(?:^|[^a-z0-9.@-])((?:[a-z0-9-]{1,63}\.){1,4}leadsquared\.com)(?:$|\.?[^a-z0-9.@-]|\.$)").expect("a constant pattern")
@@ -34,8 +34,9 @@ pub(super) fn of(answer: &Answer, text: Option<&str>, base: &Url) -> Option<Vend
         return None;
     }
     let message = exception.message(answer);
-    // A type of the vendor's own means what it says, whatever its words are like.
-    let is_said = STATED.is_match(&message) || (!exception.kind().starts_with("mx") && THROTTLE.is_match(&message));
+    // Beside a type of the vendor's own these words may be about anything.
+    let is_rate = !exception.kind().starts_with("mx") && RATE_LIMIT.is_match(&message);
+    let is_said = STATED.is_match(&message) || THROTTLE.is_match(&message) || is_rate;
     if answer.status == 429 || exception.kind().contains("ratelimit") || is_said {
         return Some(VendorError::Throttled { retry_after: answer.retry_after, stated: stated_limit(&message), form: form(answer.status) });
     }
@@ -162,6 +163,7 @@ mod tests {
             (500, exception("MXInvalidInputException", "Columns exceeded the limit of 50"), "rejected"),
             (500, exception("MXInvalidInputException", "Rate limit is no column"), "rejected"),
             (404, "<p>corporate limited</p>".into(), "rejected"),
+            (200, exception("MXInvalidInputException", "Too many API calls"), "throttled: 200 with an exception"),
             (503, "Rate limit reached".into(), "throttled: an error with a message"),
             (401, String::new(), "unauthorised"),
             (401, exception("MXInvalidAccessDetailsException", "Invalid Access Details provided."), "unauthorised"),
