@@ -54,18 +54,7 @@ async fn forget(args: &Args, app: &App) -> Result<Exit, Failure> {
         return Err(usage(format!("{source} has no node {node}; NODE is the id of a customer or user")));
     };
     step.commit().await?;
-    let mut step = app.begin().await?;
-    let now = forget::now(&mut step.conn()).await?;
-    step.commit().await?;
-    let begun = clock::instant();
-    while !forget::is_over(&mut app.begin_to_read().await?.conn(), &now).await? {
-        if begun.elapsed() > PATIENCE {
-            let say = "nothing is taken in of the person any more, but a transaction that began before is still under way; the end of the next walk \
-                       erases the person, or this verb when it is run again";
-            return Err(Failure::new(Exit::Later, anyhow::anyhow!(say)));
-        }
-        tokio::time::sleep(LOOKED_EVERY).await;
-    }
+    others_have_seen(app).await?;
     if app.source(source).is_none() {
         // No walk of it goes on, and none needs what the person's list was asked for by.
         app.tell_configured().await?;
@@ -83,6 +72,23 @@ async fn forget(args: &Args, app: &App) -> Result<Exit, Failure> {
         say!("{source}: the identifier by which a walk under way asks for its children goes when that walk is closed");
     }
     Ok(Exit::Complete)
+}
+
+/// Waits until no transaction is under way that began before the mark.
+async fn others_have_seen(app: &App) -> Result<(), Failure> {
+    let mut step = app.begin().await?;
+    let now = forget::now(&mut step.conn()).await?;
+    step.commit().await?;
+    let begun = clock::instant();
+    while !forget::is_over(&mut app.begin_to_read().await?.conn(), &now).await? {
+        if begun.elapsed() > PATIENCE {
+            let say = "nothing is taken in of the person any more, but a transaction that began before is still under way; the end of the next walk \
+                       erases the person, or this verb when it is run again";
+            return Err(Failure::new(Exit::Later, anyhow::anyhow!(say)));
+        }
+        tokio::time::sleep(LOOKED_EVERY).await;
+    }
+    Ok(())
 }
 
 /// Whether the config names a root so, and not by an id that stays anyhow.
