@@ -125,7 +125,7 @@ async fn bucket(latency: Duration) -> Seen {
         let list = client.list(key, None).unwrap();
         loop {
             take().await;
-            let ask = Ask { list: list.clone(), offset: 0, limit: client.page_size() };
+            let ask = Ask { list: list.clone(), offset: 0, limit: client.page_size(), is_plain: false };
             if client.page(&ask, Duration::from_secs(30)).await.is_ok() {
                 return;
             }

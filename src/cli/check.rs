@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, sync::Arc};
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -22,7 +22,7 @@ use crate::{
         report::{self, Health},
         rights,
     },
-    sync::{Interrupted, call_error::CallError, caller::Caller, gauges::Gauges, terms::Terms},
+    sync::{Interrupted, call_error::CallError, caller::Caller, gauges::Gauges, plainly, terms::Terms},
     text::{chain, time},
     vendor_api::{Ask, List, error::VendorError, hierarchy::Hierarchy},
 };
@@ -211,8 +211,8 @@ async fn light_call<V: Hierarchy>(app: &App, source: &Source, vendor: V, limit: 
     let list = first_list(&vendor).map_err(|why| (Exit::Config, why))?;
     let purse = app.purse(source).await.map_err(|error| (Exit::Unavailable, chain(&SourceError::Database(error))))?;
     let caller = Caller::new(vendor, purse, CancellationToken::new(), Arc::new(Gauges::default()), &Terms::of(source, None, 0));
-    let ask = Ask { list, offset: 0, limit };
-    let answer = caller.call(&|within| caller.vendor.page(&ask, within).boxed()).await;
+    let ask = Ask { list, offset: 0, limit, is_plain: false };
+    let answer = plainly::page(&caller, &ask).await;
     if let Err(error) = caller.settle().await {
         tracing::warn!(error = %error, "the budget's ledger could not be told that the call has ended");
     }

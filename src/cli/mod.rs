@@ -23,7 +23,7 @@ pub mod tree;
 pub mod url;
 mod watch;
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{io::ErrorKind, path::PathBuf, sync::OnceLock};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ use crate::{
     app::App,
     config::{Config, locate, read, secrets::Secrets},
     embedded::supervisor::{self, SuperviseArgs},
-    failpoint, lifecycle, telemetry,
+    failpoint, lifecycle, telemetry, text,
 };
 
 /// Keeps a company's hierarchies from Capillary and LeadSquared in Postgres.
@@ -100,12 +100,7 @@ enum Verb {
 pub fn main() -> std::process::ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // Help and version are answers, not faults.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Complete };
-            let _ = error.print();
-            return exit.into();
-        }
+        Err(error) => return tell_usage(&error).into(),
     };
     if let Verb::EmbeddedSupervisor { dir, pg_bin } = args.verb {
         // Before any other thread: the server must die with this one, and signals must come to it.
@@ -134,6 +129,26 @@ pub fn main() -> std::process::ExitCode {
     match out::end(ended, is_about_output) {
         Ok(exit) => exit.into(),
         Err(failure) => exit::tell(&failure),
+    }
+}
+
+/// In colours, unless what was typed would write in them.
+fn tell_usage(error: &clap::Error) -> Exit {
+    let plain = error.render().to_string();
+    let told = if text::shown(&plain) == plain {
+        error.print()
+    } else {
+        out::note!("{}", plain.trim_end());
+        Ok(())
+    };
+    match told {
+        // Help and version are answers, not faults.
+        _ if error.use_stderr() => Exit::Usage,
+        Err(fault) if fault.kind() != ErrorKind::BrokenPipe => {
+            exit::tell(&Failure::new(Exit::Fault, anyhow::Error::new(fault).context("cannot write the output")));
+            Exit::Fault
+        }
+        _ => Exit::Complete,
     }
 }
 

@@ -156,7 +156,7 @@ pub const KINDS: &[Kind] = &[
         &["columns_refused"],
         About::End,
         (Severity::Act, Subject::Source),
-        "The vendor's search refuses one of the columns; it is asked without the optional ones. Correct `columns`",
+        "The vendor refuses one of the columns: its search or its lists are asked for fewer. Correct `columns`",
     ),
     kind(
         &["column_absent"],
@@ -238,6 +238,7 @@ pub const KINDS: &[Kind] = &[
         (Severity::Told, Subject::Node),
         "Told only: the vendor changed a node without a newer stamp, or showed an old state",
     ),
+    kind(&["inactive_refused"], About::Walk, (Severity::Told, Subject::Node), "An inactive user's list is refused: it is taken for empty"),
     kind(
         &["text_replaced", "kept_as_text", "bad_manager"],
         About::Row,

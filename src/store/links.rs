@@ -20,7 +20,7 @@ pub trait Links: Send + Sync + 'static {
     const STATES_THE_ONLY_ONE: bool;
 
     /// Whether a live link leads to this node.
-    fn has_parent(conn: &mut Conn<'_>, source_id: i32, node: NodeId) -> impl Future<Output = sqlx::Result<bool>> + Send;
+    fn is_in_a_list(conn: &mut Conn<'_>, source_id: i32, node: NodeId) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
     /// Makes sure that these links live.
     fn link(conn: &mut Conn<'_>, at: At, edges: &[Edge]) -> impl Future<Output = sqlx::Result<Linked>> + Send;
@@ -67,14 +67,19 @@ macro_rules! links {
             const LINK: &'static str = $entity;
             const STATES_THE_ONLY_ONE: bool = $only_one;
 
-            async fn has_parent(conn: &mut Conn<'_>, source_id: i32, node: NodeId) -> sqlx::Result<bool> {
+            async fn is_in_a_list(conn: &mut Conn<'_>, source_id: i32, node: NodeId) -> sqlx::Result<bool> {
                 sqlx::query_scalar!(
                     "select exists (
                          select 1 from hiersync_internal." + $what + r#"_edge l
                          where l.source_id = $1 and l.child_id = $2 and l.parent_id <> $2 and l.retired_at is null
+                     ) or exists (
+                         select from hiersync_internal."# + $what + r#"_node k
+                         join hiersync_internal.frontier f on f.source_id = $1 and f.parent_key = $3 and f.seen @> k.node_no
+                         where k.source_id = $1 and k.id = $2
                      ) as "any!""#,
                     source_id,
-                    <$id>::from(node)
+                    <$id>::from(node),
+                    node.to_string()
                 )
                 .fetch_one(conn)
                 .await

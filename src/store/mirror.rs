@@ -101,6 +101,11 @@ pub trait Mirror: Nodes + Links + Places + Retire + Want + Forget {
         std::future::ready(Ok(Vec::new()))
     }
 
+    /// Whether somebody is inactive, and nobody is known below them.
+    fn is_idle(_: &mut Conn<'_>, _: At, _: NodeId) -> impl Future<Output = sqlx::Result<bool>> + Send {
+        std::future::ready(Ok(false))
+    }
+
     /// What is known of rows of the directory, in their order.
     fn directory_existing(_: &mut Conn<'_>, _: At, _: &[&Self::Row]) -> impl Future<Output = sqlx::Result<Vec<DirectoryExisting>>> + Send {
         std::future::ready(Ok(Vec::new()))

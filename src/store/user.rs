@@ -103,6 +103,20 @@ impl Mirror for Users {
         Ok(())
     }
 
+    async fn is_idle(conn: &mut Conn<'_>, at: At, node: NodeId) -> sqlx::Result<bool> {
+        sqlx::query_scalar!(
+            r#"select exists (
+                   select from hiersync.reporting_user u where u.source_id = $1 and u.user_id = $2 and not u.is_active
+               ) and not exists (
+                   select from hiersync.reporting_line l where l.source_id = $1 and l.manager_id = $2 and l.retired_at is null
+               ) as "is!""#,
+            at.source_id,
+            Uuid::from(node)
+        )
+        .fetch_one(conn)
+        .await
+    }
+
     async fn directory_existing(conn: &mut Conn<'_>, at: At, rows: &[&User]) -> sqlx::Result<Vec<DirectoryExisting>> {
         staged::existing(conn, at, rows).await
     }

@@ -15,6 +15,7 @@ use super::{
     cap::{self, Cap},
     gauges::Gauges,
     left_open::LeftOpen,
+    plainly,
     queue::Queue,
 };
 use crate::{
@@ -136,7 +137,7 @@ impl<V: Synced> Context<V> {
     /// A page of a list. Where the vendor fails for good for this list, but answers for a root's, that is about this list only.
     pub async fn page(&self, ask: &Ask) -> Result<Sheet<V::Row>, CallError> {
         let vendor = &self.caller.vendor;
-        let error = match self.caller.call(&|within| vendor.page(ask, within).boxed()).await {
+        let error = match plainly::page(&self.caller, ask).await {
             Err(CallError::Run(Interrupted::Vendor(error))) => error,
             other => return other,
         };
@@ -144,7 +145,7 @@ impl<V: Synced> Context<V> {
         let Some(list) = vendor.roots().into_iter().filter_map(of_root).find(|list| *list != ask.list) else {
             return Err(CallError::Run(Interrupted::Vendor(error)));
         };
-        let light = Ask { list, offset: 0, limit: 2 };
+        let light = Ask { list, offset: 0, limit: 2, is_plain: false };
         match self.caller.call_lightly(&|within| vendor.page(&light, within).boxed()).await {
             Ok(_) | Err(CallError::ThisOnly(_)) => Err(CallError::ThisOnly(error)),
             Err(CallError::Run(Interrupted::Vendor(_))) => Err(CallError::Run(Interrupted::Vendor(error))),

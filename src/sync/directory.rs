@@ -55,7 +55,7 @@ pub async fn read<V: Synced>(context: &Context<V>, work: &Work) -> Result<(), In
             return Err(Interrupted::Stopped);
         }
         let (offset, limit) = next_page(&pass, pass.limit.unwrap_or_else(|| context.caller.vendor.page_size()));
-        let ask = Ask { list: List::Directory, offset, limit };
+        let ask = Ask { list: List::Directory, offset, limit, is_plain: false };
         let page = match context.page(&ask).await {
             Ok(sheet) => sheet.all(),
             Err(CallError::Run(interrupted)) => return Err(interrupted),

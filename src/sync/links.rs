@@ -49,7 +49,7 @@ pub(super) async fn write<V: Synced>(
 
 /// Links the rows. Whom a row names as parent, and no list shows, is settled at the walk's end.
 async fn link<V: Synced>(w: &mut Writing<'_, V>, work: &Work, plan: &PagePlan<V::Row>, reach: Option<Reach>) -> sqlx::Result<Linked> {
-    let PageLinks { stated, missing, elsewhere } = plan.links(work, reach, w.context.caller.vendor.own_row_is_a_link());
+    let PageLinks { stated, missing, elsewhere } = plan.links(work, reach, w.context.caller.vendor.lists_decide());
     let elsewhere: Vec<&V::Row> = elsewhere.into_iter().map(|place| &plan.rows[place]).collect();
     Tables::<V>::stage(&mut w.step.conn(), w.at, &elsewhere, false).await?;
     let mut linked = Linked::default();

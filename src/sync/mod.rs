@@ -22,6 +22,7 @@ mod managers;
 pub mod open;
 pub mod page;
 mod page_plan;
+pub mod plainly;
 pub mod queue;
 pub mod quota;
 pub mod reader;

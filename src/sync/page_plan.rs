@@ -134,10 +134,11 @@ impl<R: Node + Clone> PagePlan<R> {
         self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.node_no.is_none()).map(|(row, _)| row.key()).collect()
     }
 
-    /// Some row says that it hangs on another than the one whose list it is in.
+    /// Some row says that it hangs on another than the one whose list it is in, and none that it hangs there: who has two parents states one.
     pub(super) fn states_others(&self, work: &Work) -> bool {
-        let is_other = |row: &R| matches!(row.stated_parent(), Stated::Parent(parent) if parent != work.parent);
-        self.rows.iter().any(|row| row.key() != work.parent && is_other(row))
+        let others = || self.rows.iter().filter(|row| row.key() != work.parent);
+        let states = |row: &&R, wanted: bool| matches!(row.stated_parent(), Stated::Parent(parent) if (parent == work.parent) == wanted);
+        others().any(|row| states(&row, false)) && !others().any(|row| states(&row, true))
     }
 
     /// What a root's list holds, if the parents that its rows state tell.
@@ -206,7 +207,7 @@ impl<R: Node + Clone> PagePlan<R> {
     }
 
     /// The links that the rows show: to the parent that they state, else to the one whose list it is.
-    pub(super) fn links(&self, work: &Work, reach: Option<Reach>, own_row_is_a_link: bool) -> PageLinks {
+    pub(super) fn links(&self, work: &Work, reach: Option<Reach>, lists_decide: bool) -> PageLinks {
         if self.rows.is_empty() {
             return PageLinks::default();
         }
@@ -220,8 +221,12 @@ impl<R: Node + Clone> PagePlan<R> {
                     links.missing.extend((edge.parent != work.parent || !existing.linked).then_some(edge));
                     links.stated.push(edge);
                 }
+                // Who states another has two parents, or states the root whose id is not known.
+                Stated::Parent(_) if lists_decide => {
+                    links.missing.extend((!existing.linked).then_some(Edge { parent: work.parent, child }));
+                }
                 Stated::Parent(_) => links.elsewhere.push(place),
-                _ if reach != Some(Reach::Direct) || existing.linked || (child == work.parent && !own_row_is_a_link) => {}
+                _ if reach != Some(Reach::Direct) || existing.linked || (child == work.parent && !lists_decide) => {}
                 _ => links.missing.push(Edge { parent: work.parent, child }),
             }
         }

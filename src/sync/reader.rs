@@ -14,8 +14,8 @@ use super::{
     refused::{give_up, refused},
 };
 use crate::{
-    model::finding::Finding,
-    store::{frontier::Work, run::Reads},
+    model::{finding::Finding, run::Counters},
+    store::{finding, frontier::Work, run::Reads},
     vendor_api::{Ask, List, error::VendorError, sheet::Sheet},
     walk::{pass::Pass, verdict::Next},
 };
@@ -91,7 +91,11 @@ async fn read_list<V: Synced>(context: &Context<V>, work: &Work) -> Result<Optio
     };
     let mut total = None;
     loop {
-        match read_on(context, work, &mut pass, &mut total, (&list, limit)).await? {
+        let read = read_on(context, work, &mut pass, &mut total, (&list, limit)).await?;
+        if let Some(columns) = context.caller.vendor.untold_columns() {
+            tell_left_out(context, columns).await?;
+        }
+        match read {
             _ if context.cap.is_full() => return Ok(None),
             Read::Went(Next::ReadOn) if puts_down(context, work) => return Ok(Some(Work { pass: pass.to_stored(), ..work.clone() })),
             Read::Went(Next::ReadOn) | Read::Slipped => {}
@@ -109,6 +113,16 @@ async fn read_list<V: Synced>(context: &Context<V>, work: &Work) -> Result<Optio
     }
 }
 
+async fn tell_left_out<V: Synced>(context: &Context<V>, columns: &str) -> Result<(), Interrupted> {
+    let say = format!(
+        "the vendor refuses lists with these columns beside those of the config: {columns}; what it does not show without them stays empty; \
+         name all that you want in `columns`, as the vendor names them"
+    );
+    let mut w = context.write().await?;
+    finding::open(&mut w.step.conn(), w.at, &[Finding::new("columns_refused", context.source.name.clone(), say)]).await?;
+    w.commit(Counters::default()).await
+}
+
 /// Somebody asked for other lists: this one goes on after them.
 fn puts_down<V: Synced>(context: &Context<V>, work: &Work) -> bool {
     context.asked.is_serving() && work.wanted.is_none()
@@ -124,7 +138,7 @@ async fn read_on<V: Synced>(
     total: &mut Option<i64>,
     (list, limit): (&List, u32),
 ) -> Result<Read, Interrupted> {
-    let call = |offset| Box::pin(fetch(context, work, Ask { list: list.clone(), offset, limit }));
+    let call = |offset| Box::pin(fetch(context, work, Ask { list: list.clone(), offset, limit, is_plain: false }));
     let at_once = usize::try_from(context.source.concurrency).unwrap_or(1);
     let mut flight = Flight::new(at_once);
     let mut has_begun = false;

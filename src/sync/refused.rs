@@ -34,6 +34,12 @@ pub(super) async fn refused<V: Synced>(context: &Context<V>, work: &Work, error:
     }
     match next(&mut w, work.parent).await? {
         Some(ask) => frontier::ask_by(&mut w.step.conn(), &context.open, work.parent, &ask).await?,
+        None if Tables::<V>::is_idle(&mut w.step.conn(), w.at, work.parent).await? => {
+            doubt::take_as_empty(&mut w.step.conn(), &context.open, work.parent).await?;
+            let say =
+                format!("this user is inactive, and the vendor refuses the list of who reports to them: it is taken for empty ({error})");
+            finding::open(&mut w.step.conn(), w.at, &[Finding::new("inactive_refused", work.parent, say)]).await?;
+        }
         None => doubt::refuse(&mut w.step.conn(), &context.open, work.parent, &refusal(work, &error).say).await?,
     }
     w.is_frontier_changed = true;

@@ -98,9 +98,9 @@ async fn changed<V: Synced>(context: &Context<V>, root: &Root, key: NodeId) -> R
 /// The root's own row: lists show children, so a root is on none. Where the vendor refuses it, the walk is not the worse for it.
 async fn own_row<V: Synced>(context: &Context<V>, key: NodeId) -> Result<Option<V::Row>, Interrupted> {
     let mut step = context.session.begin().await?;
-    let is_in_a_list = Tables::<V>::has_parent(&mut step.conn(), context.open.lease.source_id, key).await?;
+    let is_in_a_list = Tables::<V>::is_in_a_list(&mut step.conn(), context.open.lease.source_id, key).await?;
     step.commit().await?;
-    // The directory and other roots' lists show rows of another shape: one of the two it must be.
+    // The directory, other roots' lists and its own show rows of another shape: one of the two it must be.
     let is_unknown = key.is_unknown();
     if is_unknown || is_in_a_list || context.walk().reach == Some(Reach::Directory) {
         return Ok(None);

@@ -37,8 +37,9 @@ pub trait Hierarchy: Vendor {
     /// Rows wanted in one call.
     fn page_size(&self) -> u32;
 
-    /// Whether a node that stands in its own list is its own parent, rather than merely included.
-    fn own_row_is_a_link(&self) -> bool;
+    /// Whether lists alone say whose child somebody is: who stands in their own list is their own parent, rather than merely included, and who
+    /// states another parent than the one whose list it is has two.
+    fn lists_decide(&self) -> bool;
 
     /// Columns that are asked for by name and that some row must have a value in.
     fn asked_columns(&self) -> Vec<String> {

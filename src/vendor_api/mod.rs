@@ -53,6 +53,19 @@ pub trait Vendor: Send + Sync {
         None
     }
 
+    /// Whether a list that was refused may have been refused for the usual columns, which are asked for beside the config's.
+    fn may_ask_plainly(&self) -> bool {
+        false
+    }
+
+    /// A list was answered when only the config's columns were asked for, and was refused before: so lists are asked for from now on.
+    fn ask_plainly(&self) {}
+
+    /// The usual columns, if they are left out and nobody has been told yet.
+    fn untold_columns(&self) -> Option<&'static str> {
+        None
+    }
+
     /// One call: a part of one list.
     fn page(&self, ask: &Ask, within: Duration) -> impl Future<Output = Result<Sheet<Self::Row>, VendorError>> + Send;
 }
@@ -66,6 +79,8 @@ pub struct Ask {
     pub offset: u32,
     /// Rows wanted at most; ignored by vendors that do not page this list.
     pub limit: u32,
+    /// Only for the columns that the config names: it is found out whether the vendor refuses the usual ones beside them.
+    pub is_plain: bool,
 }
 
 /// A list that a vendor can be asked for.

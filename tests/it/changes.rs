@@ -7,7 +7,7 @@ use hiersync::{
         capillary::{
             CapillarySim,
             make::Flavour,
-            settings::{CapillarySettings, Lookup},
+            settings::{CapillarySettings, Lookup, ParentCustomer},
             world::{CapillaryWorld, Profile},
         },
         change::Stamp,
@@ -504,6 +504,40 @@ async fn a_second_parent_is_a_second_link_of_a_customer_counted_once() {
     assert_customers(&org.pool, &customers_now(&org.vendor)).await;
     let second = org.case.quiet(&org.pool).await;
     assert_eq!(second.unchanged, 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_parent_that_a_row_does_not_state_costs_no_list() {
+    let settings = CapillarySettings { parent_customer: ParentCustomer::Beside, ..CapillarySettings::default() };
+    let org = Org::with(Shape::even(3, 3), settings, "").await;
+    let (a, b) = (org.child(org.root, 0), org.child(org.root, 1));
+    let id = org.child(a, 0);
+    org.vendor.world().link(b, id, Place::Last);
+    org.case.complete().await;
+    let mut parents = [a, b];
+    parents.sort_unstable();
+    assert_eq!(live_parents(&org.pool, id).await, parents);
+    assert_customers(&org.pool, &customers_now(&org.vendor)).await;
+    org.case.quiet(&org.pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_cannot_be_looked_up_keeps_the_children_that_state_its_id() {
+    let settings =
+        CapillarySettings { parent_customer: ParentCustomer::Beside, lookup: Lookup::KnowsNobody, ..CapillarySettings::default() };
+    let org = Org::with(Shape::even(3, 2), settings, "").await;
+    org.case.complete().await;
+    let children = org.vendor.world().children(org.root).to_vec();
+    let first: i64 = live_parents(&org.pool, children[0]).await[0];
+    assert!(first < 0);
+    for child in &children {
+        assert_eq!(live_parents(&org.pool, *child).await, [first]);
+    }
+    assert_eq!(count(&org.pool, "select count(*) from hiersync_bi.customer_tree").await, 13);
+    org.case.quiet(&org.pool).await;
+    org.vendor.settings().lookup = Lookup::On;
+    org.case.complete().await;
+    assert_customers(&org.pool, &customers_now(&org.vendor)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

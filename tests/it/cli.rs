@@ -67,6 +67,12 @@ async fn what_is_typed_wrongly_is_usage() {
         ends(&ended, 64);
         assert!(ended.out.is_empty() && !ended.err.is_empty(), "{ended:?}");
     }
+    let ended = program.run(&["runs", "--limit", "\u{1b}]0;x\u{7}\u{202e}"]).await;
+    ends(&ended, 64);
+    assert!(!ended.err.contains(['\u{1b}', '\u{7}', '\u{202e}']) && ended.err.contains("\\u{202e}"), "{ended:?}");
+    let mut command = program.command(&["--version"]);
+    command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap()).stderr(std::process::Stdio::null());
+    assert_eq!(command.status().unwrap().code(), Some(70));
     for args in [&["--help"][..], &["--version"], &["sync", "--help"]] {
         let ended = program.run(args).await;
         ends(&ended, 0);

@@ -9,6 +9,7 @@ use hiersync::{
         leadsquared::{
             LeadSquaredSim,
             make::Flavour,
+            refusals,
             settings::{Booleans, DefaultKeys, KeysIn, LeadSquaredSettings, ManagerColumn, Reach, Total, UnknownColumn, UserOrder},
             world::LeadSquaredWorld,
         },
@@ -475,6 +476,63 @@ async fn columns_that_push_out_the_usual_ones_are_asked_for_by_name() {
     account.settle(UNSTAMPED).await;
     let designations = "select count(*) from hiersync.reporting_user where extra ? 'Designation'";
     assert_eq!(count(&account.pool, designations).await, 20);
+}
+
+/// "To return only selected user fields" (vendor documentation).
+#[tokio::test(flavor = "multi_thread")]
+async fn the_usual_columns_are_asked_for_beside_those_of_the_config() {
+    for default_keys in [DefaultKeys::Stay, DefaultKeys::OnlyUserId, DefaultKeys::Gone] {
+        let settings = LeadSquaredSettings { default_keys, ..reaching(Reach::Subtree) };
+        let account = Account::open(&Account::tree(), settings, WITH_MANAGERS).await;
+        account.settle(&[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usual_columns_that_the_vendor_refuses_are_left_out_and_told() {
+    let account = Account::open(&Account::tree(), reaching(Reach::Subtree), WITH_MANAGERS).await;
+    let refusal = || refusals::logical("MXInvalidInputException", "Unknown column Name.");
+    account.vendor.faults().on_kind("hierarchy", 1, refusal());
+    let run = account.case.complete().await;
+    assert_eq!((run.requests, run.inserted), (3, 21));
+    assert_eq!(findings(&account.pool).await, [("columns_refused".to_owned(), "sales".to_owned())]);
+    assert_users(&account.pool, &account.below_the_root(), &[]).await;
+
+    // A list that is refused with and without them is refused for itself, and they stay.
+    account.vendor.faults().on_kind("hierarchy", 2, refusal());
+    let report = account.case.sync_with(WANTED).await;
+    assert_eq!((report.outcome, report.row.unwrap().updated), (Outcome::Partial, 0));
+    account.settle(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_somebody_inactive_may_be_refused() {
+    let account = Account::open(&Account::tree(), reaching(Reach::Direct), "reach = \"direct\"\nretire_guard = 1.0").await;
+    let id = account.leaf();
+    account.vendor.world().set_active(id, false, Stamp::Bump);
+    account.vendor.faults().on_parent(id, 1_000_000, refusals::logical("MXInvalidInputException", "User is inactive."));
+    let run = account.case.complete().await;
+    assert_eq!((run.inserted, run.requests), (21, 22));
+    assert_eq!(findings(&account.pool).await, [("inactive_refused".to_owned(), id.to_string())]);
+    assert_users(&account.pool, &account.below_the_root(), UNSTAMPED).await;
+    account.case.quiet(&account.pool).await;
+    // Of a manager it is not taken for empty.
+    let manager = account.report(account.root, 0);
+    account.vendor.world().set_active(manager, false, Stamp::Bump);
+    account.vendor.faults().on_parent(manager, 1_000_000, refusals::logical("MXInvalidInputException", "User is inactive."));
+    let report = account.case.sync_with(WANTED).await;
+    assert_eq!((report.outcome, report.row.unwrap().retired), (Outcome::Partial, 0));
+}
+
+/// It is shown in its own list and by its id, in two shapes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_in_its_own_list_does_not_change_from_walk_to_walk() {
+    let settings = LeadSquaredSettings { includes_queried: true, own_row: true, ..reaching(Reach::Direct) };
+    let account = Account::open(&Account::tree(), settings, "reach = \"direct\"").await;
+    account.case.complete().await;
+    account.case.complete().await;
+    account.case.quiet(&account.pool).await;
+    account.case.quiet(&account.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,9 +56,11 @@ fn customer(row: wire::Customer, notes: &mut Notes) -> Result<Customer, &'static
     })
 }
 
-/// Whom a row's text seems to be about: the first `userId` in it.
+/// Whom a row's text seems to be about: the first `userId` in it, or the last where a parent stands before it, as with sorted keys.
 pub(super) fn id_in(text: &str) -> Option<NodeId> {
-    let after = text.split_once("\"userId\"")?.1.trim_start().strip_prefix(':')?.trim_start();
+    let (before, first) = text.split_once("\"userId\"")?;
+    let after = if before.contains("\"parentCustomer\"") { text.rsplit_once("\"userId\"")?.1 } else { first };
+    let after = after.trim_start().strip_prefix(':')?.trim_start();
     let digits = after.strip_prefix('"').unwrap_or(after);
     let end = digits.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(digits.len());
     digits[..end].parse().ok().map(NodeId::Customer)

@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn ask() -> Ask {
-        Ask { list: List::ChildrenOf(parent()), offset: 99, limit: 100 }
+        Ask { list: List::ChildrenOf(parent()), offset: 99, limit: 100, is_plain: false }
     }
 
     async fn page(body: &str) -> Result<Page<Customer>, VendorError> {

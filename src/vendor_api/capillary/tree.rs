@@ -94,7 +94,7 @@ impl Hierarchy for Capillary {
         self.tree.page_size
     }
 
-    fn own_row_is_a_link(&self) -> bool {
+    fn lists_decide(&self) -> bool {
         true
     }
 

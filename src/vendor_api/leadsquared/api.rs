@@ -29,6 +29,9 @@ use crate::{
 const LARGEST_PAGE: u32 = 1000;
 /// Columns without which the search is of no use. `ManagerName` or `TeamName` would fail the call.
 const NEEDED: [&str; 6] = ["UserId", "FirstName", "LastName", "EmailAddress", "StatusCode", convert::MANAGER];
+/// What a list shows where no columns are asked for; where some are, it may show only those (vendor documentation, "Get User Hierarchy
+/// Information").
+const USUAL: &str = "UserId,Name,Mobile,Email,CheckedIn,IsActive";
 /// Columns that were seen to work beside them (a live account, 2026-08).
 const OPTIONAL: [&str; 4] = ["Role", "PhoneMain", "TeamId", "Groups"];
 
@@ -41,6 +44,12 @@ pub(super) struct Api {
     keys: Keys,
     /// The vendor has refused the optional columns.
     only_needed: AtomicBool,
+    /// Lists are asked for the config's columns alone, as the vendor has refused the usual ones beside them.
+    is_plain: AtomicBool,
+    /// Nobody has been told of that.
+    is_untold: AtomicBool,
+    /// A list was answered with the usual columns.
+    takes_usual: AtomicBool,
 }
 
 impl Api {
@@ -53,19 +62,44 @@ impl Api {
             settings: settings.clone(),
             keys,
             only_needed: AtomicBool::new(false),
+            is_plain: AtomicBool::new(false),
+            is_untold: AtomicBool::new(false),
+            takes_usual: AtomicBool::new(false),
         })
     }
 
     /// Get User Hierarchy Information: all users that report to one, in one piece.
-    pub(super) async fn reports(&self, of: Uuid, within: Duration) -> Result<Page<User>, VendorError> {
+    pub(super) async fn reports(&self, of: Uuid, is_plain: bool, within: Duration) -> Result<Page<User>, VendorError> {
         let columns = &self.settings.columns;
+        let is_plain = is_plain || self.is_plain.load(Ordering::Relaxed);
         let mut body = json!({"UserId": of, "Include": self.settings.include});
         if !columns.is_empty() {
-            body["Columns"] = json!({"Include_CSV": columns.join(",")});
+            let usual = USUAL.split(',').filter(|usual| !is_plain && !columns.iter().any(|column| column.eq_ignore_ascii_case(usual)));
+            let all: Vec<&str> = usual.chain(columns.iter().map(String::as_str)).collect();
+            body["Columns"] = json!({"Include_CSV": all.join(",")});
         }
         let request = Request::post("user hierarchy", &self.base, &self.settings.hierarchy_path, &body);
         let answer = self.send(request, within).await?;
-        read_users(&answer, &self.base, columns, None)
+        let page = read_users(&answer, &self.base, columns, None)?;
+        self.takes_usual.fetch_or(!is_plain, Ordering::Relaxed);
+        Ok(page)
+    }
+
+    /// Whether the usual columns, asked for beside the config's, may be why a list was refused.
+    pub(super) fn may_ask_plainly(&self) -> bool {
+        let knows = self.takes_usual.load(Ordering::Relaxed) || self.is_plain.load(Ordering::Relaxed);
+        !self.settings.columns.is_empty() && !knows
+    }
+
+    /// They are: leaves them out from now on.
+    pub(super) fn ask_plainly(&self) {
+        let was = self.is_plain.swap(true, Ordering::Relaxed);
+        self.is_untold.fetch_or(!was, Ordering::Relaxed);
+    }
+
+    /// The usual columns, once they are left out.
+    pub(super) fn untold_columns(&self) -> Option<&'static str> {
+        self.is_untold.swap(false, Ordering::Relaxed).then_some(USUAL)
     }
 
     /// User Advanced Search: a page of all users, by id, so that pages do not shift with a name.

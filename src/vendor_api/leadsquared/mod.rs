@@ -85,9 +85,21 @@ impl Vendor for LeadSquared {
         self.api.ask_only_needed()
     }
 
+    fn may_ask_plainly(&self) -> bool {
+        self.api.may_ask_plainly()
+    }
+
+    fn ask_plainly(&self) {
+        self.api.ask_plainly();
+    }
+
+    fn untold_columns(&self) -> Option<&'static str> {
+        self.api.untold_columns()
+    }
+
     async fn page(&self, ask: &Ask, within: Duration) -> Result<Sheet<User>, VendorError> {
         let page = match &ask.list {
-            List::ReportsOf(user) => self.api.reports(*user, within).await,
+            List::ReportsOf(user) => self.api.reports(*user, ask.is_plain, within).await,
             List::Directory => self.api.directory(ask, within).await,
             List::ChildrenOf(_) => Err(VendorError::Rejected("LeadSquared has no lists of children".into())),
         };
@@ -127,7 +139,7 @@ mod tests {
     }
 
     fn ask(list: List) -> Ask {
-        Ask { list, offset: 2000, limit: 1000 }
+        Ask { list, offset: 2000, limit: 1000, is_plain: false }
     }
 
     fn reports() -> Ask {
@@ -157,7 +169,7 @@ mod tests {
         let seen = door.request();
         assert_eq!(seen.line, "POST /v2/UserManagement.svc/Hierarchy?accessKey=u%24r1&secretKey=s%2Bc HTTP/1.1");
         assert_eq!(seen.header("x-lsq-accesskey"), None);
-        let body = json!({"UserId": RAVI, "Include": "All", "Columns": {"Include_CSV": "ManagerUserId,Designation"}});
+        let body = json!({"UserId": RAVI, "Include": "All", "Columns": {"Include_CSV": "UserId,Name,Mobile,Email,CheckedIn,IsActive,ManagerUserId,Designation"}});
         assert_eq!(serde_json::from_str::<Value>(&seen.body).expect("json"), body);
     }
 

@@ -72,7 +72,7 @@ impl Hierarchy for LeadSquared {
         DIRECTORY_PAGE
     }
 
-    fn own_row_is_a_link(&self) -> bool {
+    fn lists_decide(&self) -> bool {
         // Whether the queried user is in its own list is not documented; if so, it is included, not its own manager.
         false
     }
