@@ -238,7 +238,7 @@ pub const KINDS: &[Kind] = &[
         (Severity::Told, Subject::Node),
         "Told only: the vendor changed a node without a newer stamp, or showed an old state",
     ),
-    kind(&["inactive_refused"], About::Walk, (Severity::Told, Subject::Node), "An inactive user's list is refused: it is taken for empty"),
+    kind(&["inactive_refused"], About::Walk, (Severity::Look, Subject::Node), "An inactive user's list is refused: it is taken for empty"),
     kind(
         &["text_replaced", "kept_as_text", "bad_manager"],
         About::Row,

@@ -134,11 +134,12 @@ impl<R: Node + Clone> PagePlan<R> {
         self.rows.iter().zip(&self.existing).filter(|(_, existing)| existing.node_no.is_none()).map(|(row, _)| row.key()).collect()
     }
 
-    /// Some row says that it hangs on another than the one whose list it is in, and none that it hangs there: who has two parents states one.
+    /// Some row says that it hangs on another than the one whose list it is in, and none that it hangs there: who has two parents states one. Whose
+    /// text is known hangs on this one alone.
     pub(super) fn states_others(&self, work: &Work) -> bool {
         let others = || self.rows.iter().filter(|row| row.key() != work.parent);
         let states = |row: &&R, wanted: bool| matches!(row.stated_parent(), Stated::Parent(parent) if (parent == work.parent) == wanted);
-        others().any(|row| states(&row, false)) && !others().any(|row| states(&row, true))
+        self.unchanged.is_empty() && others().any(|row| states(&row, false)) && !others().any(|row| states(&row, true))
     }
 
     /// What a root's list holds, if the parents that its rows state tell.
@@ -216,7 +217,7 @@ impl<R: Node + Clone> PagePlan<R> {
         for (place, (row, existing)) in self.rows.iter().zip(&self.existing).enumerate() {
             let child = row.key();
             match row.stated_parent() {
-                Stated::Parent(parent) if among.contains(&parent) => {
+                Stated::Parent(parent) if parent == work.parent || (!lists_decide && among.contains(&parent)) => {
                     let edge = Edge { parent, child };
                     links.missing.extend((edge.parent != work.parent || !existing.linked).then_some(edge));
                     links.stated.push(edge);

@@ -5,21 +5,32 @@ use futures::FutureExt;
 use super::{call_error::CallError, caller::Caller};
 use crate::vendor_api::{Ask, List, Vendor, error::VendorError, sheet::Sheet};
 
-/// A part of a list. One that is refused with the usual columns, and answered without, is asked for without them from now on.
+/// A part of a list. One that is refused with the usual columns, answered without, and refused with them once more is asked for without them
+/// from now on: a refusal that passes would blank every name.
 pub async fn page<V: Vendor>(caller: &Caller<V>, ask: &Ask) -> Result<Sheet<V::Row>, CallError> {
     let vendor = &caller.vendor;
+    // Before the call: another worker may find it out meanwhile.
+    let may_ask_plainly = matches!(ask.list, List::ReportsOf(_)) && vendor.may_ask_plainly();
     let first = caller.call(&|within| vendor.page(ask, within).boxed()).await;
-    let is_refused = matches!(first, Err(CallError::ThisOnly(VendorError::Rejected(_))));
-    if !is_refused || !matches!(ask.list, List::ReportsOf(_)) || !vendor.may_ask_plainly() {
+    if !may_ask_plainly || !is_refused(&first) {
         return first;
     }
     let plain = Ask { is_plain: true, ..ask.clone() };
     match caller.call(&|within| vendor.page(&plain, within).boxed()).await {
         Err(CallError::ThisOnly(_)) => first,
         Err(interrupted) => Err(interrupted),
+        Ok(_) if !vendor.may_ask_plainly() => caller.call(&|within| vendor.page(ask, within).boxed()).await,
         Ok(sheet) => {
+            let again = caller.call(&|within| vendor.page(ask, within).boxed()).await;
+            if !is_refused(&again) {
+                return again;
+            }
             vendor.ask_plainly();
             Ok(sheet)
         }
     }
+}
+
+fn is_refused<T>(answer: &Result<T, CallError>) -> bool {
+    matches!(answer, Err(CallError::ThisOnly(VendorError::Rejected(_))))
 }

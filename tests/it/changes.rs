@@ -508,17 +508,23 @@ async fn a_second_parent_is_a_second_link_of_a_customer_counted_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_parent_that_a_row_does_not_state_costs_no_list() {
-    let settings = CapillarySettings { parent_customer: ParentCustomer::Beside, ..CapillarySettings::default() };
-    let org = Org::with(Shape::even(3, 3), settings, "").await;
-    let (a, b) = (org.child(org.root, 0), org.child(org.root, 1));
-    let id = org.child(a, 0);
-    org.vendor.world().link(b, id, Place::Last);
-    org.case.complete().await;
-    let mut parents = [a, b];
-    parents.sort_unstable();
-    assert_eq!(live_parents(&org.pool, id).await, parents);
-    assert_customers(&org.pool, &customers_now(&org.vendor)).await;
-    org.case.quiet(&org.pool).await;
+    for levels in [2, 3] {
+        let settings = CapillarySettings { parent_customer: ParentCustomer::Beside, ..CapillarySettings::default() };
+        let org = Org::with(Shape::even(3, levels), settings, "").await;
+        let (a, b) = (org.child(org.root, 0), org.child(org.root, 1));
+        let id = org.child(a, 0);
+        // In another's list, and in that of the root, beside the parent whom it states.
+        org.vendor.world().link(b, id, Place::Last);
+        org.vendor.world().link(org.root, id, Place::Last);
+        org.case.complete().await;
+        let mut parents = [a, b, org.root];
+        parents.sort_unstable();
+        assert_eq!(live_parents(&org.pool, id).await, parents);
+        assert_customers(&org.pool, &customers_now(&org.vendor)).await;
+        for _ in 0..3 {
+            org.case.quiet(&org.pool).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

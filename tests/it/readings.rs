@@ -490,19 +490,29 @@ async fn the_usual_columns_are_asked_for_beside_those_of_the_config() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn usual_columns_that_the_vendor_refuses_are_left_out_and_told() {
-    let account = Account::open(&Account::tree(), reaching(Reach::Subtree), WITH_MANAGERS).await;
-    let refusal = || refusals::logical("MXInvalidInputException", "Unknown column Name.");
-    account.vendor.faults().on_kind("hierarchy", 1, refusal());
+    let settings = LeadSquaredSettings { refused_columns: vec!["Name".into()], ..reaching(Reach::Subtree) };
+    let account = Account::open(&Account::tree(), settings, WITH_MANAGERS).await;
     let run = account.case.complete().await;
-    assert_eq!((run.requests, run.inserted), (3, 21));
+    // The root's own row, and its list: refused, answered without them, and refused once more.
+    assert_eq!((run.requests, run.inserted), (4, 21));
     assert_eq!(findings(&account.pool).await, [("columns_refused".to_owned(), "sales".to_owned())]);
     assert_users(&account.pool, &account.below_the_root(), &[]).await;
-
-    // A list that is refused with and without them is refused for itself, and they stay.
-    account.vendor.faults().on_kind("hierarchy", 2, refusal());
-    let report = account.case.sync_with(WANTED).await;
-    assert_eq!((report.outcome, report.row.unwrap().updated), (Outcome::Partial, 0));
+    account.vendor.settings().refused_columns.clear();
     account.settle(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_passes_blanks_no_name() {
+    let settings = LeadSquaredSettings { default_keys: DefaultKeys::OnlyUserId, ..reaching(Reach::Subtree) };
+    let account = Account::open(&Account::tree(), settings, WITH_MANAGERS).await;
+    account.settle(&[]).await;
+    for times in [1, 2] {
+        account.vendor.faults().on_kind("hierarchy", times, refusals::logical("MXInvalidInputException", "No."));
+        let report = account.case.sync_with(WANTED).await;
+        assert_eq!(report.row.unwrap().updated, 0, "{times}");
+        account.vendor.faults().clear();
+        account.settle(&[]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

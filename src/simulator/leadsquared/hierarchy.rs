@@ -28,6 +28,9 @@ pub(super) fn answer(world: &mut LeadSquaredWorld, settings: &LeadSquaredSetting
         (None, UnknownUser::EmptyList) => Vec::new(),
         (None, UnknownUser::Error) => return refusals::logical("MXInvalidInputException", "User does not exist."),
     };
+    if let Some(name) = columns::asked(body).into_iter().find(|name| settings.refused_columns.iter().any(|refused| refused == name)) {
+        return refusals::logical("MXInvalidInputException", &format!("Unknown column {name}."));
+    }
     let users = ids.iter().filter_map(|&id| world.user(id)).filter(|user| user.is_active || !only_active);
     match users.map(|user| row(world, settings, user, &columns::asked(body))).collect::<Result<Vec<_>, _>>() {
         Ok(rows) => Answer::json(200, &page(settings, rows)),
