@@ -50,7 +50,6 @@ pub async fn write<V: Synced>(
 ) -> Result<Written, Interrupted> {
     let mut w = context.write_page(work.parent).await?;
     let (mut plan, full) = plan(&mut w, work, sheet, asked).await?;
-    // Its first page tells whose list it is: a later one may be of nobody but who has two parents.
     if asked.0 == 0 && refused::is_anothers(context, work, &plan) {
         refused::leave(w, work).await?;
         return Ok(Written::AnotherWay);

@@ -77,7 +77,8 @@ pub(super) fn refusal(work: &Work, error: &VendorError) -> Finding {
     Finding::new(kind, work.parent, say)
 }
 
-/// Some row states another parent than the one by whose identifier was asked: the identifier names that one, too.
+/// Some row of a first page states another parent than the one by whose identifier was asked: the identifier names that one, too. A later page may
+/// be of nobody but who has two parents.
 pub(super) fn is_anothers<V: Synced>(context: &Context<V>, work: &Work, plan: &PagePlan<V::Row>) -> bool {
     // Of a root whose id could not be learned nothing can be said.
     work.ask.is_some() && !work.parent.is_unknown() && context.walk().reach == Some(Reach::Direct) && plan.states_others(work)
