@@ -163,6 +163,7 @@ fn read_config(args: &Args) -> Option<Result<Config, Failure>> {
     (!needs_none).then(|| load(args.config.as_deref()))
 }
 
+/// Takes these variables out of the environment.
 fn forget(variables: &[String]) {
     for name in variables {
         #[expect(unsafe_code, reason = "no other thread has been started yet that could read the environment")]

@@ -115,19 +115,6 @@ pub async fn refuse(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, why: &st
     Ok(())
 }
 
-/// Takes a list that the vendor refuses for empty.
-pub async fn take_as_empty(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<()> {
-    sqlx::query!(
-        "update hiersync_internal.frontier set state = 'read' where source_id = $1 and walk_id = $2 and parent_key = $3",
-        run.lease.source_id,
-        run.walk_id,
-        parent.to_string()
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Writes that the directory says nothing in this walk, as the vendor was unwell, and why, in our words.
 pub async fn leave_directory(conn: &mut Conn<'_>, run: &OpenRun, why: &str) -> sqlx::Result<()> {
     sqlx::query!(

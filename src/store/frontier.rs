@@ -162,12 +162,22 @@ pub async fn shown_together(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) 
 
 /// Writes that a list cannot be read. Whom an earlier pass has shown still counts.
 pub async fn give_up(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<()> {
+    end(conn, run, parent, "given_up").await
+}
+
+/// Takes a list that the vendor refuses for empty.
+pub async fn take_as_empty(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId) -> sqlx::Result<()> {
+    end(conn, run, parent, "read").await
+}
+
+async fn end(conn: &mut Conn<'_>, run: &OpenRun, parent: NodeId, state: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "update hiersync_internal.frontier set state = 'given_up', seen = seen + seen_earlier
+        "update hiersync_internal.frontier set state = $4, seen = seen + seen_earlier
          where source_id = $1 and walk_id = $2 and parent_key = $3",
         run.lease.source_id,
         run.walk_id,
-        parent.to_string()
+        parent.to_string(),
+        state
     )
     .execute(conn)
     .await?;

@@ -19,7 +19,7 @@ pub trait Links: Send + Sync + 'static {
     /// Whether a row that states its parent states the only one: a customer may hang on two, and its row states one of them.
     const STATES_THE_ONLY_ONE: bool;
 
-    /// Whether a live link leads to this node.
+    /// Whether a list shows this node: another's by a live link, or its own when it was last read.
     fn is_in_a_list(conn: &mut Conn<'_>, source_id: i32, node: NodeId) -> impl Future<Output = sqlx::Result<bool>> + Send;
 
     /// Makes sure that these links live.

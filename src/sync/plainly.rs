@@ -9,26 +9,23 @@ use crate::vendor_api::{Ask, List, Vendor, error::VendorError, sheet::Sheet};
 /// from now on: a refusal that passes would blank every name.
 pub async fn page<V: Vendor>(caller: &Caller<V>, ask: &Ask) -> Result<Sheet<V::Row>, CallError> {
     let vendor = &caller.vendor;
+    let answer = async |ask: &Ask| caller.call(&|within| vendor.page(ask, within).boxed()).await;
     // Before the call: another worker may find it out meanwhile.
     let may_ask_plainly = matches!(ask.list, List::ReportsOf(_)) && vendor.may_ask_plainly();
-    let first = caller.call(&|within| vendor.page(ask, within).boxed()).await;
+    let first = answer(ask).await;
     if !may_ask_plainly || !is_refused(&first) {
         return first;
     }
-    let plain = Ask { is_plain: true, ..ask.clone() };
-    match caller.call(&|within| vendor.page(&plain, within).boxed()).await {
-        Err(CallError::ThisOnly(_)) => first,
-        Err(interrupted) => Err(interrupted),
-        Ok(_) if !vendor.may_ask_plainly() => caller.call(&|within| vendor.page(ask, within).boxed()).await,
-        Ok(sheet) => {
-            let again = caller.call(&|within| vendor.page(ask, within).boxed()).await;
-            if !is_refused(&again) {
-                return again;
-            }
-            vendor.ask_plainly();
-            Ok(sheet)
-        }
+    let plain = match answer(&Ask { is_plain: true, ..ask.clone() }).await {
+        Err(CallError::ThisOnly(_)) => return first,
+        plain => plain?,
+    };
+    let again = answer(ask).await;
+    if !is_refused(&again) || !vendor.may_ask_plainly() {
+        return again;
     }
+    vendor.ask_plainly();
+    Ok(plain)
 }
 
 fn is_refused<T>(answer: &Result<T, CallError>) -> bool {

@@ -36,7 +36,7 @@ pub(super) async fn refused<V: Synced>(context: &Context<V>, work: &Work, error:
         Some(ask) => frontier::ask_by(&mut w.step.conn(), &context.open, work.parent, &ask).await?,
         // Where lists hold everybody below, who stands in none of them would seem to hang elsewhere.
         None if context.walk().reach == Some(Reach::Direct) && Tables::<V>::is_idle(&mut w.step.conn(), w.at, work.parent).await? => {
-            doubt::take_as_empty(&mut w.step.conn(), &context.open, work.parent).await?;
+            frontier::take_as_empty(&mut w.step.conn(), &context.open, work.parent).await?;
             let say =
                 format!("this user is inactive, and the vendor refuses the list of who reports to them: it is taken for empty ({error})");
             finding::open(&mut w.step.conn(), w.at, &[Finding::new("inactive_refused", work.parent, say)]).await?;
